@@ -1,0 +1,43 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs, once.
+# The first Python that runs and is new enough: a name on the path may be a shim that runs nothing.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint wheel clean
+
+demo: $(VENV)/installed
+	@$(BIN)/glinermt demo
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/installed-dev
+	$(BIN)/python tests/check_wheel.py
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" \
+		|| { echo "glinermt needs Python 3.11 or newer; call: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing what glinermt needs into $(VENV) (once; a minute or two) ..."
+	$(PIP) torch
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@echo "Installing what the tests need ..."
+	$(PIP) --editable '.[training,eval,synth,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

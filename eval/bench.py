@@ -1,0 +1,100 @@
+"""One benchmark from data to report; what ``glinermt bench`` does for each."""
+
+import datetime
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from glinermt.eval.benchmark import Benchmark
+from glinermt.eval.fingerprint import data_hash, versions
+from glinermt.eval.report import Report
+from glinermt.eval.results import evaluate, groups_of
+from glinermt.eval.runner import Run, run
+from glinermt.types import Extractor
+
+MODEL = "model"
+PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
+
+
+def bench(
+    benchmark: Benchmark[Any],
+    model: Extractor,
+    cases: Sequence[Any],
+    out: Path,
+    *,
+    model_name: str,
+    model_id: str,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Predict, score and report; predictions and scores go to ``out/<benchmark>/``.
+
+    Args:
+        benchmark: what to run.
+        model: who is asked.
+        cases: its cases, perhaps fewer than all.
+        out: folder of the run.
+        model_name: the model as the user named it.
+        model_id: hash of its weights, or whatever tells it from others.
+        seed: of the bootstrap.
+        progress: called with the number of cases done since the last call.
+    """
+    settings = benchmark.settings(model.settings)
+    fingerprint = {
+        "benchmark": benchmark.name,
+        "model": model_id,
+        "data": data_hash(cases),
+        "settings": settings,
+        "prompts": dict(model.settings.prompts),
+        "label_wordings": dict(model.settings.labels),
+    }
+    folder = out / benchmark.name
+    path = folder / PREDICTIONS
+    done = run(benchmark, model, cases, path, fingerprint=fingerprint, progress=progress)
+    systems: dict[str, Sequence[Any]] = {MODEL: done.predictions}
+    systems |= {name: predict(cases) for name, predict in benchmark.baselines().items()}
+    results = evaluate(benchmark, cases, systems, settings, seed=seed)
+    _write_scores(benchmark, cases, done, settings, folder / SCORES)
+    card = {
+        "protocol": list(benchmark.protocol),
+        **fingerprint,
+        "model_name": model_name,
+        "cases": {name: len(rows) for name, rows in groups_of(cases, [{}] * len(cases)).items()},
+        "seed": seed,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "cases_predicted_now": done.num_new,
+        "cases_per_second": done.num_new / done.seconds if done.num_new else None,
+    }
+    extras = benchmark.extras(cases, done.predictions, settings)
+    return Report(benchmark.name, benchmark.headline, card, results, extras)
+
+
+def limit_cases(cases: Sequence[Any], limit: int | None) -> list[Any]:
+    """Keep at most ``limit`` cases of each group, evenly spaced over it, in order."""
+    if limit is None:
+        return list(cases)
+    groups: dict[str, list[Any]] = {}
+    for case in cases:
+        groups.setdefault(case.group, []).append(case)
+    kept = []
+    for members in groups.values():
+        number = min(limit, len(members))
+        kept += [members[index * len(members) // number] for index in range(number)]
+    return kept
+
+
+def _write_scores(
+    benchmark: Benchmark[Any],
+    cases: Sequence[Any],
+    done: Run,
+    settings: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """Write what each case counted, for ``compare``."""
+    with path.open("w", encoding="utf-8") as file:
+        for case, prediction in zip(cases, done.predictions, strict=True):
+            counts = benchmark.score(case, prediction, settings)
+            row = {"id": case.id, "group": case.group, "counts": counts}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,254 @@
+"""Choosing a model's thresholds on dev data, and what that changes there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from glinermt.config import TaskSettings
+from glinermt.errors import DataError
+from glinermt.eval.answer_metrics import ScoredAnswer, exact_match
+from glinermt.eval.bench import limit_cases
+from glinermt.eval.benchmark import Benchmark, Options, Prediction
+from glinermt.eval.calibration import (
+    Judged,
+    best_answer_threshold,
+    best_span_threshold,
+    best_temperature,
+    calibration_error,
+)
+from glinermt.eval.data.files import read_jsonl
+from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.qa import read_qa
+from glinermt.eval.data.relations import read_relations
+from glinermt.eval.data.summaries import read_summaries
+from glinermt.eval.fewrel import PAIR, FewRel
+from glinermt.eval.ner20 import ner20
+from glinermt.eval.results import evaluate
+from glinermt.eval.squad2 import Squad2
+from glinermt.tasks.asking import tempered
+from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
+
+FLOOR = 0.05
+"""Entities below this score are not looked at."""
+MIN_GOLD = 50
+"""Gold spans a label needs for a threshold of its own."""
+BENCHMARK_FILES = ("squad_v2.dev", "dev-v2", "squad2", "fewrel.val_wiki", "val_wiki")
+"""Files whose names say dev or val, but which the benchmarks score."""
+TASKS = ("entities", "answer", "relations", "summarize")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was chosen for one task, and its effect on the dev data it was chosen on."""
+
+    task: str
+    threshold: float
+    label_thresholds: Mapping[str, float]
+    temperature: float
+    num_cases: int
+    f1_before: float
+    f1_after: float
+    error_before: float
+    error_after: float
+    judged: Sequence[Judged]
+
+    @property
+    def helps(self) -> bool:
+        """Whether the choice is better when the model is really asked under it.
+
+        The choice is made on answers found at a low threshold; under a higher one a model may
+        find others, so that it can be worse.
+        """
+        return self.f1_after > self.f1_before
+
+
+def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Give the dev files below folders, and the given files; and what was left out.
+
+    Left out are the files that benchmarks score although they are called dev or val.
+
+    Raises:
+        DataError: a given file is of a test split or scored by a benchmark, or none is left.
+    """
+    chosen: list[Path] = []
+    refused: list[Path] = []
+    for path in paths:
+        if path.is_file():
+            if _is_scored(path):
+                raise DataError(f"{path}: benchmarks score this file; calibrate on other data")
+            chosen.append(path)
+            continue
+        found = [file for file in sorted(path.rglob("*.jsonl*")) if "dev" in file.name.split(".")]
+        chosen += [file for file in found if not _is_scored(file)]
+        refused += [file for file in found if _is_scored(file)]
+    if not chosen:
+        raise DataError(f"no dev file (NAME.dev.jsonl) in {', '.join(map(str, paths))}")
+    return chosen, refused
+
+
+def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]]:
+    """Read each file as the task its first row shows; at most ``limit`` cases a file."""
+    cases: dict[str, list[Any]] = {task: [] for task in TASKS}
+    for path in paths:
+        _, row = next(read_jsonl(path), (None, {}))
+        name = path.name.split(".")[0]
+        if "question" in row:
+            cases["answer"] += limit_cases(read_qa(path, name), limit)
+        elif "relations" in row:
+            pairs = [replace(case, group=PAIR) for case in read_relations(path, PAIR)]
+            cases["relations"] += limit_cases(pairs, limit)
+        elif "summary" in row or "highlights" in row:
+            cases["summarize"] += limit_cases(read_summaries(path, name), limit)
+        elif "spans" in row or "entities" in row:
+            cases["entities"] += limit_cases(read_ner(path, name), limit)
+    return {task: found for task, found in cases.items() if found}
+
+
+def calibrate(
+    model: Extractor, dev: Mapping[str, Sequence[Any]], *, per_label: bool = True
+) -> list[Calibration]:
+    """Choose thresholds per task, on cases that ``read_dev`` read; the model is left as it is.
+
+    ``per_label``: also for labels with at least ``MIN_GOLD`` gold spans. Summaries have
+    none: see ``lead.choose_lead``.
+    """
+    chosen = []
+    for task, (benchmark, judge, headline) in _ways().items():
+        cases = dev.get(task, ())
+        if not cases:
+            continue
+        scored: Benchmark[Any] = (
+            ner20(Options(threshold=FLOOR)) if task == "entities" else benchmark
+        )
+        bare = _WithSettings(model, replace(model.settings, temperatures={}))
+        predictions = scored.predict(bare, cases)
+        own_threshold, own_labels, judged = judge(cases, predictions)
+        temperature = best_temperature(judged)
+        threshold = tempered(own_threshold, temperature)
+        labels = {
+            label: tempered(limit, temperature) for label, limit in own_labels.items() if per_label
+        }
+        after = [(tempered(score, temperature), right) for score, right in judged]
+        changed = with_choice(model.settings, task, threshold, labels, temperature)
+        chosen.append(
+            Calibration(
+                task,
+                threshold,
+                labels,
+                temperature,
+                num_cases=len(cases),
+                f1_before=_f1(benchmark, model, cases, headline),
+                f1_after=_f1(benchmark, _WithSettings(model, changed), cases, headline),
+                error_before=calibration_error(judged),
+                error_after=calibration_error(after),
+                judged=judged,
+            )
+        )
+    return chosen
+
+
+def with_choice(
+    settings: TaskSettings,
+    task: str,
+    threshold: float,
+    labels: Mapping[str, float],
+    temperature: float,
+) -> TaskSettings:
+    """Give the settings with one task's choice put in."""
+    return replace(
+        settings,
+        thresholds={**settings.thresholds, task: threshold},
+        label_thresholds={**settings.label_thresholds, **labels},
+        temperatures={**settings.temperatures, task: temperature},
+    )
+
+
+@dataclass(frozen=True)
+class _WithSettings:
+    """A model under other settings."""
+
+    model: Extractor
+    settings: TaskSettings
+
+    def extract(
+        self,
+        queries: Sequence[Query],
+        *,
+        threshold: Threshold = 0.5,
+        overlap: Overlap = "flat",
+        multi_label: bool = False,
+        span_score: SpanScore = "mean",
+    ) -> list[list[Span]]:
+        return self.model.extract(
+            queries,
+            threshold=threshold,
+            overlap=overlap,
+            multi_label=multi_label,
+            span_score=span_score,
+        )
+
+
+Choice = tuple[float, Mapping[str, float], list[Judged]]
+Judge = Callable[[Sequence[Any], Sequence[Prediction]], Choice]
+
+
+def _ways() -> dict[str, tuple[Benchmark[Any], Judge, str]]:
+    """Give for each task its benchmark under saved thresholds, its judge and its metric."""
+    return {
+        "entities": (ner20(Options(threshold=None)), _judge_entities, "f1"),
+        "answer": (Squad2(), _judge_answers, "f1"),
+        "relations": (FewRel(), _judge_relations, "threshold_f1"),
+    }
+
+
+def _judge_entities(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
+    by_label: dict[str, list[Judged]] = {}
+    golds: dict[str, int] = {}
+    for case, prediction in zip(cases, predictions, strict=True):
+        gold = {(span.start, span.end, span.label) for span in case.spans}
+        for _, _, label in gold:
+            golds[label] = golds.get(label, 0) + 1
+        for raw in prediction["spans"]:
+            right = (raw["start"], raw["end"], raw["label"]) in gold
+            by_label.setdefault(raw["label"], []).append((raw["score"], right))
+    judged = [pair for pairs in by_label.values() for pair in pairs]
+    threshold, _ = best_span_threshold(judged, sum(golds.values()))
+    labels = {
+        label: best_span_threshold(by_label.get(label, []), count)[0]
+        for label, count in sorted(golds.items())
+        if count >= MIN_GOLD and any(right for _, right in by_label.get(label, []))
+    }
+    return threshold, labels, judged
+
+
+def _judge_answers(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
+    pairs = list(zip(cases, predictions, strict=True))
+    answers = [ScoredAnswer(p["text"], p["no_answer_score"], c.answers) for c, p in pairs]
+    judged = [
+        (p["score"], bool(c.answers) and exact_match(p["text"], c.answers) == 1)
+        for c, p in pairs
+        if p["text"]
+    ]
+    return best_answer_threshold(answers)[0], {}, judged
+
+
+def _judge_relations(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
+    judged = [
+        (score, name == case.relation)
+        for case, prediction in zip(cases, predictions, strict=True)
+        for name, score in prediction["scores"].items()
+    ]
+    return best_span_threshold(judged, len(cases))[0], {}, judged
+
+
+def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any], metric: str) -> float:
+    """Give the mean F1 over the sets when the model is really asked under its settings."""
+    predictions = benchmark.predict(model, cases)
+    settings = benchmark.settings(model.settings)
+    results = evaluate(benchmark, cases, {"": predictions}, settings, rounds=1)
+    return results[-1].metrics[metric].value
+
+
+def _is_scored(path: Path) -> bool:
+    return "test" in path.name.split(".") or path.name.startswith(BENCHMARK_FILES)

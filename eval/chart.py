@@ -1,0 +1,52 @@
+"""The headline numbers as a bar chart with intervals, PNG and SVG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glinermt.errors import BackendError
+from glinermt.eval.bench import MODEL
+from glinermt.eval.report import Report
+
+MODEL_COLOUR, BASELINE_COLOURS = "#2b6cb0", ("#a0aec0", "#cbd5e0", "#718096")
+
+
+def draw_chart(reports: Sequence[Report], stem: Path) -> list[Path]:
+    """Draw one panel a benchmark into ``stem.png`` and ``stem.svg``; give the two paths."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BackendError("a chart needs matplotlib: pip install 'glinermt[eval]'") from error
+    heights = [1.2 + 0.32 * len(_bars(report)) for report in reports]
+    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(reports), 1, squeeze=False, height_ratios=heights)
+    for axes, report in zip(panels[:, 0], reports, strict=True):
+        bars = _bars(report)[::-1]
+        systems = list(dict.fromkeys(system for _, system, *_ in _bars(report)))
+        for row, (_, system, value, low, high) in enumerate(bars):
+            place = systems.index(system)
+            colour = BASELINE_COLOURS[place % 3] if system != MODEL else MODEL_COLOUR
+            axes.barh(row, value, color=colour)
+            axes.plot([low, high], [row, row], color="#1a202c", linewidth=1)
+            axes.annotate(f"{value:.1f}", (max(high, value) + 0.8, row), va="center", fontsize=8)
+        axes.set_yticks(
+            range(len(bars)), [f"{group}: {system}" for group, system, *_ in bars], fontsize=8
+        )
+        axes.set_xlim(0, 108)
+        axes.set_title(f"{report.benchmark}: {report.headline}, % (95% interval)", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    return paths
+
+
+def _bars(report: Report) -> list[tuple[str, str, float, float, float]]:
+    """Give group, system, value, low and high in per cent; a group's first metric if need be."""
+    bars: list[tuple[str, str, float, float, float]] = []
+    for result in report.results:
+        name = report.headline if report.headline in result.metrics else next(iter(result.metrics))
+        metric = result.metrics[name]
+        group = result.group if name == report.headline else f"{result.group}, {name}"
+        value, low, high = (100 * part for part in (metric.value, metric.low, metric.high))
+        bars.append((group, result.system, value, low, high))
+    return bars

@@ -1,0 +1,1 @@
+"""Readers: files in the official formats, or our JSONL, to typed cases."""

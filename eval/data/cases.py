@@ -1,0 +1,58 @@
+"""What the benchmarks ask: one frozen dataclass an example, gold included."""
+
+from dataclasses import dataclass
+
+from glinermt.types import Span
+
+
+@dataclass(frozen=True, slots=True)
+class NerCase:
+    """A text, the labels asked of it (the same for its whole set), and its gold spans."""
+
+    id: str
+    group: str
+    text: str
+    labels: tuple[str, ...]
+    spans: tuple[Span, ...]
+    nested: bool = False
+    """Whether spans of the set overlap, so that nested ones are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class QaCase:
+    """A question about a text. No ``answers`` = the text does not answer."""
+
+    id: str
+    group: str
+    question: str
+    text: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationCase:
+    """A pair of a text and the relation it stands in; ``relations`` are all the set has.
+
+    ``group`` names the protocol the case is for.
+    """
+
+    id: str
+    group: str
+    text: str
+    head: Span
+    tail: Span
+    relation: str
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryCase:
+    """A document and its gold summary; ``group`` names the mode the case is for."""
+
+    id: str
+    group: str
+    text: str
+    summary: str
+
+
+Case = NerCase | QaCase | RelationCase | SummaryCase

@@ -1,0 +1,59 @@
+"""glinermt: entities, relations, answers and summaries from one model.
+
+The model and the task functions are imported on first use, so that ``import glinermt`` is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from glinermt.types import Answer, Example, Extractor, Query, Relation, Span, Summary
+
+if TYPE_CHECKING:
+    from glinermt.model import GlinerMT
+    from glinermt.tasks import (
+        answer,
+        extract_entities,
+        extract_matches,
+        extract_open_entities,
+        extract_relations,
+        summarize,
+    )
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "GlinerMT": "glinermt.model",
+    "answer": "glinermt.tasks",
+    "extract_entities": "glinermt.tasks",
+    "extract_matches": "glinermt.tasks",
+    "extract_open_entities": "glinermt.tasks",
+    "extract_relations": "glinermt.tasks",
+    "summarize": "glinermt.tasks",
+}
+
+__all__ = [
+    "Answer",
+    "Example",
+    "Extractor",
+    "GlinerMT",
+    "Query",
+    "Relation",
+    "Span",
+    "Summary",
+    "answer",
+    "extract_entities",
+    "extract_matches",
+    "extract_open_entities",
+    "extract_relations",
+    "summarize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'glinermt' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

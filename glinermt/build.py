@@ -1,0 +1,183 @@
+"""ModelConfig -> GlinerMT: the only place that turns a configuration into arguments."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from glinermt.bert import Bert, is_plain_bert
+from glinermt.config import ModelConfig, TaskSettings
+from glinermt.encoder import WordEncoder
+from glinermt.encoding import QueryEncoder
+from glinermt.errors import CheckpointError, ConfigError, unknown_choice
+from glinermt.heads import HEADS, SpanHead, TokenHead
+from glinermt.layers import BiLSTM
+from glinermt.model import GlinerMT
+from glinermt.words import SPLITTERS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DEFAULT_MAX_TOKENS = 1024
+"""Tokens of a pass where the encoder's positions set no limit (relative positions)."""
+
+_TOKENIZER_SETTINGS = frozenset(
+    "bos_token eos_token unk_token sep_token pad_token cls_token mask_token extra_special_tokens "
+    "additional_special_tokens model_max_length padding_side truncation_side".split()
+)
+
+
+def build(config: ModelConfig, settings: TaskSettings | None = None) -> GlinerMT:
+    """Build an untrained model around the pretrained encoder that ``config.encoder`` names.
+
+    ``<<ENT>>`` and ``<<SEP>>`` join the vocabulary; they begin as copies of the mask and the
+    separator token, which the encoder already uses as placeholder and border.
+    """
+    from transformers import AutoModel
+
+    tokenizer = load_tokenizer(config.encoder)
+    encoder: PreTrainedModel = AutoModel.from_pretrained(
+        config.encoder, dtype=torch.float32, **config.encoder_config
+    )
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": [config.ent_token, config.sep_token]}
+    )
+    encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    ids = token_ids(tokenizer, config.ent_token, config.sep_token)
+    table = encoder.get_input_embeddings().weight
+    assert isinstance(table, torch.Tensor)
+    with torch.no_grad():
+        for new, old in zip(ids, (tokenizer.mask_token_id, tokenizer.sep_token_id), strict=True):
+            if old is not None:
+                table[new] = table[old]
+    config = replace(config, ent_token_id=ids[0], sep_token_id=ids[1])
+    return assemble(config, encoder, tokenizer, settings)
+
+
+def assemble(
+    config: ModelConfig,
+    encoder: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    settings: TaskSettings | None = None,
+) -> GlinerMT:
+    """Put the parts together; the encoder's pooler, which nothing reads, is left out.
+
+    Raises:
+        ConfigError: an unknown head, word splitter, or pooling.
+    """
+    if config.head not in HEADS:
+        raise ConfigError(unknown_choice("head", config.head, HEADS))
+    if config.words not in SPLITTERS:
+        raise ConfigError(unknown_choice("word splitter", config.words, SPLITTERS))
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    size = config.hidden_size or encoder.config.hidden_size
+    head: TokenHead | SpanHead
+    if config.head == "token":
+        head = TokenHead(size, config.dropout)
+    else:
+        head = SpanHead(size, config.max_width, config.dropout, config.span_mode)
+    layers = config.num_rnn_layers
+    config = replace(
+        config,
+        hidden_size=size,
+        encoder_config=encoder.config.to_diff_dict(),
+        max_tokens=config.max_tokens or position_limit(encoder, tokenizer),
+    )
+    return GlinerMT(
+        encoder=WordEncoder(encoder, size, label_pooling=config.label_pooling),
+        rnn=BiLSTM(size, layers, config.dropout) if layers else None,
+        head=head,
+        query_encoder=QueryEncoder(
+            tokenizer,
+            SPLITTERS[config.words],
+            ent_token_id=config.ent_token_id,
+            sep_token_id=config.sep_token_id,
+        ),
+        config=config,
+        settings=settings or TaskSettings(),
+    )
+
+
+def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:
+    """Build an encoder with random weights from its own configuration.
+
+    Transformers is imported only for what is not BERT: it takes longer than all else.
+    """
+    values = {**encoder_config, "vocab_size": vocab_size}
+    if is_plain_bert(values):
+        return Bert(values)
+    from transformers import AutoConfig, AutoModel
+
+    model_type = values.pop("model_type", None)
+    if not model_type:
+        raise CheckpointError("the encoder's configuration has no model_type")
+    try:
+        hf_config = AutoConfig.for_model(model_type, **values)
+    except ValueError as error:
+        raise CheckpointError(f"encoder {model_type!r} is not known: {error}") from error
+    encoder: PreTrainedModel = AutoModel.from_config(hf_config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return encoder
+
+
+def load_tokenizer(path: str | Path) -> "PreTrainedTokenizerBase":
+    """Load a fast tokenizer from a folder or the hub.
+
+    Raises:
+        CheckpointError: there is none, or only a slow one.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(f"{path}: the tokenizer has no fast version, which is needed")
+    loaded: PreTrainedTokenizerBase = tokenizer
+    return loaded
+
+
+def own_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """Load the tokenizer that ``save`` wrote: its ``tokenizer.json`` as it stands.
+
+    Without ``AutoTokenizer``, whose import takes seconds.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    path = folder / "tokenizer.json"
+    try:
+        backend = Tokenizer.from_file(str(path))
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong
+        raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
+    kept = {name: value for name, value in settings.items() if name in _TOKENIZER_SETTINGS}
+    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend, **kept
+    )
+    return tokenizer
+
+
+def token_ids(tokenizer: "PreTrainedTokenizerBase", *tokens: str) -> list[int]:
+    """Give the vocabulary ids of single tokens."""
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[token] for token in tokens]
+
+
+def position_limit(encoder: Any, tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Tokens the encoder can read at a time, special ones included."""
+    config = encoder.config
+    relative = getattr(config, "relative_attention", False)
+    absolute = getattr(config, "position_biased_input", not relative)
+    positions = getattr(config, "max_position_embeddings", None)
+    if not absolute or not positions:
+        return DEFAULT_MAX_TOKENS
+    # RoBERTa's positions begin behind the padding index.
+    used = getattr(getattr(encoder, "embeddings", None), "padding_idx", None)
+    if used is not None and config.model_type in {"roberta", "xlm-roberta", "camembert"}:
+        positions -= used + 1
+    return int(min(positions, tokenizer.model_max_length, DEFAULT_MAX_TOKENS))

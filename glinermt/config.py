@@ -1,0 +1,148 @@
+"""Configurations: frozen dataclasses, read strictly from mappings and TOML."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from glinermt.errors import ConfigError, unknown_choice
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """What a model says about how the tasks should use it. Saved beside its weights.
+
+    Keys are task names: ``entities open_entities relations answer summarize matches``. A task
+    missing here uses its own default, which stands in ``tasks/<task>.py``.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Score from which a span counts, per task."""
+    label_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The same for single entity labels; wins over ``thresholds["entities"]``."""
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    """What a task divides the log odds of the model's scores by, so that they say how often it is
+    right; thresholds are of the scores so made."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Prompt wordings the model was trained with, per task, with fields such as {question}."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Label wordings per task, with fields such as {head} and {relation}."""
+    lead: float = 0.0
+    """Part that an early place has in a summary sentence's score, 0 to 1. News leads with what
+    matters; see ``glinermt calibrate``."""
+    span_score: str = "mean"
+    """``mean`` of the inside probabilities (the paper) or ``min`` (the package gliner)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The network of a checkpoint. Defaults are the paper's."""
+
+    encoder: str = "microsoft/deberta-v3-large"
+    """Hugging Face id or folder the encoder came from."""
+    encoder_config: Mapping[str, Any] = field(default_factory=dict)
+    """The encoder's own configuration, so that loading needs no second download."""
+    head: str = "token"
+    """``token`` (start/end/inside scorer) or ``span`` (GLiNER's span head)."""
+    hidden_size: int = 0
+    """Width of word and label vectors; 0 = the encoder's, else a projection is learned."""
+    num_rnn_layers: int = 1
+    """Layers of the BiLSTM over words; 0 leaves it out."""
+    dropout: float = 0.4
+    max_width: int = 12
+    """Longest span in words (span head only)."""
+    span_mode: Literal["markerV0", "marker"] = "markerV0"
+    """Layout of the span head; ``marker`` is the older one."""
+    label_pooling: Literal["marker", "mean"] = "marker"
+    """Label vector: the ``<<ENT>>`` token before the label, or the mean over it and the label."""
+    words: str = "reference"
+    """Name of the word splitter in ``words.SPLITTERS``."""
+    ent_token: str = "<<ENT>>"
+    sep_token: str = "<<SEP>>"
+    ent_token_id: int = -1
+    """Vocabulary id of ``ent_token``; -1 = the tokenizer knows."""
+    sep_token_id: int = -1
+    max_labels: int = 30
+    """Labels asked in one pass; longer lists take several."""
+    max_tokens: int = 0
+    """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
+
+
+def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
+    """Build the dataclass ``cls`` from ``data``; nested dataclasses from nested mappings.
+
+    Raises:
+        ConfigError: an unknown key (with a suggestion), a missing one, or a value of another type.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in names:
+            raise ConfigError(f"{where}: {unknown_choice('key', key, names)}")
+        values[key] = _convert(hints[key], value, where=f"{where}: {key}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def from_toml(cls: type[T], path: str | Path) -> T:
+    """Read a TOML file into the dataclass ``cls``; see ``from_mapping``."""
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return from_mapping(cls, data, where=str(path))
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    """Check ``value`` against the type ``hint``; tuples, unions, dataclasses, mappings."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(args, value, where=where)
+    if origin is Literal:
+        if value not in args:
+            raise ConfigError(f"{where}: {unknown_choice('value', value, map(str, args))}")
+        return value
+    if origin is tuple:
+        _expect(isinstance(value, list | tuple), "a list", value, where)
+        return tuple(_convert(args[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        _expect(isinstance(value, Mapping), "a table", value, where)
+        return {k: _convert(args[1], v, where=f"{where}.{k}") for k, v in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        _expect(isinstance(value, Mapping), "a table", value, where)
+        return from_mapping(hint, value, where=where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    exact = isinstance(value, hint) and (hint is bool) == isinstance(value, bool)
+    _expect(exact, hint.__name__, value, where)
+    return value
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, *, where: str) -> Any:
+    errors = []
+    for option in args:
+        if option is type(None):
+            if value is None:
+                return None
+            continue
+        try:
+            return _convert(option, value, where=where)
+        except ConfigError as error:
+            errors.append(str(error))
+    raise ConfigError("; ".join(errors))
+
+
+def _expect(condition: bool, expected: str, value: object, where: str) -> None:
+    if not condition:
+        raise ConfigError(f"{where}: expected {expected}, got {value!r}")

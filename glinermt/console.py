@@ -1,0 +1,152 @@
+"""What the commands share: reading texts, and showing results to people and to programs."""
+
+import itertools
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from glinermt.errors import DataError
+from glinermt.types import Answer, Relation, Span, Summary
+
+COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+_FILE_NAME = re.compile(r"(\S*[/\\])?\S+\.[A-Za-z]\w{0,4}")
+
+
+def read_text(source: str) -> str:
+    """Give the text of a file, of standard input for ``-``, or else the argument itself.
+
+    Raises:
+        DataError: the file is a folder or not UTF-8 text, or is not there and nothing but the
+            name of a file could be meant.
+    """
+    if source == "-":
+        return _decoded(sys.stdin.read, "standard input")
+    path = Path(source)
+    if _is_there(path):
+        return _decoded(lambda: path.read_text(encoding="utf-8"), source)
+    if _FILE_NAME.fullmatch(source):
+        raise DataError(
+            f"{source}: no such file; if this is the text itself, give it on standard input, as -"
+        )
+    return source
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a text too long for a name, or with a zero byte
+        return False
+
+
+def _decoded(read: Callable[[], str], name: str) -> str:
+    try:
+        return read()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: not UTF-8 text ({error}); convert it first") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{name}: a folder; name a file in it") from error
+
+
+def read_jsonl(path: Path, field: str) -> Iterator[str]:
+    """Give the texts in ``field`` of each line.
+
+    Raises:
+        DataError: the file cannot be read, or a line is no JSON object or has no such text.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:  # bytes that are not UTF-8, too
+                raise DataError(f"{path}:{number}: not JSON: {error}") from error
+            value = row.get(field) if isinstance(row, dict) else None
+            if not isinstance(value, str):
+                raise DataError(
+                    f"{path}:{number}: expected text in field {field!r}, found {value!r:.60}; "
+                    "name the right field with --field"
+                )
+            yield value
+
+
+def to_json(result: Any) -> str:
+    """Give a result as one line of JSON."""
+    return json.dumps(_plain(result), ensure_ascii=False)
+
+
+def _plain(result: Any) -> Any:
+    if isinstance(result, list):
+        return [_plain(item) for item in result]
+    return result.to_dict()
+
+
+def colours(labels: Iterable[str]) -> dict[str, str]:
+    """Give each label a colour, the same for the same labels."""
+    return dict(zip(sorted(set(labels)), itertools.cycle(COLOURS), strict=False))
+
+
+def show_spans(console: Console, text: str, spans: Sequence[Span], *, title: str) -> None:
+    """Print the text with its spans marked, and a table of them."""
+    palette = colours(span.label for span in spans)
+    marked = Text(text)
+    for span in spans:
+        marked.stylize(f"bold {palette[span.label]}", span.start, span.end)
+    console.print(marked)
+    table = Table(title=title, title_justify="left")
+    for name in ("label", "text", "start:end", "score"):
+        table.add_column(name, justify="right" if name in ("start:end", "score") else "left")
+    for span in spans:
+        table.add_row(
+            Text(span.label, style=palette[span.label]),
+            Text(span.text),
+            f"{span.start}:{span.end}",
+            f"{span.score:.2f}",
+        )
+    console.print(table if spans else Text(f"{title}: none found", style="dim"))
+
+
+def show_relations(console: Console, relations: Sequence[Relation]) -> None:
+    """Print a table of relations."""
+    if not relations:
+        console.print("[dim]relations: none found[/dim]")
+        return
+    table = Table(title="relations", title_justify="left")
+    for name in ("head", "relation", "tail", "score"):
+        table.add_column(name)
+    for r in relations:
+        table.add_row(Text(r.head.text), Text(r.label), Text(r.tail.text), f"{r.score:.2f}")
+    console.print(table)
+
+
+def show_answers(console: Console, answers: Sequence[Answer]) -> None:
+    """Print a table of answers, best first."""
+    table = Table(title="answer", title_justify="left")
+    for name in ("answer", "start:end", "score", "no answer"):
+        table.add_column(name)
+    for a in answers:
+        place = f"{a.span.start}:{a.span.end}" if a.span else ""
+        shown = Text(a.text) if a.span else Text("the text does not say", style="dim")
+        table.add_row(shown, place, f"{a.score:.2f}", f"{a.no_answer_score:.2f}")
+    console.print(table)
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """Print a table of the chosen pieces."""
+    table = Table(title="summary", title_justify="left", show_lines=False)
+    table.add_column("sentence")
+    table.add_column("score", justify="right")
+    for span in summary.spans:
+        table.add_row(Text(" ".join(span.text.split())), f"{span.score:.2f}")
+    console.print(table if summary.spans else Text("summary: nothing found", style="dim"))

@@ -1,0 +1,273 @@
+"""Turns queries into token ids: ``[CLS] <<ENT>> label ... <<SEP>> prompt text [SEP]``.
+
+Words and labels are tokenised each on its own and assembled by hand, never as one string. So a
+label or text that looks like a special token stays plain text, a word without any token (a
+zero-width character) shifts nothing, and word positions are known instead of searched for.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from glinermt.types import Query
+from glinermt.words import WordSplitter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+NO_TOKEN = -1
+"""Position of a word's first token where the word has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedWords:
+    """Words of one text: their offsets in characters and their tokens."""
+
+    offsets: list[tuple[int, int]]
+    token_ids: list[int]
+    first_token: list[int]
+    """Index into ``token_ids`` where each word begins, with the total at the end."""
+
+    def num_tokens(self, start: int, end: int) -> int:
+        """Tokens of the words ``start`` to ``end`` (exclusive)."""
+        return self.first_token[end] - self.first_token[start]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedQuery:
+    """A query ready to be cut into passes."""
+
+    labels: tuple[str, ...]
+    """Distinct labels, in the order of the query."""
+    label_ids: list[list[int]]
+    prompt: TokenizedWords
+    text: TokenizedWords
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One row for the encoder: some labels over a range of a query's words.
+
+    ``start`` and ``end`` count words of the query's text, ``labels`` are indices into its labels.
+    """
+
+    query: int
+    labels: range
+    start: int
+    end: int
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of equal length. Word axes hold the prompt's words first, then the text's."""
+
+    input_ids: Int[Tensor, "batch token"]
+    attention_mask: Bool[Tensor, "batch token"]
+    word_position: Int[Tensor, "batch word"]
+    """Token position of each word's first token; ``NO_TOKEN`` for none."""
+    word_mask: Bool[Tensor, "batch word"]
+    label_position: Int[Tensor, "batch label"]
+    """Token position of each label's ``<<ENT>>``."""
+    label_length: Int[Tensor, "batch label"]
+    """Tokens of the label after its ``<<ENT>>``."""
+    label_mask: Bool[Tensor, "batch label"]
+    num_prompt_words: tuple[int, ...] = field(default=())
+
+    def to(self, device: torch.device | str) -> "Batch":
+        tensors = {
+            name: getattr(self, name).to(device)
+            for name in self.__slots__
+            if name != "num_prompt_words"
+        }
+        return Batch(**tensors, num_prompt_words=self.num_prompt_words)
+
+
+class QueryEncoder:
+    """Tokenises queries and builds batches from passes.
+
+    Args:
+        tokenizer: a fast tokenizer that knows ``ent_token`` and ``sep_token``.
+        split_words: finds the words of a prompt and a text.
+        ent_token_id: marks the beginning of each label.
+        sep_token_id: ends the labels.
+    """
+
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        split_words: WordSplitter,
+        *,
+        ent_token_id: int,
+        sep_token_id: int,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.split_words = split_words
+        self.ent_token_id = ent_token_id
+        self.sep_token_id = sep_token_id
+        self.prefix, self.suffix = _frame(tokenizer)
+        self.pad_token_id: int = tokenizer.pad_token_id or 0
+        self._added = tuple(token.casefold() for token in tokenizer.get_added_vocab())
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+
+    def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
+        """Tokenise all texts, prompts and labels; the same label or prompt only once."""
+        shared = {piece: None for query in queries for piece in (query.prompt, *query.labels)}
+        prompts = {query.prompt: None for query in queries}
+        texts = self._tokenize_texts([*prompts, *(query.text for query in queries)])
+        tokenized_prompts = dict(zip(prompts, texts, strict=False))
+        label_ids = dict(zip(shared, self._tokenize_words([[p] for p in shared]), strict=True))
+        result = []
+        for query, text in zip(queries, texts[len(prompts) :], strict=True):
+            labels = tuple(dict.fromkeys(query.labels))
+            ids = [label_ids[label].token_ids for label in labels]
+            result.append(TokenizedQuery(labels, ids, tokenized_prompts[query.prompt], text))
+        return result
+
+    def overhead(self, query: TokenizedQuery, labels: range) -> int:
+        """Tokens of a pass that are not its text's."""
+        label_tokens = sum(1 + len(query.label_ids[i]) for i in labels)
+        frame = len(self.prefix) + len(self.suffix) + 1
+        return frame + label_tokens + len(query.prompt.token_ids)
+
+    def collate(
+        self,
+        queries: Sequence[TokenizedQuery],
+        passes: Sequence[Pass],
+        *,
+        max_tokens: int,
+        multiple: int = 1,
+    ) -> Batch:
+        """Build the batch of ``passes``; tokens and words are padded to a ``multiple``.
+
+        A row longer than ``max_tokens`` holds one word that is longer by itself: its last tokens
+        are left out, and so is nothing that any word's vector is read from.
+        """
+        rows = [self._row(queries[p.query], p, max_tokens) for p in passes]
+        input_ids, attention_mask = _pad(
+            [row.token_ids for row in rows], self.pad_token_id, multiple
+        )
+        word_position, word_mask = _pad([row.word_position for row in rows], NO_TOKEN, multiple)
+        label_position, label_mask = _pad([row.label_position for row in rows], 0)
+        label_length, _ = _pad([row.label_length for row in rows], 0)
+        return Batch(
+            input_ids,
+            attention_mask,
+            word_position,
+            word_mask,
+            label_position,
+            label_length,
+            label_mask,
+            tuple(len(queries[p.query].prompt.offsets) for p in passes),
+        )
+
+    def _row(self, query: TokenizedQuery, window: Pass, max_tokens: int) -> "_Row":
+        ids = list(self.prefix)
+        label_position, label_length = [], []
+        for i in window.labels:
+            label_position.append(len(ids))
+            label_length.append(len(query.label_ids[i]))
+            ids.append(self.ent_token_id)
+            ids.extend(query.label_ids[i])
+        ids.append(self.sep_token_id)
+        word_position: list[int] = []
+        pieces = ((query.prompt, 0, len(query.prompt.offsets)), (query.text, *_words(window)))
+        for words, start, end in pieces:
+            first = words.first_token
+            base = len(ids) - first[start]
+            word_position.extend(
+                base + first[i] if first[i] < first[i + 1] else NO_TOKEN for i in range(start, end)
+            )
+            ids.extend(words.token_ids[first[start] : first[end]])
+        del ids[max_tokens - len(self.suffix) :]
+        ids.extend(self.suffix)
+        return _Row(ids, word_position, label_position, label_length)
+
+    def _tokenize_texts(self, texts: list[str]) -> list[TokenizedWords]:
+        offsets = [self.split_words(text) for text in texts]
+        words = [
+            [text[start:end] for start, end in spans]
+            for text, spans in zip(texts, offsets, strict=True)
+        ]
+        tokenized = self._tokenize_words(words)
+        return [
+            TokenizedWords(spans, tokens.token_ids, tokens.first_token)
+            for spans, tokens in zip(offsets, tokenized, strict=True)
+        ]
+
+    def _tokenize_words(self, rows: list[list[str]]) -> list[TokenizedWords]:
+        """Tokenise rows of words; no word can become an added token of the tokenizer."""
+        pieces, owners = [], []
+        for row in rows:
+            together = "\n".join(row)
+            if together.isascii() and not self._names_added_token(together.casefold()):
+                owners.append(list(range(len(row))))
+                pieces.append(row)
+                continue
+            safe = [(i, part) for i, word in enumerate(row) for part in self._plain(word)]
+            owners.append([i for i, _ in safe])
+            pieces.append([part for _, part in safe])
+        encodings = self._backend.encode_batch(
+            pieces, is_pretokenized=True, add_special_tokens=False
+        )
+        result = []
+        for row, owner, encoding in zip(rows, owners, encodings, strict=True):
+            word_ids = np.array([owner[i] for i in encoding.word_ids], dtype=np.int64)
+            first_token = np.searchsorted(word_ids, np.arange(len(row) + 1)).tolist()
+            result.append(TokenizedWords([], encoding.ids, first_token))
+        return result
+
+    def _plain(self, word: str) -> list[str]:
+        """Give the word itself, or its characters where it holds an added token's name.
+
+        Full-width forms count as well: tokenizers with NFKC make the plain ones of them. Lone
+        surrogates, which no tokenizer takes, become question marks.
+        """
+        folded = word
+        if not word.isascii():
+            word = word.encode("utf-8", "replace").decode("utf-8")
+            folded = unicodedata.normalize("NFKC", word)
+        folded = folded.casefold()
+        return list(word) if self._names_added_token(folded) else [word]
+
+    def _names_added_token(self, folded: str) -> bool:
+        return any(token in folded for token in self._added)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    token_ids: list[int]
+    word_position: list[int]
+    label_position: list[int]
+    label_length: list[int]
+
+
+def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[Tensor, Tensor]:
+    """Give the values, padded to the longest or a multiple beyond it, and the mask of real ones."""
+    lengths = np.array([len(value) for value in values])
+    width = -(-int(lengths.max(initial=0)) // multiple) * multiple
+    padded = np.full((len(values), width), filler, dtype=np.int64)
+    for i, value in enumerate(values):
+        padded[i, : len(value)] = value
+    mask = np.arange(width)[None, :] < lengths[:, None]
+    return torch.from_numpy(padded), torch.from_numpy(mask)
+
+
+def _words(window: Pass) -> tuple[int, int]:
+    return window.start, window.end
+
+
+def _frame(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:
+    """Give the ids before and after a row. Not every tokenizer adds them itself (transformers 5
+    drops them for some), and without them every score is wrong, so they are set by hand."""
+    first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
+    last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
+    return ([] if first is None else [first]), ([] if last is None else [last])

@@ -1,0 +1,41 @@
+"""The exceptions of glinermt.
+
+    GlinerMTError
+    ├── ConfigError      a configuration has an unknown key or an impossible value
+    ├── CheckpointError  a checkpoint is missing, damaged, unsupported or does not fit
+    ├── DataError        a data file has a bad line; the message begins "file:line: "
+    └── BackendError     an LLM, a server or an optional package is not usable
+
+Wrong *arguments* raise ``ValueError`` or ``TypeError``, as Python users expect.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GlinerMTError(Exception):
+    """Base of every error that is ours."""
+
+
+class ConfigError(GlinerMTError):
+    """A configuration has an unknown key or an impossible value."""
+
+
+class CheckpointError(GlinerMTError):
+    """A checkpoint is missing, damaged, unsupported, or does not fit the network."""
+
+
+class DataError(GlinerMTError):
+    """A data file holds something that cannot be read as what it should be."""
+
+
+class BackendError(GlinerMTError):
+    """An LLM backend, a server or an optional package is not usable."""
+
+
+def unknown_choice(kind: str, value: object, choices: Iterable[str]) -> str:
+    """Give the message for a wrong name: ``unknown head 'spam': choose from 'span', 'token'``."""
+    names = sorted(choices)
+    close = difflib.get_close_matches(str(value), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {kind} {value!r}{hint}: choose from {', '.join(map(repr, names))}"

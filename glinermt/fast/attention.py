@@ -1,0 +1,170 @@
+"""Attention of one text at a time, over its real tokens only."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+PIECE_BYTES = 1 << 20
+"""Size of the widest intermediate result; about half of a core's cache."""
+
+
+class PlainAttention:
+    """Scaled dot products, as in BERT."""
+
+    def __init__(self, num_heads: int) -> None:
+        self.num_heads = num_heads
+
+    def __call__(
+        self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
+    ) -> Float[Tensor, "token hidden"]:
+        context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
+        start = 0
+        for length in lengths:
+            q, k, v = _by_head(qkv[start : start + length], self.num_heads)
+            result = functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+            part = context[start : start + length].view(length, self.num_heads, -1)
+            part.copy_(result.transpose(0, 1))
+            start += length
+        context[start:] = 0  # rows that only fill up
+        return context
+
+
+class DisentangledAttention:
+    """DeBERTa's attention (He et al. 2021): content to content, to position, and back.
+
+    What a pair of tokens adds for its distance is read from tables with one row a distance, made
+    once a model. Row i of content times table holds the distances of token i in order, so the
+    matrix of pairs is a view with a shorter row stride: nothing is gathered. Queries are expected
+    scaled.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        keys: Float[Tensor, "bucket hidden"] | None,
+        queries: Float[Tensor, "bucket hidden"] | None,
+        buckets: "DistanceBuckets",
+    ) -> None:
+        self.num_heads = num_heads
+        self.keys, self.queries = keys, queries
+        self.buckets = buckets
+        self.tables: tuple[int, tuple[Tensor | None, Tensor | None]] = (0, (None, None))
+
+    def __call__(
+        self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
+    ) -> Float[Tensor, "token hidden"]:
+        context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
+        start = 0
+        for length in lengths:
+            part = context[start : start + length].view(length, self.num_heads, -1)
+            by_head = _by_head(qkv[start : start + length], self.num_heads)
+            for heads in _cached_heads(self.num_heads, length):
+                q, k, v = (each[heads] for each in by_head)
+                scores = self._position_scores(q, k, heads).baddbmm_(q, k.transpose(1, 2))
+                weights = torch._softmax(scores, -1, False)
+                part[:, heads] = torch.bmm(weights, v).transpose(0, 1)
+            start += length
+        context[start:] = 0  # rows that only fill up
+        return context
+
+    def _position_scores(
+        self,
+        q: Float[Tensor, "head token size"],
+        k: Float[Tensor, "head token size"],
+        which: slice,
+    ) -> Float[Tensor, "head token token"]:
+        heads, length, _ = q.shape
+        reach, (for_keys, for_queries) = self._tables_for(length)
+        distances = slice(reach - length, reach + length - 1)
+        shape = (heads, length, length)
+        per_head, shorter = length * (2 * length - 1), 2 * length - 2
+        terms = []
+        if for_keys is not None:
+            product = torch.bmm(q, for_keys[which, distances].transpose(1, 2))
+            terms.append(product.as_strided(shape, (per_head, shorter, 1), length - 1))
+        if for_queries is not None:
+            product = torch.bmm(k, for_queries[which, distances].transpose(1, 2))
+            terms.append(product.as_strided(shape, (per_head, 1, shorter), length - 1))
+        if not terms:
+            return q.new_zeros(shape)
+        return terms[0] + terms[1] if len(terms) > 1 else terms[0].contiguous()
+
+    def _tables_for(self, length: int) -> tuple[int, tuple[Tensor | None, Tensor | None]]:
+        """Give tables that reach at least ``length`` tokens; row ``reach - 1`` is distance 0.
+
+        Rows for keys run from far ahead to far back, those for queries the other way.
+        """
+        reach, tables = self.tables
+        if reach < length:
+            reach = max(64, 1 << (length - 1).bit_length())
+            distance = torch.arange(reach - 1, -reach, -1)  # of a query from its key
+            tables = (
+                _expand(self.keys, self.buckets.of_keys(distance), self.num_heads),
+                _expand(self.queries, self.buckets.of_queries(-distance), self.num_heads),
+            )
+            self.tables = reach, tables  # at once: other threads may be reading
+        return reach, tables
+
+
+class DistanceBuckets:
+    """Which row of the position embeddings a distance has, as transformers' DeBERTa-v2 counts."""
+
+    def __init__(self, *, span: int, bucket_size: int, max_position: int) -> None:
+        self.span, self.bucket_size, self.max_position = span, bucket_size, max_position
+
+    def of_keys(self, distance: Tensor) -> Tensor:
+        """Give the key's row for each distance query - key."""
+        return self._clamp(self._bucket(distance))
+
+    def of_queries(self, distance: Tensor) -> Tensor:
+        """Give the query's row for each distance query - key."""
+        return self._clamp(-self._bucket(-distance))
+
+    def _bucket(self, distance: Tensor) -> Tensor:
+        from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+
+        if self.bucket_size <= 0 or self.max_position <= 0:
+            return distance
+        bucket: Tensor = make_log_bucket_position(distance, self.bucket_size, self.max_position)
+        return bucket.long()
+
+    def _clamp(self, bucket: Tensor) -> Tensor:
+        return (bucket + self.span).clamp(0, 2 * self.span - 1)
+
+
+def position_projections(
+    attention: Any, embeddings: Float[Tensor, "bucket hidden"]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Give what a DeBERTa layer makes of the position embeddings: keys, and queries unscaled."""
+    share = attention.share_att_key
+    kinds = attention.pos_att_type
+    key = attention.key_proj if share else getattr(attention, "pos_key_proj", None)
+    query = attention.query_proj if share else getattr(attention, "pos_query_proj", None)
+    return (
+        key(embeddings) if "c2p" in kinds and key is not None else None,
+        query(embeddings) if "p2c" in kinds and query is not None else None,
+    )
+
+
+def _cached_heads(num_heads: int, length: int) -> Iterator[slice]:
+    """Split the heads so that a product with a table stays in the processor's cache."""
+    size = max(1, PIECE_BYTES // (8 * length * length))
+    for first in range(0, num_heads, size):
+        yield slice(first, first + size)
+
+
+def _by_head(qkv: Float[Tensor, "token three"], num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = qkv.view(qkv.shape[0], 3, num_heads, -1).permute(1, 2, 0, 3).unbind(0)
+    return q, k, v
+
+
+def _expand(table: Tensor | None, rows: Tensor, num_heads: int) -> Tensor | None:
+    """Give a table by head with one row a distance."""
+    if table is None:
+        return None
+    by_distance = table[rows]
+    return by_distance.view(len(rows), num_heads, -1).transpose(0, 1).contiguous()

@@ -1,0 +1,106 @@
+"""A model's forward for inference: a batch in, logits out, no work on padding tokens."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from glinermt.encoding import NO_TOKEN, Batch
+from glinermt.fast.encoder import FastEncoder
+from glinermt.fast.heads import fast_head
+from glinermt.fast.linear import MakeLinear
+
+if TYPE_CHECKING:
+    from glinermt.model import GlinerMT
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where in the stream of tokens the words and labels of a batch are read."""
+
+    ids: Int[Tensor, " token"]
+    lengths: list[int]
+    words: Int[Tensor, "batch word"]
+    """Index into the stream, one beyond its end where there is nothing to read."""
+    label_tokens: Int[Tensor, " read"]
+    """Tokens that labels are read from, label after label."""
+    label_counts: Int[Tensor, "batch label"]
+
+
+class FastForward:
+    """Made from a model in evaluation mode; holds packed copies of its weights."""
+
+    def __init__(self, model: "GlinerMT", encoder: FastEncoder, make: MakeLinear) -> None:
+        self.encoder = encoder
+        self.pooling = model.encoder.label_pooling
+        projection = model.encoder.projection
+        self.project = (
+            make(projection.weight, projection.bias, "none")
+            if isinstance(projection, nn.Linear)
+            else None
+        )
+        self.rnn = model.rnn
+        self.head = fast_head(model.head, make)
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
+        """Give the logits; those of padding are arbitrary."""
+        places = _places(batch, whole_labels=self.pooling == "mean")
+        keep, words, labels = _needed(places)
+        tokens = self.encoder(places.ids, places.lengths, keep)
+        if self.project is not None:
+            tokens = self.project(tokens)
+        tokens = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[1])])
+        word_vectors = tokens[words]
+        if self.rnn is not None:
+            word_vectors = self.rnn(word_vectors, batch.word_mask)
+        return self.head(
+            word_vectors,
+            _means(tokens[labels], places.label_counts),
+            batch.word_mask.sum(1).tolist(),
+            batch.label_mask.sum(1).tolist(),
+        )
+
+
+def _places(batch: Batch, *, whole_labels: bool) -> Places:
+    """Find everything in the stream of the batch's real tokens.
+
+    Args:
+        batch: rows padded at the end.
+        whole_labels: labels are read from their own tokens, not from the ``<<ENT>>`` before.
+    """
+    lengths = batch.attention_mask.sum(1)
+    start = (lengths.cumsum(0) - lengths)[:, None]
+    ids = batch.input_ids[batch.attention_mask]
+    words = torch.where(batch.word_position == NO_TOKEN, len(ids), batch.word_position + start)
+    own = batch.label_length * whole_labels
+    first = batch.label_position + start + (own > 0)
+    counts = own.clamp(min=1) * batch.label_mask
+    each = counts.flatten()
+    inside = torch.arange(int(each.sum())) - (each.cumsum(0) - each).repeat_interleave(each)
+    label_tokens = first.flatten().repeat_interleave(each) + inside
+    return Places(ids, lengths.tolist(), words, label_tokens, counts)
+
+
+def _needed(places: Places) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the tokens that are read at all, then words and label tokens as indices into those."""
+    total = len(places.ids)
+    wanted = torch.zeros(total + 1, dtype=torch.bool)
+    wanted[places.words] = True
+    wanted[places.label_tokens] = True
+    wanted[total] = False
+    keep = wanted.nonzero().squeeze(1)
+    place = torch.full((total + 1,), len(keep))
+    place[keep] = torch.arange(len(keep))
+    return keep, place[places.words], place[places.label_tokens]
+
+
+def _means(
+    tokens: Float[Tensor, "read hidden"], counts: Int[Tensor, "batch label"]
+) -> Float[Tensor, "batch label hidden"]:
+    """Average runs of tokens, one run a label."""
+    each = counts.flatten()
+    owner = torch.arange(len(each)).repeat_interleave(each)
+    total = tokens.new_zeros(len(each), tokens.shape[1]).index_add_(0, owner, tokens)
+    return (total / each.clamp(min=1)[:, None]).view(*counts.shape, -1)

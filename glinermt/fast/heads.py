@@ -1,0 +1,138 @@
+"""The heads text by text, in pieces that stay in the processor's cache."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from glinermt.fast.attention import PIECE_BYTES
+from glinermt.fast.linear import Activation, Linear, MakeLinear
+from glinermt.heads import SpanHead, TokenHead
+
+FastHead = Callable[[Tensor, Tensor, Sequence[int], Sequence[int]], Tensor]
+
+
+class FastTokenHead:
+    """``TokenHead`` over real words and labels only."""
+
+    def __init__(self, head: TokenHead, make: MakeLinear) -> None:
+        first, last = head.out_mlp[0], head.out_mlp[3]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(last, nn.Linear)
+        self.size = last.weight.shape[1]
+        for_word, for_label, for_pair = first.weight.chunk(3, dim=1)
+        self.proj_token = make(head.proj_token.weight, head.proj_token.bias, "none")
+        self.proj_label = make(head.proj_label.weight, head.proj_label.bias, "none")
+        self.for_word = make(for_word, first.bias, "none")
+        self.for_label = make(for_label, None, "none")
+        self.for_pair = make(for_pair, None, "none")
+        self.last = last
+
+    def __call__(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+        num_words: Sequence[int],
+        num_labels: Sequence[int],
+    ) -> Float[Tensor, "batch word label 3"]:
+        """Give the logits; those of padding are zero."""
+        word, word_factor = _halves(self.proj_token, words)
+        label, label_factor = _halves(self.proj_label, labels)
+        word, label = _apply(self.for_word, word), _apply(self.for_label, label)
+        logits = words.new_zeros(*words.shape[:2], labels.shape[1], 3)
+        for row, (length, wide) in enumerate(zip(num_words, num_labels, strict=True)):
+            for part in _pieces(length, 4 * wide * self.size):
+                pair = word_factor[row, part, None] * label_factor[row, None, :wide]
+                hidden = self.for_pair(pair.flatten(0, 1)).view(-1, wide, self.size)
+                hidden.add_(word[row, part, None]).add_(label[row, None, :wide]).relu_()
+                flat = torch.addmm(self.last.bias, hidden.flatten(0, 1), self.last.weight.t())
+                logits[row, part, :wide] = flat.view(-1, wide, 3)
+        return logits
+
+
+class FastSpanHead:
+    """``SpanHead`` over real words and labels only."""
+
+    def __init__(self, head: SpanHead, make: MakeLinear) -> None:
+        mlp = list(head.out_project) if isinstance(head.out_project, nn.Sequential) else []
+        first = mlp[0] if mlp else head.out_project
+        assert isinstance(first, nn.Linear)
+        for_start, for_end = first.weight.chunk(2, dim=1)
+        self.max_width = head.max_width
+        self.size = first.weight.shape[0]
+        self.start = [*_mlp(head.project_start, make, "relu"), make(for_start, first.bias, "none")]
+        self.end = [*_mlp(head.project_end, make, "relu"), make(for_end, None, "none")]
+        self.label = _mlp(head.prompt_rep, make, "none")
+        self.fold: nn.Linear | None = None
+        if mlp:
+            assert isinstance(mlp[3], nn.Linear)
+            self.fold = mlp[3]
+
+    def __call__(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+        num_words: Sequence[int],
+        num_labels: Sequence[int],
+    ) -> Float[Tensor, "batch word label width"]:
+        """Give the logits; those of padding and of spans beyond the text are zero."""
+        start, end = _chain(self.start, words), _chain(self.end, words)
+        label = _chain(self.label, labels)
+        logits = words.new_zeros(*words.shape[:2], labels.shape[1], self.max_width)
+        for row, (length, wide) in enumerate(zip(num_words, num_labels, strict=True)):
+            factors, bias = label[row, :wide], label.new_zeros(wide)
+            if self.fold is not None:
+                bias = factors @ self.fold.bias
+                factors = factors @ self.fold.weight
+            for part in _pieces(length, 4 * self.size):
+                for width in range(min(self.max_width, length - part.start)):
+                    stop = min(part.stop, length - width)
+                    span = (
+                        start[row, part.start : stop] + end[row, part.start + width : stop + width]
+                    )
+                    if self.fold is not None:
+                        span.relu_()
+                    logits[row, part.start : stop, :wide, width] = torch.addmm(
+                        bias, span, factors.t()
+                    )
+        return logits
+
+
+def fast_head(head: TokenHead | SpanHead, make: MakeLinear) -> FastHead:
+    """Give the fast form of a head."""
+    if isinstance(head, TokenHead):
+        return FastTokenHead(head, make)
+    return FastSpanHead(head, make)
+
+
+def _pieces(length: int, bytes_each: int) -> Iterator[slice]:
+    """Cut ``length`` words into slices of near-equal length, none wider than the cache."""
+    most = max(1, PIECE_BYTES // max(1, bytes_each))
+    count = -(-length // most)
+    size = -(-length // max(1, count))
+    for first in range(0, length, max(1, size)):
+        yield slice(first, min(first + size, length))
+
+
+def _apply(linear: Linear, rows: Tensor) -> Tensor:
+    return linear(rows.flatten(0, 1)).view(*rows.shape[:2], -1)
+
+
+def _halves(linear: Linear, rows: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = _apply(linear, rows).chunk(2, dim=-1)
+    return first, second
+
+
+def _chain(linears: Sequence[Linear], rows: Tensor) -> Tensor:
+    for linear in linears:
+        rows = _apply(linear, rows)
+    return rows
+
+
+def _mlp(layers: nn.Module, make: MakeLinear, then: Activation) -> list[Linear]:
+    assert isinstance(layers, nn.Sequential)
+    first, last = layers[0], layers[3]
+    assert isinstance(first, nn.Linear)
+    assert isinstance(last, nn.Linear)
+    return [make(first.weight, first.bias, "relu"), make(last.weight, last.bias, then)]

@@ -1,0 +1,133 @@
+"""Linear layers for inference: packed once, each with its activation."""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+Activation = Literal["none", "gelu", "relu"]
+Linear = Callable[[Float[Tensor, "row input"]], Float[Tensor, "row output"]]
+MakeLinear = Callable[[Tensor, Tensor | None, Activation], Linear]
+"""Packs weight and bias."""
+
+ROWS = 32
+"""Rows come in multiples of this where a new shape costs time (``MakeLinears.shapes_cost``)."""
+_WIN = 0.9
+"""Part of the plain time that oneDNN may take to be chosen."""
+
+
+class PlainLinear:
+    """torch's own product, the weight laid out as it is read: faster for short texts."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation) -> None:
+        self.weight = weight.detach().t().contiguous()
+        self.bias = None if bias is None else bias.detach()
+        self.activation = activation
+
+    def __call__(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
+        if self.bias is None:
+            result = rows @ self.weight
+        else:
+            result = torch.addmm(self.bias, rows, self.weight)
+        if self.activation == "gelu":
+            return torch.ops.aten.gelu_(result)  # type: ignore[no-any-return]
+        return result.relu_() if self.activation == "relu" else result
+
+
+class OneDnnLinear:
+    """oneDNN's product with a packed weight and a fused activation."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation) -> None:
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 128)
+        self.bias = None if bias is None else bias.detach()
+        self.activation = activation
+
+    def __call__(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(
+            rows, self.weight, self.bias, self.activation, [], "none"
+        )
+        return result
+
+
+class Int8Linear:
+    """Weights in 8 bits, one scale an output; inputs are rounded on the way, one scale a call."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation) -> None:
+        weight = weight.detach().float().contiguous()
+        scale = weight.abs().amax(1).clamp(min=1e-12) / 127
+        zero = torch.zeros_like(scale, dtype=torch.int64)
+        with warnings.catch_warnings():  # torch means to move these elsewhere some day
+            warnings.simplefilter("ignore")
+            rounded = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
+            self.packed = torch.ops.quantized.linear_prepack(
+                rounded, None if bias is None else bias.detach().float()
+            )
+        self.activation = activation
+        # Without VNNI the products of full 8-bit numbers overflow 16 bits.
+        self.reduce_range = not torch.cpu._is_vnni_supported()
+
+    def __call__(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
+        if self.activation == "relu":
+            op = torch.ops.quantized.linear_relu_dynamic
+        else:
+            op = torch.ops.quantized.linear_dynamic
+        result = op(rows, self.packed, self.reduce_range)
+        if self.activation == "gelu":
+            result = torch.ops.aten.gelu_(result)
+        return result  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLinears:
+    """What a model's linear layers become."""
+
+    usual: MakeLinear
+    outer: MakeLinear
+    """For the second product of a feed-forward layer."""
+
+    @property
+    def shapes_cost(self) -> bool:
+        """Whether a number of rows not seen before costs time to prepare."""
+        return OneDnnLinear in (self.usual, self.outer)
+
+
+@lru_cache(maxsize=1)
+def fastest_linear() -> MakeLinear:
+    """Give the faster of torch's own linear and oneDNN's, by a measurement of about 10 ms.
+
+    Which one wins is a matter of the processor and of how torch was built.
+    """
+    weight, bias, rows = torch.randn(1024, 512), torch.randn(1024), torch.randn(64, 512)
+    try:
+        packed = OneDnnLinear(weight, bias, "none")
+        with torch.inference_mode():
+            packed(rows)
+    except (RuntimeError, AttributeError):  # this torch has no oneDNN, or not for this processor
+        return PlainLinear
+    plain_time = _seconds(PlainLinear(weight, bias, "none"), rows)
+    return OneDnnLinear if _seconds(packed, rows) < _WIN * plain_time else PlainLinear
+
+
+@torch.inference_mode()
+def _seconds(linear: Linear, rows: Tensor) -> float:
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        linear(rows)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def activation_of(module: object) -> Activation | None:
+    """Name the activation a module applies; None for one that is not known here."""
+    exact = getattr(module, "act", None) is functional.gelu  # transformers' GELUActivation
+    if exact or (isinstance(module, nn.GELU) and module.approximate == "none"):
+        return "gelu"
+    return "relu" if isinstance(module, nn.ReLU) else None

@@ -1,0 +1,119 @@
+"""The token head: start, end and inside scores per word and label (the paper, section 3.1)."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glinermt.decode import Candidates
+from glinermt.types import SpanScore
+
+START, END, INSIDE = range(3)
+
+
+class TokenHead(nn.Module):
+    """Scores ``[word part, label part, product]`` with an MLP for each word and label.
+
+    Its first layer is applied by parts: the word's and the label's once each, and only the
+    product's for every pair. That is the same sum in another order, at a third of the cost.
+    """
+
+    def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.proj_token = nn.Linear(hidden_size, 2 * hidden_size)
+        self.proj_label = nn.Linear(hidden_size, 2 * hidden_size)
+        self.out_mlp = nn.Sequential(
+            nn.Linear(3 * hidden_size, 4 * hidden_size),
+            nn.Dropout(dropout),
+            nn.ReLU(),
+            nn.Linear(4 * hidden_size, 3),
+        )
+
+    def forward(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+    ) -> Float[Tensor, "batch word label 3"]:
+        first, *rest = self.out_mlp
+        assert isinstance(first, nn.Linear)
+        for_word, for_label, for_pair = first.weight.chunk(3, dim=1)
+        word, word_factor = self.proj_token(words).chunk(2, dim=-1)
+        label, label_factor = self.proj_label(labels).chunk(2, dim=-1)
+        pair = word_factor[:, :, None] * label_factor[:, None]  # batch word label hidden
+        hidden = functional.linear(pair, for_pair)
+        hidden = hidden + functional.linear(word, for_word, first.bias)[:, :, None]
+        hidden = hidden + functional.linear(label, for_label)[:, None]
+        for layer in rest:
+            hidden = layer(hidden)
+        return hidden
+
+    def targets(
+        self, spans: Int[Tensor, "span 4"], shape: tuple[int, int, int]
+    ) -> Float[Tensor, "batch word label 3"]:
+        target = torch.zeros(*shape, 3)
+        for row, start, end, label in spans.tolist():
+            target[row, start, label, START] = 1
+            target[row, end - 1, label, END] = 1
+            target[row, start:end, label, INSIDE] = 1
+        return target
+
+    def valid(
+        self, word_mask: Bool[Tensor, "batch word"], label_mask: Bool[Tensor, "batch label"]
+    ) -> Bool[Tensor, "batch word label 3"]:
+        pairs = word_mask[:, :, None] & label_mask[:, None]
+        return pairs[..., None].expand(*pairs.shape, 3)
+
+    def candidates(
+        self,
+        probabilities: Float[np.ndarray, "word label 3"],
+        threshold: Float[np.ndarray, " label"],
+        span_score: SpanScore,
+    ) -> Candidates:
+        """Pair each start with each end behind it while every inside score reaches the threshold.
+
+        The score is the mean of the inside scores (the paper), or with ``min`` the least of
+        inside, start and end scores (the package gliner since 0.2.17).
+        """
+        num_words, num_labels, _ = probabilities.shape
+        # Labels one after another, a closed position behind each, so that no run spans two.
+        grid = np.zeros((num_labels, num_words + 1, 3), dtype=probabilities.dtype)
+        grid[:, :-1] = probabilities.transpose(1, 0, 2)
+        limit = np.repeat(threshold.astype(grid.dtype), num_words + 1)
+        closed = np.tile(np.arange(num_words + 1) == num_words, num_labels)
+        start_p, end_p, inside_p = grid.reshape(-1, 3).T
+        is_start, is_end = (start_p > limit) & ~closed, (end_p > limit) & ~closed
+        is_break = (inside_p < limit) | closed
+        starts = np.flatnonzero(is_start & ~is_break)
+        ends = np.flatnonzero(is_end & ~is_break)
+        # The ends that a start reaches lie between itself and the next break.
+        breaks = np.flatnonzero(is_break)
+        run_end = breaks[np.searchsorted(breaks, starts)]
+        first = np.searchsorted(ends, starts)
+        count = np.searchsorted(ends, run_end) - first
+        start = np.repeat(starts, count)
+        offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        end = ends[np.repeat(first, count) + offset] + 1
+        if span_score == "mean":
+            total = np.concatenate([[0.0], np.cumsum(inside_p, dtype=np.float64)])
+            score = (total[end] - total[start]) / (end - start)
+        else:
+            edges = np.minimum(start_p[start], end_p[end - 1])
+            score = np.minimum(_range_minimum(inside_p, start, end), edges)
+        label, start_word = np.divmod(start, num_words + 1)
+        cut = np.zeros(len(start), dtype=bool)
+        return Candidates(start_word, start_word + end - start, label, score.astype(float), cut)
+
+
+def _range_minimum(values: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Minimum of ``values[start:end]`` for many ranges, by a table of power-of-two ranges."""
+    if not len(start):
+        return values[:0]
+    level = np.log2(end - start).astype(int)
+    result = np.empty(len(start), dtype=values.dtype)
+    table = values
+    for k in range(level.max() + 1):
+        mine = level == k
+        result[mine] = np.minimum(table[start[mine]], table[end[mine] - (1 << k)])
+        table = np.minimum(table[: -(1 << k)], table[1 << k :])
+    return result

@@ -1,0 +1,54 @@
+"""The BiLSTM over word vectors."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+class BiLSTM(nn.Module):
+    """A bidirectional LSTM that keeps the width and never reads padding.
+
+    ``lstm`` holds the weights under the names ``nn.LSTM`` gives them. The backward direction runs
+    forward over each text reversed by its own length, so padding comes last for both directions
+    and nothing has to be packed; the result is that of a packed sequence.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(
+            hidden_size, hidden_size // 2, num_layers, batch_first=True, bidirectional=True
+        )
+
+    def forward(
+        self, words: Float[Tensor, "batch word hidden"], mask: Bool[Tensor, "batch word"]
+    ) -> Float[Tensor, "batch word hidden"]:
+        backwards = _reversed_order(mask)[:, :, None].expand_as(words)
+        for layer in range(self.num_layers):
+            if layer:
+                words = self.dropout(words)
+            ahead = self._run(words, f"l{layer}")
+            back = self._run(words.gather(1, backwards), f"l{layer}_reverse")
+            back = back.gather(1, backwards[:, :, : back.shape[2]])
+            words = torch.cat([ahead, back], dim=-1)
+        return words * mask[:, :, None]
+
+    def _run(
+        self, words: Float[Tensor, "batch word hidden"], which: str
+    ) -> Float[Tensor, "batch word half"]:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = [getattr(self.lstm, f"{name}_{which}") for name in names]
+        start = words.new_zeros(1, words.shape[0], self.lstm.hidden_size)
+        # args: has_biases, num_layers, dropout, train, bidirectional, batch_first
+        output = torch.lstm(
+            words, (start, start), weights, True, 1, 0.0, self.training, False, True
+        )
+        return output[0]
+
+
+def _reversed_order(mask: Bool[Tensor, "batch word"]) -> Tensor:
+    """Give, per row, the real positions last to first, then the padding in place."""
+    position = torch.arange(mask.shape[1], device=mask.device)[None, :]
+    length = mask.sum(1, keepdim=True)
+    return torch.where(position < length, length - 1 - position, position)

@@ -1,0 +1,143 @@
+"""Long texts and long label lists become several passes; their results become one list again."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from glinermt.decode import Candidates
+from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
+
+OVERLAP = 0.25
+"""Share of a window's tokens that the next window reads again."""
+LABEL_SHARE = 0.5
+"""Largest share of the tokens that labels may take of a long text's pass, prompt aside."""
+MIN_ROOM = 16
+"""Fewest tokens for the text that make a pass sensible."""
+
+
+def plan_passes(
+    encoder: QueryEncoder,
+    query: TokenizedQuery,
+    index: int,
+    *,
+    max_tokens: int,
+    max_labels: int,
+) -> list[Pass]:
+    """Cover all words and all labels of the query, each pass within ``max_tokens``.
+
+    A query that fits gets exactly one pass.
+
+    Args:
+        encoder: knows what a pass costs besides its text.
+        query: the query to cover.
+        index: the query's number, noted in the passes.
+        max_tokens: the tokens one pass may have, labels and prompt included.
+        max_labels: the labels one pass may ask for; 0 = no limit but the tokens.
+
+    Raises:
+        ValueError: the prompt or a single label leaves no room for the text.
+    """
+    if not query.labels or not query.text.offsets:
+        return []
+    passes = []
+    for labels in _label_groups(encoder, query, max_tokens=max_tokens, max_labels=max_labels):
+        overhead = encoder.overhead(query, labels)
+        room = max_tokens - overhead
+        if room < min(MIN_ROOM, len(query.text.token_ids)):
+            raise ValueError(
+                f"prompt and labels take {overhead} of the {max_tokens} tokens the model reads at "
+                "a time, which leaves no room for the text; shorten the prompt or the labels"
+            )
+        for start, end in _windows(query.text.first_token, room):
+            tokens = overhead + min(room, query.text.num_tokens(start, end))
+            passes.append(Pass(index, labels, start, end, tokens))
+    return passes
+
+
+def token_batches(passes: Sequence[Pass], budget: int) -> Iterator[list[Pass]]:
+    """Group passes of similar length, so that little of a batch is padding."""
+    batch: list[Pass] = []
+    for p in sorted(passes, key=lambda p: p.num_tokens, reverse=True):
+        if batch and (len(batch) + 1) * batch[0].num_tokens > budget:
+            yield batch
+            batch = []
+        batch.append(p)
+    if batch:
+        yield batch
+
+
+def place(candidates: Candidates, window: Pass, num_words: int) -> Candidates:
+    """Count words and labels from the query's first; mark what a cut edge of the window touches.
+
+    Args:
+        candidates: found in one window, counted from its first word and label.
+        window: the pass they were found in.
+        num_words: words of the whole text.
+    """
+    start, end = candidates.start + window.start, candidates.end + window.start
+    cut = ((start == window.start) & (window.start > 0)) | (
+        (end == window.end) & (window.end < num_words)
+    )
+    label = candidates.label + window.labels.start
+    return Candidates(start, end, label, candidates.score, cut)
+
+
+def merge_windows(candidates: Candidates) -> Candidates:
+    """Make one of what several windows found in a text.
+
+    The same span and label found twice keeps its better score. A span that touches a window's
+    cut edge loses to a longer one of the same label that is not cut, unless that one scores less
+    than half.
+    """
+    c = candidates
+    if not len(c):
+        return c
+    c = c.take(np.lexsort((-c.score, c.label, c.end, c.start)))
+    same = (np.diff(c.start) == 0) & (np.diff(c.end) == 0) & (np.diff(c.label) == 0)
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    c = replace(c.take(first), cut=np.logical_and.reduceat(c.cut, first))
+    whole = c.take(~c.cut)
+    keep = np.ones(len(c), dtype=bool)
+    for i in np.flatnonzero(c.cut):
+        contains = (whole.start <= c.start[i]) & (whole.end >= c.end[i])
+        rivals = contains & (whole.label == c.label[i])
+        keep[i] = not (whole.score[rivals] >= c.score[i] / 2).any()
+    return c.take(keep)
+
+
+def _label_groups(
+    encoder: QueryEncoder, query: TokenizedQuery, *, max_tokens: int, max_labels: int
+) -> Iterator[range]:
+    """Split the labels, in order, into groups that leave room; not where the whole query fits."""
+    everything = range(len(query.label_ids))
+    whole = encoder.overhead(query, everything) + len(query.text.token_ids)
+    if whole <= max_tokens and (not max_labels or len(everything) <= max_labels):
+        yield everything
+        return
+    limit = int((max_tokens - encoder.overhead(query, range(0))) * LABEL_SHARE)
+    sizes = [1 + len(ids) for ids in query.label_ids]
+    start, used = 0, 0
+    for i, size in enumerate(sizes):
+        full = max_labels and i - start >= max_labels
+        if i > start and (used + size > limit or full):
+            yield range(start, i)
+            start, used = i, 0
+        used += size
+    yield range(start, len(sizes))
+
+
+def _windows(first_token: list[int], room: int) -> Iterator[tuple[int, int]]:
+    """Cut words into overlapping ranges of at most ``room`` tokens; a longer word stands alone."""
+    num_words = len(first_token) - 1
+    start = 0
+    while True:
+        limit = first_token[start] + room
+        end = bisect_right(first_token, limit) - 1
+        end = min(max(end, start + 1), num_words)
+        yield start, end
+        if end == num_words:
+            return
+        back = first_token[end] - int(room * OVERLAP)
+        start = min(max(bisect_left(first_token, back), start + 1), end)

@@ -1,0 +1,175 @@
+"""Any OpenAI-compatible server: vLLM's, llama.cpp's, Ollama, hosted ones.
+
+Servers differ in how a schema is given, and some take a way they do not know for none at all. So
+each way is tried once at the start with a schema that no model would follow by itself.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from glinermt.config import from_mapping
+from glinermt.errors import BackendError, ConfigError, unknown_choice
+from glinermt.synth.backends.dialects import DIALECTS, probe
+from glinermt.synth.llm import LLM, Reply, Request
+
+REFUSED = (401, 403, 404)
+"""Statuses that no other prompt would change."""
+TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the openai backend."""
+
+    base_url: str = "http://localhost:8000/v1"
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key, if the server wants one."""
+    concurrency: int = 16
+    """Requests under way at the same time."""
+    requests_per_minute: int = 0
+    """Most requests begun in a minute; 0 = no limit."""
+    timeout: float = 300.0
+    """Seconds to wait for a reply."""
+    tries: int = 5
+    """Attempts where the server or the network fails, with growing pauses."""
+    pause: float = 1.0
+    """Seconds before the second attempt; twice as long before each further one."""
+    seeds: bool = True
+    """Whether each request has its seed; vLLM's server dies of them on a CPU."""
+    dialect: str = "probe"
+    """How the schema is given: ``probe``, or a name in ``DIALECTS``."""
+
+
+def connect(model: str, options: Mapping[str, Any]) -> LLM:
+    """Connect to the server and find out how it takes a schema.
+
+    Raises:
+        BackendError: there is no such server, or it refuses the model or the key.
+    """
+    given = from_mapping(Options, options, where="openai")
+    if given.dialect != "probe" and given.dialect not in DIALECTS:
+        raise ConfigError(unknown_choice("dialect", given.dialect, (*DIALECTS, "probe")))
+    server = Server(model, given)
+    if given.dialect == "probe":
+        server.dialect = probe(partial(server.reply, tries=1))
+    return server
+
+
+class Server:
+    """A server's chat completions, asked by several threads."""
+
+    def __init__(self, model: str, options: Options) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise BackendError(
+                "asking a server needs httpx: pip install 'glinermt[synth]'"
+            ) from error
+        self._httpx = httpx
+        self._model = model
+        self._options = options
+        self.dialect = options.dialect
+        self._pace = Pace(options.requests_per_minute)
+        key = os.environ.get(options.api_key_env, "")
+        self._client = httpx.Client(
+            base_url=options.base_url.rstrip("/") + "/",
+            timeout=httpx.Timeout(options.timeout, connect=10.0),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=options.concurrency),
+        )
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Give the replies in the order they come in."""
+        pool = ThreadPoolExecutor(self._options.concurrency)
+        try:
+            asked = {pool.submit(self.reply, r, self.dialect): i for i, r in enumerate(requests)}
+            for future in as_completed(asked):
+                yield asked[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def reply(self, request: Request, dialect: str, tries: int | None = None) -> Reply:
+        """Ask once, and again where the server or the network fails.
+
+        Raises:
+            BackendError: the server refuses the key or the model.
+        """
+        failure, pause = "", self._options.pause
+        for number in range(tries or self._options.tries):
+            if number:
+                time.sleep(min(pause, LONGEST_WAIT))
+                pause *= 2
+            self._pace.wait()
+            try:
+                response = self._client.post("chat/completions", json=self._body(request, dialect))
+            except self._httpx.TransportError as error:
+                failure = f"{type(error).__name__}: {error}"
+                continue
+            if response.status_code in REFUSED:
+                raise BackendError(
+                    f"{response.url} refuses model {self._model!r} with HTTP "
+                    f"{response.status_code}: {response.text:.300}"
+                )
+            if response.status_code in TRANSIENT:
+                failure = f"HTTP {response.status_code}"
+                pause = max(pause, _retry_after(response.headers))
+                continue
+            if response.status_code != 200:
+                return Reply(response.text[:500], error=f"HTTP {response.status_code}")
+            return _read(response)
+        return Reply("", error=failure, transient=True)
+
+    def _body(self, request: Request, dialect: str) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "messages": request.messages,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_tokens,
+            **({"seed": request.seed} if self._options.seeds else {}),
+            **DIALECTS[dialect](request),
+        }
+
+
+class Pace:
+    """Lets so many requests a minute begin, evenly."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        if not self._gap:
+            return
+        with self._lock:
+            now = time.monotonic()
+            begin = max(now, self._next)
+            self._next = begin + self._gap
+        time.sleep(begin - now)
+
+
+def _read(response: Any) -> Reply:
+    try:
+        answer = response.json()
+        text = answer["choices"][0]["message"]["content"] or ""
+        usage = answer.get("usage") or {}
+        return Reply(
+            str(text), int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return Reply("", error="the server's answer is no chat completion", transient=True)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    with contextlib.suppress(ValueError):
+        return float(headers.get("retry-after", 0))
+    return 0.0

@@ -1,0 +1,66 @@
+"""Replies read from a file, for tests: lines ``{"task", "text", "reply"}``."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glinermt.config import from_mapping
+from glinermt.errors import DataError
+from glinermt.synth.llm import LLM, Reply, Request
+from glinermt.synth.texts import read_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the scripted backend."""
+
+    delay: float = 0.0
+    """Seconds that each reply takes."""
+
+
+def connect(model: str, options: Mapping[str, Any]) -> LLM:
+    """Read the replies; ``model`` is their file."""
+    return Scripted(Path(model), from_mapping(Options, options, where="scripted"))
+
+
+class Scripted:
+    """Gives the first line's ``reply`` whose task is asked and whose ``text`` the prompt holds.
+
+    Both may be missing. A list is a reply for each attempt, an object is written as JSON;
+    without such a line the reply is empty.
+    """
+
+    def __init__(self, file: Path, options: Options) -> None:
+        self._delay = options.delay
+        self._lines = list(_read(file))
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for i, request in enumerate(requests):
+            time.sleep(self._delay)
+            text = self._text(request)
+            yield i, Reply(text, len(request.user.split()), len(text.split()))
+
+    def _text(self, request: Request) -> str:
+        for line in self._lines:
+            if line.get("task", request.task) == request.task and line.get("text", "") in (
+                request.user
+            ):
+                reply = line["reply"]
+                if isinstance(reply, list):
+                    reply = reply[min(request.attempt, len(reply) - 1)]
+                return reply if isinstance(reply, str) else json.dumps(reply)
+        return ""
+
+
+def _read(file: Path) -> Iterator[dict[str, Any]]:
+    for number, line in read_lines(file):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{file}:{number}: not JSON: {error}") from error
+        if not isinstance(value, dict) or "reply" not in value:
+            raise DataError(f"{file}:{number}: expected an object with 'reply', got {value!r:.80}")
+        yield value

@@ -1,0 +1,155 @@
+"""The command ``glinermt generate``."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+Many = list[str] | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app; what it needs is imported when it runs."""
+    app.command("generate")(generate_command)
+
+
+def generate_command(
+    texts: Annotated[list[str], typer.Argument(help="Files or folders: .jsonl, .txt, .gz, .xz.")],
+    out: Annotated[Path, typer.Option(help="Folder for the data; run again to go on.")],
+    llm: Annotated[str, typer.Option(help="vllm, openai, transformers or scripted.")] = "vllm",
+    model: Annotated[
+        str, typer.Option(help="Hub id, folder, or the server's name of the model.")
+    ] = "meta-llama/Meta-Llama-3-8B-Instruct",
+    llm_option: Annotated[
+        Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")
+    ] = None,
+    tasks: Annotated[
+        str, typer.Option(help="Tasks, separated by commas; the paper's six without.")
+    ] = "",
+    tasks_per_text: Annotated[int, typer.Option(help="Tasks drawn per passage; 0 = all.")] = 0,
+    limit: Annotated[int, typer.Option(help="Texts at most; 0 = all.")] = 0,
+    field: Annotated[str, typer.Option(help="Where JSON lines keep the text.")] = "text",
+    benchmark: Annotated[
+        Many, typer.Option(help="File whose 13-word runs must not be in the data (repeatable).")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Of the first attempt.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Of a reply.")] = 1024,
+    set_: Annotated[
+        Many, typer.Option("--set", help="Any other setting, KEY=VALUE (repeatable).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws tasks, styles and words.")] = 0,
+    batch: Annotated[int, typer.Option(help="Rows given to the LLM at once.")] = 100,
+    preview: Annotated[int, typer.Option(help="Show so many rows and write nothing.")] = 0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again for rows that failed.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Set a run with other settings aside; begin anew.")
+    ] = False,
+    price_in: Annotated[float, typer.Option(help="Of a million tokens read.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Of a million tokens written.")] = 0.0,
+    licence: Annotated[str, typer.Option(help="Of the data, for its card.")] = "other",
+    export: Annotated[
+        str, typer.Option(help="conversation: entity examples also as chats that tune LLMs.")
+    ] = "",
+    push_to_hub: Annotated[
+        str, typer.Option(help="Upload as this private dataset, OWNER/NAME.")
+    ] = "",
+    engine: Annotated[str, typer.Option(help="local, or on a cluster ray or ray-vllm.")] = "local",
+    workers: Annotated[int, typer.Option(help="Copies of the LLM under ray.")] = 1,
+    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
+) -> None:
+    """Let an LLM write training examples from texts."""
+    from glinermt.synth.engines import Work, asking
+    from glinermt.synth.finish import write_report
+    from glinermt.synth.generate import Options
+    from glinermt.synth.preview import preview as show_preview
+    from glinermt.synth.report import Prices, show_report
+
+    settings = _settings(
+        {
+            "texts": texts,
+            "llm": llm,
+            "model": model,
+            "tasks_per_text": tasks_per_text,
+            "limit": limit,
+            "text_field": field,
+            "benchmarks": benchmark or [],
+            "sampling": {"temperature": temperature, "max_tokens": max_tokens},
+            "seed": seed,
+            **({"tasks": _names(tasks)} if tasks else {}),
+            **_pairs(set_),
+        }
+    )
+    if export not in ("", "conversation"):
+        raise ValueError(f"export {export!r} is not known: choose 'conversation'")
+    work = Work(settings, _pairs(llm_option), batch, workers, gpus_per_worker)
+    ask, window = asking(engine, work)
+    prices = Prices(price_in, price_out)
+    console = Console()
+    if preview:
+        show_preview(console, settings, ask, preview, prices)
+        return
+    _generate(settings, out, ask, Options(force, retry_failed, window))
+    show_report(console, write_report(out, settings, prices=prices, licence=licence))
+    console.print(f"wrote {out / 'examples'}", markup=False)
+    if export:
+        console.print(f"wrote {_export(settings, out)}", markup=False)
+    if push_to_hub:
+        from glinermt.synth.hub import push_to_hub as push
+
+        console.print(push(out, push_to_hub), markup=False)
+
+
+def _generate(settings: Any, out: Path, asking: Any, options: Any) -> None:
+    """Generate with a progress bar."""
+    from rich.progress import Progress
+
+    from glinermt.synth.generate import generate
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("rows", total=None)
+        generate(
+            settings,
+            out,
+            asking,
+            options=options,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _export(settings: Any, out: Path) -> Path:
+    from glinermt.synth.conversation import write_conversations
+    from glinermt.synth.store import Store
+
+    file = out / "conversation.jsonl"
+    store = Store(out, settings.format)
+    write_conversations(store.read_examples, file, seed=settings.seed)
+    return file
+
+
+def _settings(values: dict[str, Any]) -> Any:
+    from glinermt.config import from_mapping
+    from glinermt.synth.settings import Settings
+
+    return from_mapping(Settings, values, where="settings")
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _pairs(given: Many) -> dict[str, Any]:
+    """Read KEY=VALUE; the value is a number, true or false, or else a string."""
+    pairs: dict[str, Any] = {}
+    for item in given or ():
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ValueError(f"{item!r} is no KEY=VALUE")
+        try:
+            pairs[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            pairs[key.strip()] = value
+    return pairs

@@ -1,0 +1,236 @@
+"""The factory's run: plan, ask, derive, store, shard by shard, resumable at any moment."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import ConfigError, DataError
+from glinermt.synth.ask import Ask, Record
+from glinermt.synth.contamination import Benchmarks
+from glinermt.synth.derive import derive
+from glinermt.synth.ledger import Ledger
+from glinermt.synth.plan import PlanCounts, Row, planned, read_plan, write_plan
+from glinermt.synth.prompts import SYSTEM, templates
+from glinermt.synth.settings import PIPELINE, Settings, fingerprint
+from glinermt.synth.store import Store
+from glinermt.synth.texts import text_files
+
+Progress = Callable[[int, int], None]
+"""(rows done, rows planned) -> None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run does that does not change what it makes."""
+
+    force: bool = False
+    """Set an earlier run with another fingerprint aside instead of refusing."""
+    retry_failed: bool = False
+    """Ask again for rows that failed in an earlier run."""
+    window: int = 1
+    """Shards whose rows are asked for together. More suits an engine that is slow to start."""
+
+
+def generate(
+    settings: Settings,
+    out: Path,
+    ask: Ask,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Make everything that is planned and not yet done; give the manifest.
+
+    Args:
+        settings: what to make.
+        out: the folder; see ``store.py`` for what is in it.
+        ask: gives the records of rows, such as ``ask.ask`` with an LLM.
+        options: forcing and retrying.
+        progress: called after every reply.
+
+    Raises:
+        ConfigError: the folder holds a run with another fingerprint, and it is not forced.
+        DataError: a source or a file of the folder cannot be read.
+        BackendError: the LLM gives no answers.
+    """
+    options = options or Options()
+    store = Store(out, settings.format)
+    with store.locked():
+        manifest = _begin(settings, store, options.force)
+        _forget_damaged(store, manifest)
+        if options.retry_failed:
+            _reopen_failed(store, manifest)
+        benchmarks = Benchmarks(map(Path, settings.benchmarks))
+        total = manifest["plan"]["rows"]
+        done = sum(shard["rows"] for shard in manifest["shards"].values())
+        for shards in _windows(store, settings.shard_rows, options.window, manifest):
+            records = {
+                id_: record
+                for name in shards
+                for id_, record in _known(store, name, options.retry_failed).items()
+            }
+            done += len(records)
+            for record in _asked(store, shards, records, ask):
+                records[record.id] = record
+                done += 1
+                if progress:
+                    progress(done, total)
+            for name, rows in shards.items():
+                manifest["shards"][name] = _finish(store, name, rows, records, benchmarks)
+                store.write_manifest(manifest)
+    return manifest
+
+
+def _asked(
+    store: Store, shards: dict[str, list[Row]], known: Mapping[str, Record], ask: Ask
+) -> Iterator[Record]:
+    """Ask for the shards' rows that are not known; each reply is written down as it comes."""
+    missing = [row for rows in shards.values() for row in rows if row.id not in known]
+    shard_of = {row.id: name for name, rows in shards.items() for row in rows}
+    if missing:
+        yield from store.append_records(shard_of, ask(missing))
+
+
+def run_fingerprint(settings: Settings) -> str:
+    """Give the fingerprint of the settings with their templates and files."""
+    bodies = [SYSTEM, *(t.body for name in settings.tasks for t in templates(name))]
+    files = [*text_files(settings.texts), *map(Path, settings.benchmarks)]
+    return fingerprint(settings, bodies, files)
+
+
+def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
+    """Give the manifest to go on with, after writing the plan of a new run."""
+    name = run_fingerprint(settings)
+    manifest = _earlier(store, force)
+    if manifest and manifest["fingerprint"] == name:
+        if manifest.get("pipeline") != PIPELINE:
+            manifest.update(pipeline=PIPELINE, shards={})  # made again of the same replies
+        return manifest
+    if manifest and not force:
+        raise ConfigError(
+            f"{store.folder} holds a run with other settings, templates or texts "
+            f"({_difference(manifest['settings'], settings)}); choose another folder, or use "
+            "--force to set that run aside and begin anew"
+        )
+    if manifest or store.has_replies():
+        store.set_aside(f"old-{manifest['fingerprint'] if manifest else 'without-manifest'}")
+    counts = PlanCounts()
+    write_plan(planned(settings, counts), store.plan)
+    if not counts.rows:
+        raise DataError(
+            f"none of {counts.texts} texts gives a passage of at least {settings.least_tokens} "
+            f"words and marks that is new (left out: {dict(counts.drops)}); give other texts"
+        )
+    manifest = {
+        "fingerprint": name,
+        "pipeline": PIPELINE,
+        "settings": settings.to_dict(),
+        "plan": asdict(counts),
+        "shards": {},
+    }
+    store.write_manifest(manifest)
+    return manifest
+
+
+def _earlier(store: Store, force: bool) -> dict[str, Any] | None:
+    try:
+        return store.read_manifest()
+    except DataError:
+        if not force:
+            raise
+        return {"fingerprint": "damaged"}
+
+
+def _difference(old: dict[str, Any], settings: Settings) -> str:
+    new = settings.to_dict()
+    names = ("texts", "benchmarks")
+    changed = [key for key in new if key not in names and old.get(key) != new[key]]
+    shown = [f"{key}: {old.get(key)} -> {new[key]}" for key in changed]
+    return "; ".join(shown) or "templates or contents of files"
+
+
+def _windows(
+    store: Store, size: int, window: int, manifest: Mapping[str, Any]
+) -> Iterator[dict[str, list[Row]]]:
+    """Give the shards that are not done, so many at a time, with their rows."""
+    plan = read_plan(store.plan)
+    pending: dict[str, list[Row]] = {}
+    for number in count():
+        rows = list(islice(plan, size))
+        name = f"part-{number:05}"
+        if rows and name not in manifest["shards"]:
+            pending[name] = rows
+        if pending and (not rows or len(pending) == window):
+            yield pending
+            pending = {}
+        if not rows:
+            return
+
+
+def _finish(
+    store: Store,
+    name: str,
+    rows: Sequence[Row],
+    records: Mapping[str, Record],
+    benchmarks: Benchmarks,
+) -> dict[str, Any]:
+    """Write the shard's examples and give its entry of the manifest."""
+    ledger = Ledger()
+    lines: list[dict[str, Any]] = []
+    failed: Counter[str] = Counter()
+    tasks: dict[str, Counter[str]] = {}
+    for row in rows:
+        record = records[row.id]
+        made = derive(row, record, benchmarks, ledger)
+        lines.extend(made)
+        tally = tasks.setdefault(row.task, Counter())
+        tally["rows"] += 1
+        tally["examples"] += len(made)
+        tally["failed"] += bool(record.error)
+        tally["empty"] += not made and not record.error
+        if record.error:
+            failed[record.error] += 1
+    store.write_examples(name, lines)
+    asked = [records[row.id] for row in rows]
+    return {
+        "rows": len(rows),
+        "examples": len(lines),
+        "bytes": store.examples_file(name).stat().st_size,
+        "failed": dict(failed),
+        "tasks": {task: dict(tally) for task, tally in tasks.items()},
+        "statuses": dict(ledger.statuses),
+        "drops": dict(ledger.drops),
+        "tokens_in": sum(record.tokens_in for record in asked),
+        "tokens_out": sum(record.tokens_out for record in asked),
+        "attempts": sum(record.attempts for record in asked),
+        "seconds": round(sum(record.seconds for record in asked), 3),
+    }
+
+
+def _forget_damaged(store: Store, manifest: dict[str, Any]) -> None:
+    """Take shards whose file is missing or has another size for not done: they are made again."""
+    for name, entry in list(manifest["shards"].items()):
+        file = store.examples_file(name)
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            del manifest["shards"][name]
+
+
+def _reopen_failed(store: Store, manifest: dict[str, Any]) -> None:
+    """Take shards with failed rows for not done."""
+    for name, entry in list(manifest["shards"].items()):
+        if entry["failed"]:
+            del manifest["shards"][name]
+    store.write_manifest(manifest)
+
+
+def _known(store: Store, name: str, retry_failed: bool) -> dict[str, Record]:
+    """Give what was replied to a shard that is not done, where asked without the failures."""
+    records = store.read_records(name)
+    if not retry_failed or not any(record.error for record in records.values()):
+        return records
+    kept = {id_: record for id_, record in records.items() if not record.error}
+    store.rewrite_records(name, kept.values())
+    return kept

@@ -1,0 +1,67 @@
+"""What the factory knows of an LLM: requests with a schema in, replies with token counts out."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from glinermt.synth.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt. ``attempt`` counts from 0; its temperature and seed are already set for it."""
+
+    id: str
+    task: str
+    system: str
+    user: str
+    schema: Schema
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+    attempt: int = 0
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt as a chat."""
+        return [
+            {"role": "system", "content": self.system},
+            {"role": "user", "content": self.user},
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back; ``error`` says why nothing did.
+
+    ``transient``: the fault is the server's or the network's, not the request's.
+    """
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    error: str = ""
+    transient: bool = False
+
+
+class LLM(Protocol):
+    """A language model, wherever it runs."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Give (number of the request, reply) as they come, one for each request.
+
+        Raises:
+            BackendError: the LLM cannot be used at all.
+        """
+        ...
+
+
+def with_schema(request: Request) -> list[dict[str, str]]:
+    """Give the prompt as a chat that shows the schema, for backends that cannot enforce it."""
+    shown = f"Reply with JSON of this schema: {json.dumps(request.schema)}"
+    return [
+        {"role": "system", "content": f"{request.system}\n{shown}"},
+        {"role": "user", "content": request.user},
+    ]

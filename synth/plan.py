@@ -1,0 +1,112 @@
+"""Which rows to ask for: passage x task x style, drawn by seed, each with a stable id.
+
+The plan is written once, a passage a line, and read as a stream; resuming needs no source file.
+"""
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from glinermt.synth.contamination import Benchmarks
+from glinermt.synth.prompts import SYSTEM, template, templates
+from glinermt.synth.recipes import RECIPES
+from glinermt.synth.settings import Settings
+from glinermt.synth.similar import NearDuplicates
+from glinermt.synth.texts import passages, read_texts, text_files
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing to ask the LLM."""
+
+    id: str
+    task: str
+    template: str
+    count: int
+    """Items that the prompt asks for at most."""
+    text: str
+
+
+@dataclass
+class PlanCounts:
+    """What became of the source texts."""
+
+    texts: int = 0
+    passages: int = 0
+    rows: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+
+
+def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[Row]]]:
+    """Give the passages with their rows; ``counts`` is brought up to date on the way."""
+    benchmarks = Benchmarks(map(Path, settings.benchmarks))
+    sizes = {
+        name: RECIPES[name].passage_tokens or settings.passage_tokens for name in settings.tasks
+    }
+    seen = {size: NearDuplicates(settings.similarity) for size in set(sizes.values())}
+    limit = settings.limit or None
+    files = text_files(settings.texts)
+    for text in islice(read_texts(files, settings.text_field), limit):
+        counts.texts += 1
+        for size, known in seen.items():
+            tasks = [name for name in settings.tasks if sizes[name] == size]
+            pieces = passages(text, size, settings.least_tokens)
+            for passage in islice(pieces, settings.passages_per_text or None):
+                if fault := _fault(passage, known, benchmarks):
+                    counts.drops[fault] += 1
+                    continue
+                rows = _rows(passage, tasks, settings)
+                counts.passages += 1
+                counts.rows += len(rows)
+                yield passage, rows
+
+
+def _fault(passage: str, known: NearDuplicates, benchmarks: Benchmarks) -> str | None:
+    if known.seen_before(passage):
+        return "passage: near duplicate"
+    return "passage: in a benchmark" if benchmarks.hold(passage) else None
+
+
+def _rows(passage: str, tasks: list[str], settings: Settings) -> list[Row]:
+    draw = random.Random(f"{settings.seed} {passage}")
+    if settings.tasks_per_text:
+        number = min(settings.tasks_per_text, len(tasks))
+        tasks = sorted(draw.sample(tasks, number), key=tasks.index)
+    rows = []
+    for task in tasks:
+        style = draw.choice(templates(task))
+        count = draw.choice(RECIPES[task].counts)
+        identity = [SYSTEM, style.body, passage, count, settings.model, str(settings.sampling)]
+        id_ = hashlib.sha256(json.dumps([style.name, *identity]).encode()).hexdigest()[:16]
+        rows.append(Row(id_, task, style.name, count, passage))
+    return rows
+
+
+def write_plan(passages_: Iterable[tuple[str, list[Row]]], file: Path) -> None:
+    """Write a passage a line, beside ``file`` first."""
+    beside = file.with_name(file.name + ".new")
+    with beside.open("w", encoding="utf-8") as stream:
+        for passage, rows in passages_:
+            short = [[row.id, row.template, row.count] for row in rows]
+            line = json.dumps({"text": passage, "rows": short}, ensure_ascii=False)
+            stream.write(line + "\n")
+    beside.replace(file)
+
+
+def read_plan(file: Path) -> Iterator[Row]:
+    """Give the rows that ``write_plan`` wrote."""
+    with file.open(encoding="utf-8") as stream:
+        for line in stream:
+            passage = json.loads(line)
+            for id_, name, count in passage["rows"]:
+                yield Row(id_, name.split(".")[0], name, count, passage["text"])
+
+
+def prompt(row: Row) -> str:
+    """Give the row's prompt."""
+    return template(row.template).fill(text=row.text, count=row.count)

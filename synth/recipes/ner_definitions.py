@@ -1,0 +1,41 @@
+"""UniversalNER's definitions: a sentence says what the entity is, and is trained as its label.
+
+Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from glinermt.synth.filters import MOST_DEFINITION_WORDS, label_fault
+from glinermt.synth.ledger import Ledger
+from glinermt.synth.mentions import entity_spans
+from glinermt.synth.recipe import MENTION, Recipe, quotes
+from glinermt.synth.recipes.ner_types import PASSAGE_TOKENS
+from glinermt.synth.schema import record, text
+from glinermt.synth.source import Source, normal
+from glinermt.tasks.ner import example
+from glinermt.types import Example
+
+
+def _definition(item: Mapping[str, Any], mention: str) -> tuple[str, str | None]:
+    words = item["definition"].strip(" .").split()
+    label = " ".join(words)
+    if words and words[0] in ("A", "An", "The"):
+        label = label[0].lower() + label[1:]
+    if f" {normal(mention)} " in f" {normal(label)} ":
+        return label, "label: contains the mention"
+    return label, label_fault(label, mention, MOST_DEFINITION_WORDS)
+
+
+def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
+    spans = entity_spans(source, reply["entities"], ledger, label_of=_definition)
+    labels = list(dict.fromkeys(span.label for span in spans))
+    return [example(source.text, spans, labels)] if spans else []
+
+
+RECIPE = Recipe(
+    "ner_definitions",
+    record(entities=quotes(MENTION, 20, definition=text(200))),
+    _build,
+    PASSAGE_TOKENS,
+)

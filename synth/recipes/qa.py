@@ -1,0 +1,63 @@
+"""Question answering: questions with an answer in the text, and some that it leaves open."""
+
+from typing import Any
+
+from glinermt.synth.filters import MOST_MENTION_WORDS, NOTHING_KEPT, piece_fault, question_fault
+from glinermt.synth.ledger import Ledger
+from glinermt.synth.mentions import place
+from glinermt.synth.recipe import MENTION, PROMPT, Recipe, quotes
+from glinermt.synth.schema import record, several
+from glinermt.synth.source import Source, normal
+from glinermt.tasks.qa import LABEL, example
+from glinermt.types import Example, Span
+
+MOST_ANSWER_WORDS = 2 * MOST_MENTION_WORDS
+
+
+def _answer_fault(source: Source, start: int, end: int) -> str | None:
+    if source.num_words(start, end) > MOST_ANSWER_WORDS:
+        return "answer: too many words"
+    return piece_fault(source, start, end)
+
+
+def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
+    found: list[Example] = []
+    seen: set[str] = set()
+    for item in reply["questions"]:
+        question = item["question"]
+        placed = place(source, item, ledger, fault=_answer_fault, in_order=False)
+        answers = [Span(*placed, source.text[slice(*placed)], LABEL)] if placed else []
+        wrong = _fault(source, question, seen, tuple(span.text for span in answers))
+        if wrong:
+            ledger.drop(wrong, question)
+        elif answers:
+            found.append(example(source.text, question, answers))
+    negatives: list[Example] = []
+    for question in reply["unanswerable"]:
+        if wrong := _fault(source, question, seen) if found else NOTHING_KEPT:
+            ledger.drop(wrong, question)
+        else:
+            negatives.append(example(source.text, question, ()))
+    return found + negatives
+
+
+def _fault(
+    source: Source, question: str, seen: set[str], answers: tuple[str, ...] = ()
+) -> str | None:
+    """Say what is wrong with a question, which from now on counts as asked."""
+    asked = normal(question)
+    if asked in seen:
+        return "question: repeated"
+    seen.add(asked)
+    return question_fault(source, question, answers)
+
+
+RECIPE = Recipe(
+    "qa",
+    record(
+        questions=several(record(question=PROMPT, **quotes(MENTION, 1)["items"]["properties"]), 5),
+        unanswerable=several(PROMPT, 2),
+    ),
+    _build,
+    counts=(2, 3, 5),
+)

@@ -1,0 +1,37 @@
+"""Extractive summaries: sentences or phrases of the text, and how a user would ask for them."""
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from glinermt.synth.filters import piece_fault, prompt_fault, summary_fault
+from glinermt.synth.ledger import Ledger
+from glinermt.synth.mentions import matched_spans
+from glinermt.synth.recipe import PROMPT, SENTENCE, Recipe, quotes
+from glinermt.synth.schema import record
+from glinermt.synth.source import Source
+from glinermt.tasks.summarization import LABEL, example
+from glinermt.types import Example
+
+
+def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
+    spans = matched_spans(source, reply["summary"], ledger, label=LABEL, fault=piece_fault)
+    if not spans:
+        return []
+    if wrong := summary_fault(source, [(span.start, span.end) for span in spans]):
+        ledger.drop(wrong, " ".join(span.text for span in spans)[:100])
+        return []
+    made = example(source.text, spans)
+    asked = reply["instruction"]
+    if wrong := prompt_fault(source, asked):
+        ledger.drop(wrong, asked)
+        return [made]
+    return [_asked_by_user(made, asked) if zlib.crc32(source.text.encode()) % 2 else made]
+
+
+def _asked_by_user(made: Example, instruction: str) -> Example:
+    """Put the LLM's instruction for the standard one: half of the texts train either."""
+    return replace(made, query=replace(made.query, prompt=instruction))
+
+
+RECIPE = Recipe("summarization", record(instruction=PROMPT, summary=quotes(SENTENCE, 8)), _build)

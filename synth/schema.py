@@ -1,0 +1,80 @@
+"""JSON schemas of replies, and what of a reply fits its schema.
+
+The schemas use few words of JSON Schema, which every server's grammar compiler knows: objects
+whose fields are all required, arrays with ``maxItems``, strings with ``maxLength``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Schema = dict[str, Any]
+Drop = Callable[[str, str], None]
+"""(cause, what was dropped) -> None."""
+
+
+def text(most: int) -> Schema:
+    """Give the schema of a string of at most so many characters."""
+    return {"type": "string", "maxLength": most}
+
+
+def several(items: Schema, most: int) -> Schema:
+    """Give the schema of a list of at most so many items."""
+    return {"type": "array", "items": items, "maxItems": most}
+
+
+def record(**fields: Schema) -> Schema:
+    """Give the schema of an object with exactly these fields, in this order."""
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+class Misfit(ValueError):
+    """A value does not fit its schema; the message is the cause."""
+
+
+def fit(value: Any, schema: Schema, drop: Drop) -> Any:
+    """Give the value with only what the schema names; list items that do not fit are dropped.
+
+    Raises:
+        Misfit: the value itself does not fit.
+    """
+    if schema["type"] == "array":
+        return _fit_array(value, schema, drop)
+    if schema["type"] == "object":
+        if not isinstance(value, dict):
+            raise Misfit("not an object")
+        missing = [name for name in schema["required"] if name not in value]
+        if missing:
+            raise Misfit("field missing")
+        return {name: fit(value[name], of, drop) for name, of in schema["properties"].items()}
+    return _fit_string(value, schema["maxLength"])
+
+
+def _fit_array(value: Any, schema: Schema, drop: Drop) -> list[Any]:
+    if not isinstance(value, list):
+        raise Misfit("not a list")
+    kept = []
+    for item in value[: schema["maxItems"]]:
+        try:
+            kept.append(fit(item, schema["items"], drop))
+        except Misfit as misfit:
+            drop(str(misfit), repr(item)[:100])
+    for _ in value[schema["maxItems"] :]:
+        drop("more items than asked for", "")
+    return kept
+
+
+def _fit_string(value: Any, most: int) -> str:
+    if not isinstance(value, str):
+        raise Misfit("not a string")
+    if len(value) > most:
+        raise Misfit("string too long")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Misfit("not valid Unicode") from error
+    return value.replace("\x00", "").strip()

@@ -1,0 +1,92 @@
+"""What a run of the factory depends on, and the fingerprint that tells two runs apart."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from glinermt.errors import ConfigError, unknown_choice
+from glinermt.synth.recipes import PAPERS, RECIPES
+
+PIPELINE = 1
+"""Raised when the same replies become other examples; runs are then derived again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the LLM draws its words."""
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    max_tokens: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A plan's settings; the defaults are the paper's where it says anything."""
+
+    texts: tuple[str, ...]
+    """Files or folders: .jsonl or .txt (a text a line), also packed as .gz or .xz."""
+    model: str = "meta-llama/Meta-Llama-3-8B-Instruct"
+    llm: str = "vllm"
+    """Name in ``LLMS``."""
+    tasks: tuple[str, ...] = PAPERS
+    """Names in ``RECIPES``."""
+    tasks_per_text: int = 0
+    """How many of the tasks each passage gets, drawn by seed; 0 = all."""
+    text_field: str = "text"
+    """Where JSON lines keep the text."""
+    limit: int = 0
+    """Texts read at most; 0 = all."""
+    passage_tokens: int = 400
+    """Longest passage, in words and punctuation marks; longer texts are cut between sentences."""
+    least_tokens: int = 30
+    """A shorter passage is left out."""
+    passages_per_text: int = 4
+    """First passages of a text that are used; 0 = all."""
+    sampling: Sampling = field(default_factory=Sampling)
+    retries: int = 2
+    """How often a useless reply is asked for again, each time hotter."""
+    benchmarks: tuple[str, ...] = ()
+    """Files whose 13-grams must not be in the data."""
+    similarity: float = 0.8
+    """Jaccard similarity from which two passages count as one; 1 = only equal ones."""
+    format: Literal["jsonl", "parquet"] = "jsonl"
+    shard_rows: int = 500
+    """Planned rows of a shard."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise ConfigError("texts is empty; name at least one file or folder")
+        if not self.tasks:
+            raise ConfigError(f"tasks is empty; choose from {', '.join(RECIPES)}")
+        for name in self.tasks:
+            if name not in RECIPES:
+                raise ConfigError(unknown_choice("task", name, RECIPES))
+        for name, least in (("shard_rows", 1), ("passage_tokens", 20), ("retries", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not 0 < self.similarity <= 1:
+            raise ConfigError(f"similarity must be above 0 and at most 1, got {self.similarity}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as JSON has them."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+
+def fingerprint(settings: Settings, templates: Iterable[str], files: Iterable[Path]) -> str:
+    """Give a name for exactly these settings, templates and files' contents."""
+    digest = hashlib.sha256()
+    known = {**settings.to_dict(), "texts": None, "benchmarks": None}
+    digest.update(json.dumps(known, sort_keys=True).encode())
+    for template in templates:
+        digest.update(hashlib.sha256(template.encode()).digest())
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]

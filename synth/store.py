@@ -1,0 +1,201 @@
+"""The output folder: what is done, what was replied, what was made of it.
+
+    manifest.json        settings, fingerprint, counts of the plan, the shards that are done
+    plan.jsonl           every row that is asked for
+    raw/part-N.jsonl     replies, appended as they come
+    examples/part-N.*    the training data, made from raw/part-N.jsonl
+
+A file of examples or the manifest is written beside and renamed, so at any moment a shard is done,
+or what was replied to it is kept and the rest is asked for by the next run.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from glinermt.errors import BackendError, DataError
+from glinermt.synth.ask import Record
+
+MANIFEST = "manifest.json"
+
+
+class Store:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path, format_: str) -> None:
+        self.folder = folder
+        self.plan = folder / "plan.jsonl"
+        self._format = format_
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the folder; a killed process keeps nobody out.
+
+        Raises:
+            DataError: another process works in it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            if os.name == "posix":
+                import fcntl
+
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise DataError(
+                        f"{self.folder}: another process generates into it; wait, or end that one"
+                    ) from error
+            yield
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """Give the manifest, None where no run was begun.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        file = self.folder / MANIFEST
+        if not file.is_file():
+            return None
+        try:
+            manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            manifest["fingerprint"], manifest["plan"], manifest["shards"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file}:0: damaged ({error}); --force begins anew") from error
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        write_beside(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+
+    def set_aside(self, name: str) -> None:
+        """Move an earlier run into the folder ``name``: replies that were paid for are kept."""
+        old = self.folder / name
+        number = 1
+        while old.exists():
+            number += 1
+            old = self.folder / f"{name}-{number}"
+        old.mkdir()
+        # The manifest last: killed on the way, the next run knows that there is something left.
+        for child in sorted(self.folder.iterdir(), key=lambda path: path.name == MANIFEST):
+            if child.name != ".lock" and not child.name.startswith("old-"):
+                child.rename(old / child.name)
+
+    def has_replies(self) -> bool:
+        return (self.folder / "raw").exists()
+
+    def examples_file(self, shard: str) -> Path:
+        return self.folder / "examples" / f"{shard}.{self._format}"
+
+    def raw_file(self, shard: str) -> Path:
+        return self.folder / "raw" / f"{shard}.jsonl"
+
+    def read_records(self, shard: str) -> dict[str, Record]:
+        """Give the shard's records by row; a last line that was cut by a kill is removed.
+
+        Raises:
+            DataError: another line is damaged.
+        """
+        file = self.raw_file(shard)
+        if not file.is_file():
+            return {}
+        records: dict[str, Record] = {}
+        whole = 0
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    record = Record(**json.loads(line))
+                except (ValueError, TypeError) as error:
+                    raise DataError(f"{file}:{number}: damaged ({error}); delete it") from error
+                records[record.id] = record
+                whole += len(line)
+        if whole < file.stat().st_size:
+            os.truncate(file, whole)
+        return records
+
+    def append_records(
+        self, shards: Mapping[str, str], records: Iterable[Record]
+    ) -> Iterator[Record]:
+        """Write each record down in its row's shard before it is given on."""
+        with ExitStack() as stack:
+            streams: dict[str, IO[str]] = {}
+            for record in records:
+                shard = shards[record.id]
+                if shard not in streams:
+                    file = self.raw_file(shard)
+                    file.parent.mkdir(exist_ok=True)
+                    streams[shard] = stack.enter_context(file.open("a", encoding="utf-8"))
+                streams[shard].write(json.dumps(record.to_dict()) + "\n")
+                streams[shard].flush()
+                yield record
+
+    def rewrite_records(self, shard: str, records: Iterable[Record]) -> None:
+        lines = (json.dumps(record.to_dict()) + "\n" for record in records)
+        write_beside(self.raw_file(shard), "".join(lines))
+
+    def write_examples(self, shard: str, lines: list[dict[str, Any]]) -> None:
+        file = self.examples_file(shard)
+        file.parent.mkdir(exist_ok=True)
+        if self._format == "parquet":
+            _write_parquet(file, lines)
+        else:
+            write_beside(
+                file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            )
+
+    def read_examples(self) -> Iterator[dict[str, Any]]:
+        """Give the lines of all shards that the manifest names."""
+        manifest = self.read_manifest()
+        for shard in sorted(manifest["shards"]) if manifest else ():
+            file = self.examples_file(shard)
+            if self._format == "parquet":
+                yield from _parquet(f"reading {file}").read_table(file).to_pylist()
+            else:
+                with file.open(encoding="utf-8") as stream:
+                    yield from map(json.loads, stream)
+
+
+def write_beside(file: Path, text: str) -> None:
+    """Replace a file at once; whoever reads it sees the old or the new one, whole."""
+    beside = file.with_name(f".{file.name}.new")
+    with beside.open("w", encoding="utf-8") as stream:
+        _write_through(stream, text)
+    beside.replace(file)
+
+
+def _write_through(stream: IO[str], text: str) -> None:
+    stream.write(text)
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _parquet(what: str) -> Any:
+    try:
+        import pyarrow.parquet  # type: ignore[import-untyped]  # ships no types
+    except ImportError as error:
+        raise BackendError(f"{what} needs pyarrow: pip install 'glinermt[synth]'") from error
+    return pyarrow.parquet
+
+
+def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
+    parquet = _parquet(f"writing {file}")
+    import pyarrow
+
+    string, number = pyarrow.string(), pyarrow.int64()
+    span = pyarrow.struct([("start", number), ("end", number), ("label", string)])
+    schema = pyarrow.schema(
+        [
+            ("text", string),
+            ("labels", pyarrow.list_(string)),
+            ("prompt", string),
+            ("spans", pyarrow.list_(span)),
+            ("id", string),
+            ("task", string),
+        ]
+    )
+    beside = file.with_name(f".{file.name}.new")
+    parquet.write_table(pyarrow.Table.from_pylist(lines, schema=schema), beside)
+    beside.replace(file)

@@ -1,0 +1,296 @@
+"""The task commands: entities, open, relations, answer, summarize, match, and the demo."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from glinermt import console as show
+from glinermt.types import Summary
+
+Source = Annotated[
+    str, typer.Argument(metavar="TEXT|FILE|-", help="A text, a file, or - for standard input.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Folder or hub id; the shipped model without.")
+]
+Threshold = Annotated[float | None, typer.Option("--threshold", help="Least score, 0 to 1.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each text.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write one page that shows the result.")]
+Jsonl = Annotated[Path | None, typer.Option("--jsonl", help="Read many texts, one JSON a line.")]
+Field = Annotated[str, typer.Option("--field", help="Where --jsonl keeps the text.")]
+Labels = Annotated[str, typer.Option("--labels", help="Entity types, separated by commas.")]
+
+Run = Callable[[Any, Any], Any]
+"""(texts, model) -> results of the same shape."""
+Show = Callable[[Console, str, Any], None]
+"""Shows a person the result of a text."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("extract")(entities)
+    app.command("entities")(entities)
+    app.command("open")(open_entities)
+    app.command("relations")(relations)
+    app.command("answer")(answer)
+    app.command("summarize")(summarize)
+    app.command("match")(match)
+    app.command("demo")(demo)
+
+
+def entities(
+    labels: Labels,
+    text: Source = "",
+    threshold: Threshold = None,
+    nested: Annotated[bool, typer.Option("--nested", help="Allow spans inside spans.")] = False,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Allow a span several labels.")
+    ] = False,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Find entities of the given types."""
+    from glinermt.tasks import extract_entities
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return extract_entities(
+            texts,
+            _names(labels, "--labels"),
+            threshold=threshold,
+            overlap="nested" if nested else "flat",
+            multi_label=multi_label,
+            model=loaded,
+        )
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, _show_spans("entities"), request, title=labels)
+
+
+def open_entities(
+    instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
+    text: Source = "",
+    threshold: Threshold = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Find the entities that an instruction describes."""
+    from glinermt.tasks import extract_open_entities
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return extract_open_entities(texts, instruction, threshold=threshold, model=loaded)
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, _show_spans("open entities"), request, title=instruction)
+
+
+def match(
+    instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
+    text: Source = "",
+    threshold: Threshold = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Find all pieces of the text that an instruction asks for."""
+    from glinermt.tasks import extract_matches
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return extract_matches(texts, instruction, threshold=threshold, model=loaded)
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, _show_spans("matches"), request, title=instruction)
+
+
+def relations(
+    names: Annotated[str, typer.Option("--relations", help="Names, separated by commas.")],
+    text: Source = "",
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Entity types to relate; any without.")
+    ] = None,
+    threshold: Threshold = None,
+    entity_threshold: Annotated[
+        float | None, typer.Option(help="Least score of the entities.")
+    ] = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Find which entities stand in which relations."""
+    from glinermt.tasks import extract_relations
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return extract_relations(
+            texts,
+            _names(names, "--relations"),
+            entities=None if labels is None else _names(labels, "--labels"),
+            entity_threshold=entity_threshold,
+            threshold=threshold,
+            model=loaded,
+        )
+
+    def shown(console: Console, _: str, result: Any) -> None:
+        show.show_relations(console, result)
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, shown, request, title=names)
+
+
+def answer(
+    question: Annotated[str, typer.Option("--question", "-q", help="What to ask the text.")],
+    text: Source = "",
+    top_k: Annotated[int, typer.Option("--top-k", help="How many answers at most.")] = 1,
+    threshold: Threshold = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Answer a question from the text, or say that it does not answer."""
+    from glinermt.tasks import answer as find_answer
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return find_answer(question, texts, threshold=threshold, top_k=top_k, model=loaded)
+
+    def shown(console: Console, _: str, result: Any) -> None:
+        show.show_answers(console, result if isinstance(result, list) else [result])
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, shown, request, title=question)
+
+
+def summarize(
+    text: Source = "",
+    sentences: Annotated[int | None, typer.Option(help="How many; 3 without a budget.")] = None,
+    words: Annotated[int | None, typer.Option(help="How many words at most.")] = None,
+    ratio: Annotated[float | None, typer.Option(help="Part of the text's words at most.")] = None,
+    spans: Annotated[bool, typer.Option("--spans", help="Pieces instead of sentences.")] = False,
+    threshold: Threshold = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Sum a text up in its own words."""
+    from glinermt.tasks import summarize as sum_up
+
+    def run(texts: Any, loaded: Any) -> Any:
+        return sum_up(
+            texts,
+            sentences=sentences,
+            words=words,
+            ratio=ratio,
+            unit="span" if spans else "sentence",
+            threshold=threshold,
+            model=loaded,
+        )
+
+    def shown(console: Console, _: str, result: Summary) -> None:
+        show.show_summary(console, result)
+
+    request = _Request(text, model, json, html, jsonl, field)
+    _perform(run, shown, request, title="summary")
+
+
+def demo(model: Model = None) -> None:
+    """Extract from a sample document: entities, an answer and a summary."""
+    from glinermt.loading import load_extractor
+    from glinermt.tasks import answer as find_answer
+    from glinermt.tasks import extract_entities
+    from glinermt.tasks import summarize as sum_up
+
+    text = (files("glinermt.tasks") / "sample.txt").read_text(encoding="utf-8").strip()
+    labels = ["scientist", "university", "city", "country", "award", "chemical element"]
+    question = "Which elements did the couple discover?"
+    console = Console()
+    loaded = load_extractor(model)
+    found: Any = extract_entities(text, labels, model=loaded)
+    show.show_spans(console, text, found, title="entities")
+    console.print(f"\n[bold]{question}[/bold]")
+    show.show_answers(console, [find_answer(question, text, model=loaded)])
+    console.print()
+    show.show_summary(console, sum_up(text, sentences=2, model=loaded))
+
+
+def _names(given: str, option: str) -> list[str]:
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"{option} is empty; name at least one, several separated by commas")
+    return names
+
+
+def _show_spans(title: str) -> Show:
+    return lambda console, text, spans: show.show_spans(console, text, spans, title=title)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The options that all task commands have."""
+
+    text: str
+    """A text, a file, or ``-``; empty where ``jsonl`` is given."""
+    model: str | None
+    json: bool
+    html: Path | None
+    jsonl: Path | None
+    field: str
+
+
+def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
+    """Read the texts, run the task on them, and show the results; ``title`` heads the page."""
+    from glinermt.loading import load_extractor
+
+    html = request.html
+    if html is not None and not html.parent.is_dir():
+        raise ValueError(f"{html}: there is no folder {html.parent}; create it first")
+    texts = _texts(request)
+    model = load_extractor(request.model)
+    results = _results(run, model, texts, many=request.jsonl is not None)
+    console = Console()
+    pages = []
+    for text, result in zip(texts, results, strict=True):
+        if request.json:
+            typer.echo(show.to_json(result))
+        elif html is None:
+            shown(console, text, result)
+        if html is not None:
+            pages.append((text, result))
+    if html is not None:
+        from glinermt.tasks.html import page
+
+        html.write_text(page(pages, title), encoding="utf-8")
+        typer.echo(f"wrote {html}", err=True)
+
+
+def _texts(request: _Request) -> list[str]:
+    if bool(request.text) == (request.jsonl is not None):
+        raise ValueError("give one text, file or -, or else --jsonl FILE")
+    if request.jsonl is None:
+        return [show.read_text(request.text)]
+    return list(show.read_jsonl(request.jsonl, request.field))
+
+
+def _results(run: Run, model: Any, texts: list[str], *, many: bool) -> Iterator[Any]:
+    if not many:
+        yield run(texts[0], model)
+        return
+    results: Iterable[Any] = run(iter(texts), model)
+    progress = Console(stderr=True)
+    yield from track(results, total=len(texts), console=progress, transient=True)

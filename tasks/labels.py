@@ -1,0 +1,95 @@
+"""How labels may be given: names, names with descriptions, names with their own thresholds."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
+"""``["person"]``, ``{"person": "a human being"}``,
+or ``{"person": {"description": ..., "threshold": 0.4}}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label as the user names it, as the model reads it, and what else was said of it."""
+
+    name: str
+    asked: str
+    options: Mapping[str, Any]
+
+    @property
+    def threshold(self) -> float | None:
+        value = self.options.get("threshold")
+        return None if value is None else float(value)
+
+
+def read_labels(
+    spec: LabelSpec, *, what: str = "label", options: Iterable[str] = ("description", "threshold")
+) -> list[Label]:
+    """Read a specification; a name given twice counts once.
+
+    Args:
+        spec: what the user gave.
+        what: the word for it in errors.
+        options: keys that may stand in a label's mapping.
+
+    Raises:
+        TypeError: a single string, or a name or description that is not str.
+        ValueError: an empty name, an unknown option, a threshold outside [0, 1], or two names
+            that with their descriptions read the same.
+    """
+    if isinstance(spec, str | bytes) or not isinstance(spec, Sequence | Mapping):
+        hint = f"; write [{spec!r}]" if isinstance(spec, str) else ""
+        raise TypeError(f"{what}s must be a list or a mapping, got {spec!r:.80}{hint}")
+    items = spec.items() if isinstance(spec, Mapping) else ((name, {}) for name in spec)
+    allowed = tuple(options)
+    labels = list({name: _label(name, about, what, allowed) for name, about in items}.values())
+    names: dict[str, str] = {}
+    for label in labels:
+        other = names.setdefault(label.asked, label.name)
+        if other != label.name:
+            raise ValueError(
+                f"{what}s {other!r} and {label.name!r} both read {label.asked!r}; reword one"
+            )
+    return labels
+
+
+def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
+    if not isinstance(name, str):
+        raise TypeError(f"a {what} must be str, got {type(name).__name__}: {name!r}")
+    if not name.strip():
+        raise ValueError(f"a {what} is empty; it is read by the model, so name what you look for")
+    given: Mapping[str, Any] = {"description": about} if isinstance(about, str) else about
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} {name!r}: expected a description or a mapping, got {about!r}")
+    unknown = [key for key in given if key not in allowed]
+    if unknown:
+        raise ValueError(
+            f"{what} {name!r}: unknown option {unknown[0]!r}; choose from {', '.join(allowed)}"
+        )
+    _check_threshold(given.get("threshold"), f"{what} {name!r}")
+    description = given.get("description") or ""
+    if not isinstance(description, str):
+        raise TypeError(f"{what} {name!r}: description must be str, got {description!r}")
+    return Label(name, f"{name}: {description}" if description else name, given)
+
+
+def _check_threshold(value: Any, where: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{where}: threshold must be a number, got {value!r}")
+    if not 0 <= value <= 1:  # NaN fails too
+        raise ValueError(f"{where}: threshold {value!r} lies outside [0, 1]")
+
+
+def is_one_spec(labels: Any) -> bool:
+    """Whether ``labels`` is for all texts: anything but an iterable of lists or mappings.
+
+    An empty list is for all texts, and so is what ``read_labels`` will refuse, such as a set.
+    """
+    if isinstance(labels, Mapping | str | bytes | Set):
+        return True
+    if not isinstance(labels, Sequence):
+        return not isinstance(labels, Iterable)
+    return not labels or isinstance(labels[0], str) or not isinstance(labels[0], Iterable)

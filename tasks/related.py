@@ -1,0 +1,87 @@
+"""What callers of relation extraction give: the relations, and entities or types of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels
+from glinermt.tasks.ner import extract_entities
+from glinermt.types import Extractor, Span
+
+ANY_ENTITY = ("person", "organization", "location", "date", "event", "product", "creative work")
+"""Entity types looked for where the caller names none."""
+_OPTIONS = ("description", "threshold", "head", "tail", "symmetric")
+
+
+def read_relations(spec: LabelSpec) -> list[Label]:
+    """Read the relations, and check what ``read_labels`` leaves to us."""
+    relations = read_labels(spec, what="relation", options=_OPTIONS)
+    for relation in relations:
+        for side in ("head", "tail"):
+            types = relation.options.get(side) or ()
+            if isinstance(types, str) or not all(isinstance(kind, str) for kind in types):
+                raise TypeError(
+                    f"relation {relation.name!r}: {side} must be a list of entity types, "
+                    f"got {types!r}"
+                )
+        symmetric = relation.options.get("symmetric", False)
+        if not isinstance(symmetric, bool):
+            raise TypeError(
+                f"relation {relation.name!r}: symmetric must be True or False, got {symmetric!r}"
+            )
+    return relations
+
+
+def _types(relations: Sequence[Label]) -> tuple[str, ...]:
+    """Give the types the relations speak of; any entity too where one of them takes any head."""
+    typed = [t for r in relations for side in ("head", "tail") for t in r.options.get(side) or ()]
+    free = any(not relation.options.get("head") for relation in relations)
+    return tuple(dict.fromkeys([*typed, *(ANY_ENTITY if free else ())]))
+
+
+def read_entities(
+    text: str, entities: Iterable[Span] | LabelSpec | None, relations: Sequence[Label]
+) -> Sequence[Span] | LabelSpec:
+    """Give spans, checked, or the entity types to look for."""
+    if entities is None:
+        return _types(relations)
+    if isinstance(entities, Mapping | str):
+        return entities
+    items: list[Any] = list(entities)
+    spans = [span for span in items if isinstance(span, Span)]
+    if spans and len(spans) < len(items):
+        other = next(item for item in items if not isinstance(item, Span))
+        raise TypeError(f"entities must be all Spans or all types, got a Span and {other!r:.80}")
+    if not spans:
+        return items  # entity types
+    for span in spans:
+        if not 0 <= span.start < span.end or text[span.start : span.end] != span.text:
+            raise ValueError(
+                f"entity {span.text!r} is not at {span.start}:{span.end}, where the text has "
+                f"{text[span.start : span.end]!r}; pass the text the entities were extracted from"
+            )
+    return spans
+
+
+def find_entities(
+    texts: list[str],
+    given: list[Sequence[Span] | LabelSpec],
+    threshold: float | None,
+    model: Extractor,
+) -> list[Sequence[Span]]:
+    """Give each text's entities, finding those that only types are given for."""
+    result: list[Sequence[Span]] = [[s for s in spans if isinstance(s, Span)] for spans in given]
+    missing = [i for i, spans in enumerate(given) if spans and not result[i]]
+    found = extract_entities(
+        [texts[i] for i in missing],
+        [given[i] for i in missing],  # type: ignore[misc]  # these hold types
+        threshold=threshold,
+        model=model,
+    )
+    for i, spans in zip(missing, found, strict=True):
+        result[i] = spans
+    return result
+
+
+def are_for_all(entities: Any) -> bool:
+    """Whether ``entities`` are types for all texts rather than a value for each."""
+    return is_one_spec(entities) and not (isinstance(entities, Sequence) and not entities)

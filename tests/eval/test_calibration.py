@@ -1,0 +1,130 @@
+"""Thresholds, temperature and calibration error, by hand and on dev files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glinermt.config import TaskSettings
+from glinermt.errors import DataError
+from glinermt.eval.answer_metrics import ScoredAnswer, answer_f1
+from glinermt.eval.calibrate import calibrate, find_dev_files, read_dev, with_choice
+from glinermt.eval.calibration import (
+    best_answer_threshold,
+    best_span_threshold,
+    best_temperature,
+    calibration_error,
+)
+from glinermt.eval.lead import choose_lead
+from glinermt.eval.reliability import draw_reliability
+from glinermt.tasks.asking import tempered
+from glinermt.tasks.ner import extract_entities
+from glinermt.types import Query
+from tests.stub import StubExtractor
+
+judged = st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), max_size=20)
+
+
+def f1_at(pairs: list[tuple[float, bool]], threshold: float, num_gold: int) -> float:
+    kept = [right for score, right in pairs if score >= threshold]
+    return 2 * sum(kept) / max(1, len(kept) + num_gold)
+
+
+@given(judged, st.integers(0, 5))
+def test_no_threshold_is_better_than_the_chosen_one(
+    pairs: list[tuple[float, bool]], missed: int
+) -> None:
+    num_gold = sum(right for _, right in pairs) + missed
+    threshold, f1 = best_span_threshold(pairs, num_gold)
+    assert f1 == pytest.approx(f1_at(pairs, threshold, num_gold))
+    assert all(f1 >= f1_at(pairs, score, num_gold) - 1e-9 for score, _ in pairs)
+
+
+def test_the_answer_threshold_lies_between_the_right_and_the_wrong() -> None:
+    answers = [
+        ScoredAnswer("a", 0.2, ("a",)),
+        ScoredAnswer("b", 0.6, ()),
+        ScoredAnswer("c", 0.9, ()),
+    ]
+    threshold, f1 = best_answer_threshold(answers)
+    assert threshold == pytest.approx(0.6)
+    given = [answer.text if 1 - answer.no_answer_score >= threshold else "" for answer in answers]
+    scores = [answer_f1(text, answer.golds) for text, answer in zip(given, answers, strict=True)]
+    assert sum(scores) / 3 == f1 == 1.0
+
+
+def test_calibration_error_by_hand() -> None:
+    sure_and_half_right = [(0.95, True), (0.95, False)]
+    assert calibration_error(sure_and_half_right) == pytest.approx(0.45)
+    assert calibration_error([(1.0, True)] * 3) == 0.0
+    assert calibration_error([]) == 0.0
+
+
+def test_overconfident_scores_get_a_temperature_above_one() -> None:
+    pairs = [(0.95, i % 10 < 7) for i in range(100)]
+    assert best_temperature(pairs) == pytest.approx(3.475, abs=0.05)
+    assert best_temperature([(0.7, i % 10 < 7) for i in range(100)]) == pytest.approx(1, abs=0.02)
+    assert best_temperature([]) == 1.0
+
+
+def dev_folder(folder: Path) -> Path:
+    row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"], [2, 2, "person"]]}
+    (folder / "a.dev.jsonl").write_text((json.dumps(row) + "\n") * 30, encoding="utf-8")
+    return folder
+
+
+def test_calibrating_finds_the_threshold_between_gold_and_noise(tmp_path: Path) -> None:
+    def script(_: Query) -> list[tuple[str, str, float]]:
+        return [("Ann", "person", 0.4), ("met", "person", 0.2), ("Bo", "person", 0.3)]
+
+    model = StubExtractor(script, TaskSettings(thresholds={"answer": 0.7}))
+    files, _ = find_dev_files([dev_folder(tmp_path)])
+    [chosen] = calibrate(model, read_dev(files, limit=None))
+    between = pytest.approx(tempered(0.25, chosen.temperature))
+    assert chosen.threshold == between
+    assert chosen.label_thresholds == {"person": between}
+    assert (chosen.f1_before, chosen.f1_after) == (0.0, 1.0)
+    assert chosen.error_after <= chosen.error_before
+    assert model.settings.thresholds == {"answer": 0.7}
+    saved = with_choice(
+        model.settings, chosen.task, chosen.threshold, chosen.label_thresholds, chosen.temperature
+    )
+    assert saved.thresholds == {"answer": 0.7, "entities": chosen.threshold}
+    [spans] = extract_entities(["Ann met Bo"], ["person"], model=StubExtractor(script, saved))
+    assert [span.text for span in spans] == ["Ann", "Bo"]
+    assert [span.score for span in spans] == [
+        pytest.approx(tempered(score, chosen.temperature)) for score in (0.4, 0.3)
+    ]
+    assert all(path.stat().st_size > 1000 for path in draw_reliability([chosen], tmp_path / "r"))
+
+
+def test_what_benchmarks_score_is_not_calibrated_on(tmp_path: Path) -> None:
+    folder = dev_folder(tmp_path)
+    scored = folder / "squad_v2.dev.jsonl"
+    scored.write_text("{}\n", encoding="utf-8")
+    (folder / "a.test.jsonl").write_text("{}\n", encoding="utf-8")
+    assert find_dev_files([folder]) == ([folder / "a.dev.jsonl"], [scored])
+    for path in (scored, folder / "a.test.jsonl"):
+        with pytest.raises(DataError, match="benchmarks score this file"):
+            find_dev_files([path])
+
+
+def test_a_folder_without_dev_files_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no dev file"):
+        find_dev_files([tmp_path])
+
+
+def test_the_lead_is_chosen_that_makes_the_best_summaries(tmp_path: Path) -> None:
+    text = "Storm hits coast. It rained a lot. People like cake. Cats sleep. Dogs run. Birds sing."
+    dev = tmp_path / "news.dev.jsonl"
+    row = {"id": "1", "document": text, "summary": "Storm hits coast. It rained a lot."}
+    dev.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    model = StubExtractor(lambda _: [("Cats sleep.", "summary", 0.5), ("Dogs", "summary", 0.5)])
+    cases = read_dev([dev], limit=None)
+    assert calibrate(model, cases) == []
+    choice = choose_lead(model, cases["summarize"])
+    assert 0 < choice.lead <= 1
+    assert choice.scores[choice.lead] > choice.scores[0.0]
+    assert model.settings.lead == 0

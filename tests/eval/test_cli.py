@@ -1,0 +1,115 @@
+"""The commands bench, bench compare and calibrate, with a scripted model."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from glinermt.config import ModelConfig, TaskSettings
+from glinermt.eval import cli
+from glinermt.eval.registry import BENCHMARKS
+from glinermt.types import Query
+from tests.stub import StubExtractor
+
+
+class SavableStub(StubExtractor):
+    """A stub that has weights to hash and a folder to be saved to."""
+
+    saved: TaskSettings | None = None
+    config: ModelConfig | None = None
+    batch_tokens: int | None = None
+
+    def state_dict(self) -> dict[str, object]:
+        return {}
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.saved = self.settings
+
+
+def first_word(query: Query) -> list[tuple[str, str, float]]:
+    return [(query.text.split()[0], query.labels[0], 0.4)]
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> SavableStub:
+    stub = SavableStub(first_word)
+    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: stub)
+    return stub
+
+
+def call(*arguments: object) -> str:
+    app = typer.Typer()
+    cli.register(app)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_benchmark_has_its_command() -> None:
+    assert ("all", *BENCHMARKS) == cli.NAMES
+
+
+@pytest.mark.usefixtures("model")
+def test_bench_on_the_samples_writes_all_files_and_compare_reads_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert "crossner" in call("bench", "all", "--sample", "--out", out, "--limit", 2)
+    names = {path.name for path in out.iterdir()}
+    assert {"report.json", "report.md", "chart.png", "chart.svg", "squad2"} <= names
+    assert "fewrel" in call("bench", "compare", out, out)
+
+
+@pytest.mark.usefixtures("model")
+def test_bench_needs_data_or_the_sample(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="either --data FOLDER or --sample"):
+        call("bench", "squad2", "--out", tmp_path)
+    with pytest.raises(ValueError, match="no sample for 'cnn_dm'"):
+        call("bench", "cnn_dm", "--sample", "--out", tmp_path)
+    with pytest.raises(ValueError, match="neither a number nor 'saved'"):
+        call("bench", "ner20", "--sample", "--out", tmp_path, "--threshold", "high")
+
+
+def test_the_head_is_checked_and_the_batch_size_set(tmp_path: Path, model: SavableStub) -> None:
+    arguments = ("bench", "ner20", "--sample", "--limit", 2, "--out", tmp_path)
+    with pytest.raises(ValueError, match="for models of glinermt only"):
+        call(*arguments, "--head", "span")
+    model.config, model.batch_tokens = ModelConfig(head="token"), 0
+    with pytest.raises(ValueError, match="--head span: the model has a token head"):
+        call(*arguments, "--head", "span")
+    call(*arguments, "--head", "token", "--batch-tokens", 64)
+    assert model.batch_tokens == 64
+
+
+@pytest.mark.usefixtures("model")
+def test_leaks_are_reported(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    train.write_text(json.dumps({"text": "nothing of the kind"}) + "\n", encoding="utf-8")
+    printed = call("bench", "ner20", "--sample", "--out", tmp_path, "--leak-check", train)
+    assert "of 30 texts train.jsonl holds 0 as they are" in " ".join(printed.split())
+
+
+def test_calibrate_saves_the_thresholds_with_the_model(tmp_path: Path, model: SavableStub) -> None:
+    row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"]]}
+    dev, out = tmp_path / "a.dev.jsonl", tmp_path / "out"
+    dev.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    call("calibrate", "--dev", tmp_path, "--out", out)
+    assert model.saved is not None
+    assert model.saved.thresholds.keys() == model.saved.temperatures.keys() == {"entities"}
+    report = json.loads((out / "calibration.json").read_text(encoding="utf-8"))
+    assert report["dev"] == ["a.dev.jsonl"]
+    assert (report["tasks"][0]["f1_before"], report["tasks"][0]["f1_after"]) == (0.0, 1.0)
+    assert (out / "reliability.png").exists()
+
+
+def test_a_choice_that_does_not_help_is_not_saved(tmp_path: Path, model: SavableStub) -> None:
+    model.settings = TaskSettings(thresholds={"entities": 0.3})
+    row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"]]}
+    (tmp_path / "a.dev.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    call("calibrate", "--dev", tmp_path, "--out", tmp_path)
+    report = json.loads((tmp_path / "calibration.json").read_text(encoding="utf-8"))
+    assert report["tasks"][0]["saved"] is False
+    assert model.saved == TaskSettings(thresholds={"entities": 0.3})

@@ -1,0 +1,322 @@
+"""The task commands: where texts come from, how results are shown, and how errors read."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from glinermt.cli import app, main
+from glinermt.errors import DataError
+from glinermt.types import Answer, Query, Relation, Span, Summary
+from tests.stub import StubExtractor
+
+TEXT = "Ann Lee founded Acme in Bonn. Bob left."
+
+
+def script(query: Query) -> list[tuple[str, str, float]]:
+    if not query.labels:
+        return []
+    if " <> " in query.labels[0]:
+        return [("Acme", label, 0.8) for label in query.labels if label == "Ann Lee <> founded"]
+    found = [("Ann Lee", query.labels[0], 0.9), ("Acme", query.labels[-1], 0.7)]
+    return [item for item in found if item[0] in query.text]
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> StubExtractor:
+    stub = StubExtractor(script)
+    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: stub)
+    for task in ("ner", "qa", "relations", "summarization", "open_ner", "open_ie"):
+        monkeypatch.setattr(f"glinermt.tasks.{task}.load_extractor", lambda model: model)
+    return stub
+
+
+COMMANDS: dict[str, tuple[list[str], type]] = {
+    "entities": (["--labels", "person,company"], Span),
+    "extract": (["--labels", "person"], Span),
+    "open": (["--instruction", "all companies"], Span),
+    "match": (["-i", "who founded what"], Span),
+    "relations": (["--relations", "founded", "--labels", "person,company"], Relation),
+    "answer": (["--question", "Who founded Acme?"], Answer),
+    "summarize": (["--sentences", "1"], Summary),
+}
+each_command = pytest.mark.parametrize("command", COMMANDS)
+
+
+def call(command: str, *arguments: object, **options: Any) -> str:
+    """Run a command that succeeds; give its standard output."""
+    given = [command, *COMMANDS[command][0], *(str(a) for a in arguments)]
+    result = CliRunner().invoke(app, given, catch_exceptions=False, **options)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def read(command: str, line: str) -> list[Any]:
+    """Read a line of JSON back as the results that it was made of."""
+    data = json.loads(line)
+    kind: Any = COMMANDS[command][1]
+    return [kind.from_dict(item) for item in (data if isinstance(data, list) else [data])]
+
+
+@each_command
+def test_a_text_is_shown_with_what_was_found(command: str) -> None:
+    output = call(command, TEXT)
+    assert "Ann Lee" in output
+    assert {"relations": "0.80", "summarize": "0.31"}.get(command, "0.90") in output
+
+
+@each_command
+def test_a_text_a_file_and_standard_input_give_the_same(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    expected = call(command, TEXT, "--json")
+    assert call(command, file, "--json") == expected
+    assert call(command, "-", "--json", input=TEXT) == expected
+    assert read(command, expected)
+
+
+@each_command
+def test_many_texts_give_a_line_of_json_each(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    rows = [{"id": i, "body": text} for i, text in enumerate([TEXT, "", "Acme: Ann Lee."])]
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
+    lines = call(command, "--jsonl", file, "--field", "body", "--json").splitlines()
+    assert [read(command, line) for line in lines] == [
+        read(command, call(command, "-", "--json", input=row["body"])) for row in rows
+    ]
+
+
+@each_command
+def test_the_page_holds_each_text(command: str, tmp_path: Path) -> None:
+    file, page = tmp_path / "texts.jsonl", tmp_path / "page.html"
+    file.write_text(json.dumps({"text": TEXT}) + "\n" + json.dumps({"text": "Öl"}) + "\n")
+    assert call(command, "--jsonl", file, "--html", page) == ""
+    html = page.read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert "Ann Lee" in html
+    assert "Öl" in html
+
+
+def test_the_page_says_what_was_asked(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    for command, asked in (("answer", "Who founded Acme?"), ("open", "all companies")):
+        call(command, TEXT, "--html", page)
+        assert f"<h1>{asked}</h1>" in page.read_text(encoding="utf-8")
+
+
+def test_the_model_is_not_loaded_for_a_text_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("glinermt.loading.load_extractor", asked.append)
+    for source in (["missing.txt"], ["--jsonl", str(tmp_path / "no.jsonl")]):
+        result = CliRunner().invoke(app, ["entities", "--labels", "person", *source])
+        assert isinstance(result.exception, DataError)
+    assert asked == []
+
+
+def test_json_keeps_letters_of_all_scripts() -> None:
+    assert "Ann Lee 東京 é" in call("summarize", "Ann Lee 東京 é", "--json")
+
+
+def test_json_and_page_may_be_asked_together(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert read("entities", call("entities", TEXT, "--json", "--html", page))
+    assert page.exists()
+
+
+@each_command
+def test_nothing_found_is_said(command: str, model: StubExtractor) -> None:
+    model.script = lambda _: []
+    output = call(command, "Hm.")
+    said = {"answer": "the text does not say", "summarize": "Hm."}
+    assert said.get(command, "none found") in output
+
+
+def test_options_reach_the_task(model: StubExtractor) -> None:
+    call("entities", TEXT, "--nested", "--multi-label", "--threshold", "0.75")
+    options = model.calls[0]
+    assert options["overlap"] == "nested"
+    assert options["multi_label"] is True
+    assert options["threshold"] == {"person": 0.75, "company": 0.75}
+    assert len(json.loads(call("answer", TEXT, "--json", "--top-k", "2"))) == 2
+    call("relations", TEXT, "--entity-threshold", "0.2", "--threshold", "0.1")
+    assert [set(c["threshold"].values()) for c in model.calls[-2:]] == [{0.2}, {0.1}]  # type: ignore[attr-defined]
+    assert json.loads(call("summarize", TEXT, "--json"))["text"] == "Ann Lee founded Acme in Bonn."
+
+
+def test_a_summary_takes_a_budget_or_pieces() -> None:
+    for options, text in (
+        (["--words", "2"], "Ann Lee founded Acme in Bonn."),
+        (["--ratio", "1"], TEXT),
+        (["--spans"], "Ann Lee Acme"),
+    ):
+        result = CliRunner().invoke(app, ["summarize", TEXT, "--json", *options])
+        assert json.loads(result.stdout)["text"] == text
+
+
+def test_a_long_text_of_one_line_is_a_text() -> None:
+    text = f"{TEXT} " * 50
+    assert read("entities", call("entities", text, "--json"))
+
+
+def test_square_brackets_in_a_text_are_text() -> None:
+    assert "[bold]Ann Lee[/bold]" in call("entities", "[bold]Ann Lee[/bold] left")
+
+
+def fail(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> tuple[int, str]:
+    """Run the installed command; give its exit code and its message."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setattr(sys, "argv", ["glinermt", *(str(a) for a in arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    return int(stopped.value.code or 0), output.err.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.txt", "--labels", "person"], "missing.txt: no such file; if this is the text"),
+        (["no/such/text.md", "--labels", "person"], "no/such/text.md: no such file"),
+        (["{folder}", "--labels", "person"], ": a folder; name a file in it"),
+        (["{folder}/latin.txt", "--labels", "person"], "latin.txt: not UTF-8 text"),
+        ([TEXT, "--labels", " , "], "--labels is empty; name at least one"),
+        ([TEXT, "--labels", "a", "--threshold", "7"], "threshold 7.0 lies outside [0, 1]"),
+        (["--labels", "a"], "give one text, file or -, or else --jsonl FILE"),
+        ([TEXT, "--jsonl", "x", "--labels", "a"], "give one text, file or -, or else --jsonl"),
+        (["--jsonl", "no.jsonl", "--labels", "a"], "no.jsonl: cannot be read: No such file"),
+        (["--jsonl", "{folder}", "--labels", "a"], ": cannot be read: Is a directory"),
+        (["--jsonl", "{folder}/bad.jsonl", "--labels", "a"], "bad.jsonl:3: not JSON: "),
+        (["--jsonl", "{folder}/latin.txt", "--labels", "a"], "latin.txt:1: not JSON: "),
+        (
+            ["--jsonl", "{folder}/good.jsonl", "--field", "body", "--labels", "a"],
+            "good.jsonl:1: expected text in field 'body', found None; name the right field with",
+        ),
+        ([TEXT, "--labels", "a", "--html", "no/page.html"], "there is no folder no; create it"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "latin.txt").write_bytes("Zürich".encode("latin-1"))
+    good = json.dumps({"text": TEXT})
+    (tmp_path / "good.jsonl").write_text(good + "\n")
+    (tmp_path / "bad.jsonl").write_text(f"{good}\n\n{{oops\n")
+    given = [argument.replace("{folder}", str(tmp_path)) for argument in arguments]
+    code, error = fail(capsys, monkeypatch, "entities", *given)
+    assert code == 1
+    assert error.startswith("error: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["relations", TEXT, "--relations", ""], "--relations is empty"),
+        (["relations", TEXT, "--relations", "a", "--labels", ","], "--labels is empty"),
+        (["answer", TEXT, "-q", " "], "question is empty"),
+        (["answer", TEXT, "-q", "Who?", "--top-k", "0"], "top_k 0 must be at least 1"),
+        (["open", TEXT, "-i", ""], "instruction is empty"),
+        (["summarize", TEXT, "--sentences", "0"], "sentences must be at least 1, got 0"),
+        (["summarize", TEXT, "--words", "9", "--ratio", "0.5"], "give one budget, not words and"),
+        (["summarize", TEXT, "--spans", "--words", "9"], "words is a budget of sentences"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, error = fail(capsys, monkeypatch, *arguments)
+    assert code == 1
+    assert message in error
+
+
+@pytest.mark.parametrize("arguments", [["entities", TEXT], ["answer", TEXT], ["relations", TEXT]])
+def test_a_missing_option_is_a_mistake_of_use(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, error = fail(capsys, monkeypatch, *arguments)
+    assert code == 2
+    assert "Missing option" in error
+
+
+def test_ctrl_c_ends_without_a_word(
+    model: StubExtractor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Query) -> list[Span]:
+        raise KeyboardInterrupt
+
+    model.script = interrupt
+    code, error = fail(capsys, monkeypatch, "entities", TEXT, "--labels", "person")
+    assert (code, error) == (130, "")
+
+
+def test_lines_before_a_failure_are_already_printed(
+    model: StubExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glinermt.tasks.shapes.CHUNK", 2)
+
+    def once(query: Query) -> list[tuple[str, str, float]]:
+        if len(model.queries) > 2:
+            raise KeyboardInterrupt
+        return script(query)
+
+    model.script = once
+    file = tmp_path / "texts.jsonl"
+    file.write_text((json.dumps({"text": TEXT}) + "\n") * 6)
+    given = ["entities", "--labels", "person", "--jsonl", str(file), "--json"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 130
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_standard_input_that_is_no_text_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stream)
+    code, error = fail(capsys, monkeypatch, "entities", "-", "--labels", "person")
+    assert code == 1
+    assert "standard input: not UTF-8 text" in error
+
+
+class TestShippedModel:
+    """With the real loader and the model that ships with the package."""
+
+    @pytest.fixture(autouse=True)
+    def model(self) -> None:
+        """Leave everything as it is."""
+
+    def test_the_demo_shows_entities_an_answer_and_a_summary(self) -> None:
+        result = CliRunner().invoke(app, ["demo"], catch_exceptions=False)
+        assert result.exit_code == 0
+        for part in ("entities", "?", "answer", "summary", "Curie"):
+            assert part in result.stdout
+
+    def test_a_model_folder_that_is_not_there_is_named(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        folder = tmp_path / "no_model"
+        arguments = ["entities", TEXT, "--labels", "person", "--model", folder]
+        code, error = fail(capsys, monkeypatch, *arguments)
+        assert code == 1
+        assert "no_model" in error

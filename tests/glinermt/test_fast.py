@@ -1,0 +1,249 @@
+"""The fast forward gives what the model's own forward gives, for every shape it takes."""
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from transformers import (
+    BertConfig,
+    BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    DistilBertConfig,
+    DistilBertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    RobertaConfig,
+    RobertaModel,
+)
+
+from glinermt.build import assemble, load_tokenizer, token_ids
+from glinermt.config import ModelConfig
+from glinermt.encoding import Batch
+from glinermt.fast.encoder import fast_encoder
+from glinermt.fast.forward import FastForward
+from glinermt.fast.linear import (
+    Int8Linear,
+    MakeLinear,
+    MakeLinears,
+    OneDnnLinear,
+    PlainLinear,
+    fastest_linear,
+)
+from glinermt.model import GlinerMT
+from glinermt.types import Query
+from tests.tiny_models import save_tokenizer
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 160,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "initializer_range": 0.3,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "max_position_embeddings": 256,
+}
+DEBERTA = SIZES | {
+    "relative_attention": True,
+    "position_buckets": 16,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+    "type_vocab_size": 0,
+}
+ENCODERS: dict[str, tuple[type, type, dict[str, Any]]] = {
+    "bert": (BertModel, BertConfig, SIZES),
+    "bert-relu": (BertModel, BertConfig, SIZES | {"hidden_act": "relu"}),
+    "roberta": (RobertaModel, RobertaConfig, SIZES),
+    "deberta": (DebertaV2Model, DebertaV2Config, DEBERTA),
+    "deberta-c2p": (DebertaV2Model, DebertaV2Config, DEBERTA | {"pos_att_type": ["c2p"]}),
+    "deberta-p2c": (DebertaV2Model, DebertaV2Config, DEBERTA | {"pos_att_type": ["p2c"]}),
+    "deberta-own-keys": (DebertaV2Model, DebertaV2Config, DEBERTA | {"share_att_key": False}),
+    "deberta-no-buckets": (
+        DebertaV2Model, DebertaV2Config,
+        DEBERTA | {"position_buckets": -1, "max_relative_positions": 20},
+    ),
+    "deberta-absolute-too": (
+        DebertaV2Model, DebertaV2Config,
+        DEBERTA | {"position_biased_input": True, "type_vocab_size": 2, "embedding_size": 16},
+    ),
+}  # fmt: skip
+HEADS: dict[str, dict[str, Any]] = {
+    "token": {"head": "token"},
+    "token-mean": {"head": "token", "label_pooling": "mean", "hidden_size": 24},
+    "token-no-rnn": {"head": "token", "num_rnn_layers": 0},
+    "span": {"head": "span", "max_width": 5},
+    "span-old": {"head": "span", "max_width": 3, "span_mode": "marker", "num_rnn_layers": 2},
+}
+WORDS = ["the", "person", "founded", "a", "paris,", "état-major", "x", "​", "microsoft"]
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join)
+label_sets = st.lists(
+    st.sampled_from(["person", "city", "an answer", "é"]), unique=True, min_size=1
+)
+queries = st.builds(
+    lambda text, labels, prompt: Query(text, tuple(labels), prompt=prompt),
+    texts,
+    label_sets,
+    st.sampled_from(["", "the person"]),
+)
+
+
+Tokenizer = PreTrainedTokenizerBase
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(folder)
+    loaded = load_tokenizer(folder)
+    loaded.add_special_tokens({"additional_special_tokens": ["<<ENT>>", "<<SEP>>"]})
+    return loaded
+
+
+def random_model(
+    tokenizer: Tokenizer, encoder: str = "bert", head: str = "token", *, module: Any = None
+) -> GlinerMT:
+    torch.manual_seed(0)
+    kind, config, sizes = ENCODERS[encoder]
+    backbone: PreTrainedModel = module or kind(config(**sizes))
+    ids = token_ids(tokenizer, "<<ENT>>", "<<SEP>>")
+    network = ModelConfig(
+        encoder="random", dropout=0.0, ent_token_id=ids[0], sep_token_id=ids[1], **HEADS[head]
+    )
+    return assemble(network, backbone, tokenizer).eval()
+
+
+def collate(model: GlinerMT, asked: list[Query]) -> Batch:
+    encoder = model.query_encoder
+    tokenized = encoder.tokenize(asked)
+    passes = [p for i, query in enumerate(tokenized) for p in model._plan(query, i)]
+    return encoder.collate(tokenized, passes, max_tokens=model.config.max_tokens)
+
+
+@torch.inference_mode()
+def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinear) -> float:
+    encoder = fast_encoder(model.encoder.encoder, MakeLinears(make, make))
+    assert encoder is not None
+    fast = FastForward(model, encoder, make)(batch).sigmoid()
+    valid = model.head.valid(batch.word_mask, batch.label_mask)
+    return float((fast - model(batch).sigmoid())[valid].abs().max())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@given(asked=st.lists(queries, min_size=1, max_size=4))
+@settings(max_examples=8, deadline=None)
+def test_every_encoder_scores_as_its_own_forward(
+    tokenizer: Tokenizer, encoder: str, asked: list[Query]
+) -> None:
+    model = random_model(tokenizer, encoder)
+    assert largest_difference(model, collate(model, asked), PlainLinear) <= 1e-5
+
+
+@pytest.mark.parametrize("head", HEADS)
+@given(asked=st.lists(queries, min_size=1, max_size=4))
+@settings(max_examples=8, deadline=None)
+def test_every_head_scores_as_its_own_forward(
+    tokenizer: Tokenizer, head: str, asked: list[Query]
+) -> None:
+    model = random_model(tokenizer, head=head)
+    assert largest_difference(model, collate(model, asked), PlainLinear) <= 1e-5
+
+
+@pytest.mark.parametrize("encoder", ["bert", "deberta"])
+def test_onednn_linears_score_the_same(tokenizer: Tokenizer, encoder: str) -> None:
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    model = random_model(tokenizer, encoder)
+    batch = collate(model, [Query("the person founded", ("person",)), Query("a", ("city", "x"))])
+    assert largest_difference(model, batch, OneDnnLinear) <= 1e-5
+
+
+def test_int8_linears_score_nearly_the_same(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    batch = collate(model, [Query("the person founded a city", ("person", "city"))])
+    assert 0 < largest_difference(model, batch, Int8Linear) < 0.1
+
+
+def test_the_linear_is_one_of_the_two_that_are_measured() -> None:
+    assert fastest_linear() in (PlainLinear, OneDnnLinear)
+
+
+QUERIES = [Query("Bill Gates founded Microsoft in Paris.", ("person", "city"))]
+
+
+def scores(model: GlinerMT) -> list[float]:
+    (spans,) = model.extract(QUERIES, threshold=0.0, multi_label=True, overlap="nested")
+    return [span.score for span in spans]
+
+
+def test_changed_weights_change_the_answers_at_once(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    before = scores(model)
+    state = copy.deepcopy(model.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    model(collate(model, QUERIES)).sum().backward()
+    optimizer.step()
+    stepped = scores(model)
+    model.load_state_dict(state)
+    assert stepped != before
+    assert scores(model) == before
+
+
+def test_writing_past_torch_counts_after_a_change_of_mode(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    before = scores(model)
+    model.train()
+    model.head.proj_token.weight.data *= 2  # type: ignore[union-attr]
+    model.eval()
+    assert scores(model) != before
+
+
+def test_a_model_that_has_answered_can_be_copied_and_pickled(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    before = scores(model)
+    assert scores(copy.deepcopy(model)) == before
+    assert scores(pickle.loads(pickle.dumps(model))) == before
+
+
+def test_training_mode_uses_the_model_s_own_forward(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer).train()
+    assert model.inference._forward(model) is None
+
+
+def unknown_encoders() -> list[PreTrainedModel]:
+    linear = BertModel(BertConfig(**SIZES))
+    linear.encoder.layer[1].output.dense = nn.Sequential(nn.Linear(64, 32))  # type: ignore[assignment]
+    activation = BertModel(BertConfig(**SIZES, hidden_act="gelu_new"))
+    conv = DebertaV2Model(DebertaV2Config(**DEBERTA, conv_kernel_size=3))
+    absolute = DebertaV2Model(DebertaV2Config(**DEBERTA | {"relative_attention": False}))
+    other = DistilBertModel(
+        DistilBertConfig(vocab_size=160, dim=32, hidden_dim=64, n_layers=1, n_heads=4)
+    )
+    return [linear, activation, conv, absolute, other]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_an_encoder_that_is_not_known_reads_with_its_own_forward(
+    tokenizer: Tokenizer, place: int
+) -> None:
+    encoder = unknown_encoders()[place].eval()
+    assert fast_encoder(encoder, MakeLinears(PlainLinear, PlainLinear)) is None
+    assert scores(random_model(tokenizer, module=encoder))
+
+
+def test_int8_is_refused_where_it_cannot_be_had(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    random_model(tokenizer).save_pretrained(tmp_path)
+    assert scores(GlinerMT.from_pretrained(tmp_path, precision="int8"))
+    with pytest.raises(ValueError, match="needs float32 weights on the cpu"):
+        GlinerMT.from_pretrained(tmp_path, precision="int8", dtype="bfloat16")
+    with pytest.raises(ValueError, match="precision"):
+        GlinerMT.from_pretrained(tmp_path, precision="int7")  # type: ignore[arg-type]

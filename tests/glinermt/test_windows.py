@@ -1,0 +1,130 @@
+"""Passes cover every word and label within their budget; merging keeps the whole span."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glinermt.decode import Candidates
+from glinermt.encoding import QueryEncoder
+from glinermt.model import GlinerMT
+from glinermt.types import Example, Query, Span
+from glinermt.windows import merge_windows, plan_passes
+from tests.tiny_models import tiny_model
+
+EASY = settings(max_examples=40, deadline=None)
+words = st.sampled_from(["the", "Paris", "xyzzy", "\u200b", "東京", "q" * 40, "."])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
+    """A model that reads 64 tokens at a time."""
+    return tiny_model(tmp_path_factory.mktemp("bert"), kind="bert")
+
+
+@pytest.fixture(scope="module")
+def encoder(model: GlinerMT) -> QueryEncoder:
+    return model.query_encoder
+
+
+@EASY
+@given(
+    text=st.lists(words, max_size=80).map(" ".join),
+    labels=st.lists(st.sampled_from(["a", "the city", "x y z"]), min_size=1, max_size=3),
+    numbers=st.integers(0, 30),
+    prompt=st.sampled_from(["", "the person in the city", "the " * 20]),
+)
+def test_passes_cover_every_word_and_label_within_the_budget(
+    encoder: QueryEncoder, text: str, labels: list[str], numbers: int, prompt: str
+) -> None:
+    names = (*labels, *(f"the {i}" for i in range(numbers)))
+    (query,) = encoder.tokenize([Query(text, names, prompt)])
+    passes = plan_passes(encoder, query, 0, max_tokens=64, max_labels=7)
+    num_words = len(query.text.offsets)
+    asked = {(word, label) for p in passes for word in range(p.start, p.end) for label in p.labels}
+    assert asked == {(word, i) for word in range(num_words) for i in range(len(query.labels))}
+    for p in passes:
+        batch = encoder.collate([query], [p], max_tokens=64)
+        assert batch.input_ids.shape[1] == p.num_tokens <= 64
+        assert int(batch.word_position.max()) < 64 - len(encoder.suffix)
+        assert len(p.labels) <= 7
+
+
+def test_a_query_that_fits_takes_one_pass_even_where_labels_are_most_of_it(
+    encoder: QueryEncoder,
+) -> None:
+    (query,) = encoder.tokenize([Query("in Paris", tuple(f"the city {i}" for i in range(12)))])
+    (only,) = plan_passes(encoder, query, 0, max_tokens=64, max_labels=30)
+    assert only.num_tokens > 48
+
+
+def test_labels_beside_a_long_prompt_are_split_until_there_is_room(model: GlinerMT) -> None:
+    labels = tuple(f"the city {i}" for i in range(12))
+    query = Query("in Paris the person " * 5, labels, "in the city " * 8)
+    (spans,) = model.extract([query], threshold=0.0, multi_label=True)
+    assert {span.label for span in spans} == set(labels)
+
+
+def candidates(*rows: tuple[int, int, int, float, bool]) -> Candidates:
+    start, end, label, score, cut = (np.array(column) for column in zip(*rows, strict=True))
+    return Candidates(start, end, label, score, cut)
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        # The same span from two windows keeps the better score.
+        ([(3, 5, 0, 0.6, False), (3, 5, 0, 0.8, False)], {(3, 5, 0, 0.8)}),
+        # A cut span loses to the whole one around it, though it scores more.
+        ([(3, 5, 0, 0.9, True), (3, 7, 0, 0.6, False)], {(3, 7, 0, 0.6)}),
+        # ... not if that scores less than half,
+        ([(3, 5, 0, 0.9, True), (3, 7, 0, 0.4, False)], {(3, 5, 0, 0.9), (3, 7, 0, 0.4)}),
+        # ... nor if it has another label,
+        ([(3, 5, 0, 0.9, True), (3, 7, 1, 0.8, False)], {(3, 5, 0, 0.9), (3, 7, 1, 0.8)}),
+        # ... nor if another window saw the same span uncut.
+        (
+            [(3, 5, 0, 0.9, True), (3, 5, 0, 0.7, False), (3, 7, 0, 0.8, False)],
+            {(3, 5, 0, 0.9), (3, 7, 0, 0.8)},
+        ),
+    ],
+)
+def test_merging_windows(
+    found: list[tuple[int, int, int, float, bool]], kept: set[tuple[int, int, int, float]]
+) -> None:
+    c = merge_windows(candidates(*found))
+    assert set(zip(*(a.tolist() for a in (c.start, c.end, c.label, c.score)), strict=True)) == kept
+
+
+@pytest.mark.parametrize("place", range(0, 200, 9))
+def test_a_thing_planted_anywhere_in_a_long_text_is_found_once(
+    finder: GlinerMT, place: int
+) -> None:
+    before = "the city in " * 60
+    start = [i for i, c in enumerate(before) if i == 0 or before[i - 1] == " "][place * 180 // 200]
+    text = before[:start] + "microsoft " + before[start:]
+    (spans,) = finder.extract([Query(text, ("answer",))])
+    assert [(s.start, s.text) for s in spans] == [(start, "microsoft")]
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
+    """A short-sighted model that has learned to find one word."""
+    model = tiny_model(tmp_path_factory.mktemp("finder"), kind="bert").train()
+    torch.manual_seed(0)
+    examples = []
+    for length in (3, 16, 48):
+        for place in range(0, length, max(1, length // 16)):
+            row = (["the", "city", "in"] * 16)[:length]
+            row[place] = "microsoft"
+            text = " ".join(row)
+            at = text.index("microsoft")
+            span = Span(at, at + 9, "microsoft", "answer")
+            examples.append(Example(Query(text, ("answer",)), (span,)))
+    batch = model.collate(examples)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(80):
+        optimizer.zero_grad()
+        model.loss(batch).mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return model.eval()

@@ -1,0 +1,112 @@
+"""A text, a good reply of an LLM for each recipe, and texts to plan with."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from glinermt.synth.llm import Reply, Request
+
+TEXT = (
+    "Marie Curie was born in Warsaw in 1867. She moved to Paris, where she studied physics. "
+    "In 1903 Marie Curie won the Nobel Prize with Pierre Curie, her husband. Pierre Curie died "
+    "in Paris after a street accident. Her notebooks are still kept in boxes lined with lead, "
+    "because they remain radioactive."
+)
+
+
+def quote(text: str, before: str = "", **fields: str) -> dict[str, str]:
+    return {"before": before, "text": text, **fields}
+
+
+REPLIES: dict[str, dict[str, Any]] = {
+    "ner": {
+        "entities": [
+            quote("Marie Curie", label="physicist"),
+            quote("Warsaw", "was born in", label="city"),
+            quote("Paris", "She moved to", label="city"),
+            quote("nobel prize", "won the", label="Award"),
+        ],
+        "absent": ["river", "software"],
+    },
+    "ner_types": {"entities": [quote("Warsaw", label="city"), quote("1867", label="MISC")]},
+    "ner_definitions": {
+        "entities": [quote("Warsaw", definition="A large settlement where people live.")]
+    },
+    "open_ner": {
+        "specification": "Find the places where one scientist lived",
+        "entities": [quote("Warsaw", "born in"), quote("Paris", "moved to")],
+        "absent_specification": "Find the ships that were sunk in battle",
+    },
+    "relations": {
+        "relations": [
+            {
+                "before_head": "",
+                "head": "Marie Curie",
+                "relation": "born in",
+                "before_tail": "was born in",
+                "tail": "Warsaw",
+            },
+            {
+                "before_head": "",
+                "head": "Marie Curie",
+                "relation": "spouse",
+                "before_tail": "Prize with",
+                "tail": "Pierre Curie",
+            },
+        ],
+        "absent": [{"head": "Pierre Curie", "relation": "born in"}],
+    },
+    "summarization": {
+        "instruction": "Sum up the life of the scientist",
+        "summary": [
+            quote(
+                "In 1903 Marie Curie won the Nobel Prize with Pierre Curie, her husband.",
+                "studied physics.",
+            )
+        ],
+    },
+    "qa": {
+        "questions": [
+            {"question": "Where was Marie Curie born?", **quote("Warsaw", "was born in")},
+            {"question": "Where did Pierre Curie die?", **quote("Paris", "Pierre Curie died in")},
+        ],
+        "unanswerable": ["Which school did her daughter attend?"],
+    },
+    "open_ie": {
+        "requests": [
+            {
+                "instruction": "Find every reason that the text gives",
+                "matches": [quote("because they remain radioactive", "lined with lead,")],
+            }
+        ],
+        "absent_instruction": "Find every statement about costs",
+    },
+}
+
+
+class Script:
+    """An LLM that answers every request with the golden reply; fails where told to."""
+
+    def __init__(self, failing: Sequence[str] = (), error: str = "") -> None:
+        self.requests: list[Request] = []
+        self.failing = set(failing)
+        self._error = error
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        self.requests.extend(requests)
+        for i, request in enumerate(requests):
+            if request.task in self.failing:
+                text = "" if self._error else '{"cut": [1, 2'
+                yield i, Reply(text, 10, 5, self._error, transient=bool(self._error))
+            else:
+                yield i, Reply(json.dumps(REPLIES[request.task]), 10, 5)
+
+
+def write_texts(file: Path, number: int) -> Path:
+    """Write so many different texts, each holding the golden one."""
+    with file.open("w", encoding="utf-8") as stream:
+        for i in range(number):
+            words = " ".join(f"Note{i}x{j}" for j in range(60))
+            stream.write(json.dumps({"text": f"{TEXT} {words} is how it ends."}) + "\n")
+    return file

@@ -1,0 +1,61 @@
+"""``glinermt generate``: what people see."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from glinermt.cli import app
+from tests.synth.golden import REPLIES, TEXT, write_texts
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    texts = write_texts(tmp_path / "texts.jsonl", 4)
+    replies = tmp_path / "replies.jsonl"
+    rows = [{"task": task, "reply": reply} for task, reply in REPLIES.items()]
+    rows.insert(0, {"task": "ner", "text": "Note1x1", "reply": "no JSON"})
+    replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = str(tmp_path / "out")
+    return [str(texts), "--out", out, "--llm", "scripted", "--model", str(replies)]
+
+
+def run(arguments: list[str], *more: str) -> Result:
+    return CliRunner().invoke(app, ["generate", *arguments, *more])
+
+
+def test_generate_writes_data_and_shows_the_report(arguments: list[str], tmp_path: Path) -> None:
+    result = run(arguments)
+    assert result.exit_code == 0, result.output
+    assert "rows 24 of 24 planned" in result.output
+    assert "reply: cut or not JSON 1" in result.output
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"examples", "raw", "manifest.json", "plan.jsonl", "report.json", "README.md"} <= written
+
+
+def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:
+    result = run(arguments, "--preview", "3", "--tasks", "ner,qa", "--price-out", "1000")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert TEXT in shown
+    assert "Warsaw = city" in shown
+    assert "failed: " not in shown
+    assert "8 rows from 4 passages of 4 texts" in shown
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--tasks", "nre"], "unknown task 'nre' (did you mean 'ner'?)"),
+        (["--llm", "scripte"], "unknown llm 'scripte' (did you mean 'scripted'?)"),
+        (["--llm-option", "dely=1"], "dely"),
+        (["--set", "shard_rows=0"], "shard_rows must be at least 1, got 0"),
+        (["--set", "shard_rows"], "'shard_rows' is no KEY=VALUE"),
+    ],
+)
+def test_wrong_options_are_explained(arguments: list[str], more: list[str], message: str) -> None:
+    result = run(arguments, *more)
+    assert result.exit_code == 1
+    assert message in str(result.exception)

@@ -1,0 +1,285 @@
+"""A run as a whole: what it writes, what it goes on with, and what it survives."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glinermt.errors import BackendError, ConfigError, DataError
+from glinermt.synth.ask import ask
+from glinermt.synth.finish import write_report
+from glinermt.synth.generate import Options, generate
+from glinermt.synth.llm import LLM
+from glinermt.synth.report import Prices
+from glinermt.synth.settings import Settings
+from glinermt.synth.store import Store
+from glinermt.training.config import Source
+from glinermt.training.readers import read_examples, read_source
+from glinermt.types import Example
+from tests.synth.golden import REPLIES, Script, write_texts
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    return write_texts(tmp_path / "texts.jsonl", 6)
+
+
+def settings(texts: Path, **changes: Any) -> Settings:
+    return Settings(texts=(str(texts),), model="golden", llm="scripted", shard_rows=10, **changes)
+
+
+def run(made: Settings, out: Path, llm: LLM, **options: bool) -> dict[str, Any]:
+    asking = partial(ask, llm, sampling=made.sampling, retries=made.retries, batch=4)
+    return generate(made, out, asking, options=Options(**options))
+
+
+def lines(out: Path, format_: str = "jsonl") -> list[dict[str, Any]]:
+    return list(Store(out, format_).read_examples())
+
+
+def test_the_trainer_reads_what_is_generated(texts: Path, tmp_path: Path) -> None:
+    manifest = run(settings(texts), tmp_path / "out", Script())
+    assert [shard["rows"] for shard in manifest["shards"].values()] == [10, 10, 10, 6]
+    found = lines(tmp_path / "out")
+    assert len(found) == 6 * (1 + 2 + 1 + 1 + 3 + 2)
+    read = [
+        example
+        for file in sorted((tmp_path / "out/examples").iterdir())
+        for example in read_examples(file)
+    ]
+    assert read == [Example.from_dict(line) for line in found]
+
+
+def test_parquet_holds_the_same_and_is_read_by_the_trainer(texts: Path, tmp_path: Path) -> None:
+    run(settings(texts), tmp_path / "a", Script())
+    run(settings(texts, format="parquet"), tmp_path / "b", Script())
+    assert lines(tmp_path / "b", "parquet") == lines(tmp_path / "a")
+    rows, _ = read_source(Source("b/examples", "examples"), tmp_path, max_bad_share=0.0)
+    assert rows == [Example.from_dict(line) for line in lines(tmp_path / "a")]
+
+
+def test_a_second_run_asks_nothing(texts: Path, tmp_path: Path) -> None:
+    first = run(settings(texts), tmp_path / "out", Script())
+    llm = Script()
+    assert run(settings(texts), tmp_path / "out", llm) == first
+    assert not llm.requests
+
+
+def test_rows_of_a_template_are_asked_together(texts: Path, tmp_path: Path) -> None:
+    llm = Script()
+    run(settings(texts), tmp_path / "out", llm)
+    first = [request.task for request in llm.requests[:10]]
+    assert first == sorted(first)
+
+
+def test_other_settings_are_refused_unless_forced(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(settings(texts), out, Script())
+    with pytest.raises(ConfigError, match="seed: 0 -> 1"):
+        run(settings(texts, seed=1), out, Script())
+    run(settings(texts, seed=1), out, Script(), force=True)
+    assert len(lines(out)) == 60
+    (old,) = out.glob("old-*")
+    assert len(lines(old)) == 60
+
+
+def test_changed_texts_are_refused(texts: Path, tmp_path: Path) -> None:
+    run(settings(texts), tmp_path / "out", Script())
+    write_texts(texts, 7)
+    with pytest.raises(ConfigError, match="contents of files"):
+        run(settings(texts), tmp_path / "out", Script())
+
+
+def test_a_useless_reply_is_asked_again_hotter_then_recorded(texts: Path, tmp_path: Path) -> None:
+    llm = Script(failing=["qa"])
+    manifest = run(settings(texts, tasks=("qa", "ner")), tmp_path / "out", llm)
+    asked = [r for r in llm.requests if r.task == "qa"]
+    assert len(asked) == 3 * 6
+    first = [r for r in asked if r.id == asked[0].id]
+    assert [r.temperature for r in first] == [0.7, 0.9, 1.1]
+    assert len({r.seed for r in first}) == 3
+    failed = [shard["failed"] for shard in manifest["shards"].values()]
+    assert failed == [{"reply: cut or not JSON": 5}, {"reply: cut or not JSON": 1}]
+    assert {line["task"] for line in lines(tmp_path / "out")} == {"ner"}
+
+
+def test_failed_rows_are_asked_again_when_told_to(texts: Path, tmp_path: Path) -> None:
+    out, made = tmp_path / "out", settings(texts, tasks=("qa", "ner"))
+    run(made, out, Script(failing=["qa"]))
+    llm = Script()
+    run(made, out, llm)
+    assert not llm.requests
+    run(made, out, llm, retry_failed=True)
+    assert [r.task for r in llm.requests] == ["qa"] * 6
+    run(made, tmp_path / "whole", Script())
+    assert lines(out) == lines(tmp_path / "whole")
+
+
+def test_a_silent_llm_stops_the_run_and_loses_no_row(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    silent = Script(failing=list(REPLIES), error="connection refused")
+    with pytest.raises(BackendError, match=r"none of 4 rows.*connection refused"):
+        run(settings(texts), out, silent)
+    run(settings(texts), out, Script())
+    run(settings(texts), tmp_path / "whole", Script())
+    assert lines(out) == lines(tmp_path / "whole")
+
+
+def test_a_missing_or_cut_shard_is_made_again_without_asking(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(settings(texts), out, Script())
+    before = lines(out)
+    (out / "examples/part-00000.jsonl").unlink()
+    (out / "examples/part-00001.jsonl").write_text("{", encoding="utf-8")
+    llm = Script()
+    run(settings(texts), out, llm)
+    assert lines(out) == before
+    assert not llm.requests
+
+
+def test_a_reply_line_cut_by_a_kill_is_asked_again(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(settings(texts), out, Script())
+    before = lines(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest["shards"]["part-00000"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    raw = out / "raw/part-00000.jsonl"
+    raw.write_bytes(raw.read_bytes()[:-20])
+    llm = Script()
+    run(settings(texts), out, llm)
+    assert len(llm.requests) == 1
+    assert lines(out) == before
+
+
+def test_a_damaged_manifest_is_named(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(settings(texts), out, Script())
+    (out / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match=r"manifest\.json:0: damaged.*--force"):
+        run(settings(texts), out, Script())
+    run(settings(texts), out, Script(), force=True)
+    assert len(lines(out)) == 60
+
+
+def test_replies_are_kept_when_examples_are_made_otherwise(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run(settings(texts), out, Script())
+    before = lines(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "pipeline": 0}))
+    (out / "examples/part-00000.jsonl").write_text("", encoding="utf-8")
+    llm = Script()
+    assert run(settings(texts), out, llm) == first
+    assert lines(out) == before
+    assert not llm.requests
+
+
+def test_replies_without_a_manifest_are_set_aside(texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(settings(texts), out, Script())
+    (out / "manifest.json").unlink()
+    llm = Script()
+    run(settings(texts), out, llm)
+    assert len(llm.requests) == 36
+    assert (out / "old-without-manifest/raw/part-00000.jsonl").is_file()
+
+
+def test_texts_that_give_no_row_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("Too short.\n", encoding="utf-8")
+    with pytest.raises(DataError, match="none of 1 texts gives a passage of at least 30 words"):
+        run(settings(tmp_path / "texts.txt"), tmp_path / "out", Script())
+
+
+def test_two_processes_do_not_share_a_folder(texts: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "out", "jsonl")
+    with store.locked(), pytest.raises(DataError, match="another process"):
+        run(settings(texts), tmp_path / "out", Script())
+
+
+COMMAND = """
+import sys
+from glinermt.cli import main
+sys.argv = ["glinermt", "generate", *sys.argv[1:]]
+main()
+"""
+
+
+def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_path: Path) -> None:
+    replies = tmp_path / "replies.jsonl"
+    rows = [{"task": task, "reply": reply} for task, reply in REPLIES.items()]
+    replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def command(out: Path, delay: float) -> list[str]:
+        options = ["--llm", "scripted", "--model", str(replies), "--out", str(out)]
+        rest = ["--set", "shard_rows=5", "--batch", "3", "--llm-option", f"delay={delay}"]
+        return [sys.executable, "-c", COMMAND, str(texts), *options, *rest]
+
+    def records(out: Path) -> list[str]:
+        files = sorted((out / "raw").glob("*.jsonl"))
+        return [json.loads(line)["id"] for f in files for line in f.read_text().splitlines()]
+
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    draw, kills = random.Random(5), 0
+    wanted = 4
+    while kills < wanted:
+        process = subprocess.Popen(command(out, 0.04), stdout=subprocess.DEVNULL)
+        seen = len(records_safely(out))
+        while process.poll() is None and len(records_safely(out)) < seen + 4:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.15))
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills == wanted
+    subprocess.run(command(out, 0), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(whole, 0), check=True, stdout=subprocess.DEVNULL)
+    assert lines(out) == lines(whole)
+    assert sorted(records(out)) == sorted(records(whole))
+    assert len(set(records(out))) == len(records(out)) == 36
+
+
+def records_safely(out: Path) -> list[bytes]:
+    """Give the lines written so far by a process that may be in the middle of one."""
+    return [
+        line for file in (out / "raw").glob("*.jsonl") for line in file.read_bytes().splitlines()
+    ]
+
+
+def test_the_report_says_what_was_made(texts: Path, tmp_path: Path) -> None:
+    made, out = settings(texts, tasks=("ner", "qa")), tmp_path / "out"
+    run(made, out, Script(failing=["qa"]))
+    report = write_report(out, made, prices=Prices(1000.0, 2000.0), licence="cc-by-sa-4.0")
+    assert report["tasks"]["ner"] == {
+        "rows": 6,
+        "failed": 0,
+        "empty": 0,
+        "examples": 6,
+        "spans": 36,
+        "without_span": 0,
+        "labels_without_span": 12,
+        "yield": 1.0,
+        "negatives_share": 0.0,
+    }
+    assert report["tasks"]["qa"]["failed"] == 6
+    assert report["alignment"] == {"exact": 18, "repeated": 12, "normalised": 6}
+    assert report["alignment_rate"] == 1.0
+    assert report["labels"] == {"city": 18, "physicist": 12, "award": 6}
+    use = report["usage"]
+    assert (use["tokens_in"], use["tokens_out"]) == (60 + 180, 30 + 90)
+    assert use["cost"] == use["cost_whole_plan"] == pytest.approx(0.24 + 0.24)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: cc-by-sa-4.0\n")
+    assert "| city | 18 |" in card
+    assert json.loads((out / "report.json").read_text()) == report
+    assert (out / "labels.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,0 +1,187 @@
+"""The openai backend against servers that behave as the known ones do."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from glinermt.errors import BackendError, ConfigError
+from glinermt.synth.backends import connect
+from glinermt.synth.backends.openai import Pace
+from glinermt.synth.llm import Request
+from glinermt.synth.recipes import RECIPES
+from tests.synth.golden import REPLIES
+
+Answer = Callable[[dict[str, Any]], tuple[int, str]]
+"""Body of a request -> status and content of the reply."""
+
+
+def valid(schema: dict[str, Any]) -> str:
+    """Give a reply that follows the schema, as a constrained server would."""
+    if "kiwi" in schema["properties"]:
+        return '{"kiwi": "hello", "zebras": [  \n  \n '  # cut: a small model never ends
+    return json.dumps(REPLIES["ner"])
+
+
+def like_vllm(body: dict[str, Any]) -> tuple[int, str]:
+    form = body.get("response_format", {})
+    if form.get("type") == "json_schema":
+        return 200, valid(form["json_schema"]["schema"])
+    if "structured_outputs" in body:
+        return 200, valid(body["structured_outputs"]["json"])
+    return 200, "Hello!"
+
+
+def like_llama_cpp(body: dict[str, Any]) -> tuple[int, str]:
+    form = body.get("response_format", {})
+    if form.get("type") == "json_schema":
+        return 500, "validation error"
+    if form.get("type") == "json_object" and "schema" in form:
+        return 200, valid(form["schema"])
+    return 200, "Hello!"
+
+
+def like_old_vllm(body: dict[str, Any]) -> tuple[int, str]:
+    if "structured_outputs" in body:
+        return 200, valid(body["structured_outputs"]["json"])
+    return (400, "unknown response_format") if "response_format" in body else (200, "Hello!")
+
+
+def without_schemas(body: dict[str, Any]) -> tuple[int, str]:
+    if "zebras" in body["messages"][0]["content"]:
+        return 200, "Hello!"
+    return 200, json.dumps(REPLIES["ner"])
+
+
+@contextmanager
+def serving(answer: Answer, usage: bool = True) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            status, content = answer(body)
+            message = {"choices": [{"message": {"role": "assistant", "content": content}}]}
+            counts = {"usage": {"prompt_tokens": 11, "completion_tokens": 7}} if usage else {}
+            data = json.dumps({**message, **counts}).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def requests(number: int) -> list[Request]:
+    return [
+        Request(f"r{i}", "ner", "system", f"user {i}", RECIPES["ner"].schema, 0.7, 1.0, 100, i)
+        for i in range(number)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "dialect"),
+    [
+        (like_vllm, "json_schema"),
+        (like_old_vllm, "structured_outputs"),
+        (like_llama_cpp, "json_object"),
+        (without_schemas, "prompt"),
+    ],
+)
+def test_the_way_a_server_honours_is_found_and_used(answer: Answer, dialect: str) -> None:
+    with serving(answer) as url:
+        llm: Any = connect("openai", "m", {"base_url": url, "tries": 1})
+        assert llm.dialect == dialect
+        replies = dict(llm.generate(requests(20)))
+    assert sorted(replies) == list(range(20))
+    assert all(json.loads(reply.text) == REPLIES["ner"] for reply in replies.values())
+    assert {(reply.tokens_in, reply.tokens_out) for reply in replies.values()} == {(11, 7)}
+
+
+def test_failures_of_the_server_are_tried_again() -> None:
+    failing = {f"user {i}": 2 for i in range(3)}
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        user = body["messages"][1]["content"]
+        if failing.get(user, 0):
+            failing[user] -= 1
+            return 503, "busy"
+        return like_vllm(body)
+
+    with serving(answer) as url:
+        options = {"base_url": url, "pause": 0.01, "dialect": "json_schema"}
+        replies = dict(connect("openai", "m", options).generate(requests(4)))
+        assert all(not reply.error for reply in replies.values())
+        failing.update({"user 1": 9})
+        replies = dict(connect("openai", "m", options).generate(requests(2)))
+    assert (replies[1].error, replies[1].transient) == ("HTTP 503", True)
+
+
+def test_seeds_are_sent_unless_told_otherwise() -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        bodies.append(body)
+        return like_vllm(body)
+
+    with serving(answer) as url:
+        for seeds in (True, False):
+            options = {"base_url": url, "dialect": "json_schema", "seeds": seeds}
+            list(connect("openai", "m", options).generate(requests(1)))
+    assert [body.get("seed") for body in bodies] == [0, None]
+
+
+def test_a_refused_request_costs_one_row_and_is_not_tried_again() -> None:
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        asked.append(body["messages"][1]["content"])
+        return (400, "prompt too long") if asked[-1] == "user 1" else like_vllm(body)
+
+    with serving(answer) as url:
+        options = {"base_url": url, "dialect": "json_schema"}
+        replies = dict(connect("openai", "m", options).generate(requests(3)))
+    assert [replies[i].error for i in range(3)] == ["", "HTTP 400", ""]
+    assert not replies[1].transient
+    assert "prompt too long" in replies[1].text
+    assert len(asked) == 3
+
+
+def test_answers_without_usage_or_content_are_no_error_of_ours() -> None:
+    with serving(lambda _: (200, ""), usage=False) as url:
+        options = {"base_url": url, "dialect": "prompt"}
+        ((_, reply),) = connect("openai", "m", options).generate(requests(1))
+    assert (reply.text, reply.tokens_in, reply.error) == ("", 0, "")
+
+
+def test_a_refused_key_and_a_missing_server_are_named() -> None:
+    refused = pytest.raises(BackendError, match=r"refuses model 'm' with HTTP 401")
+    with serving(lambda _: (401, "no key")) as url, refused:
+        connect("openai", "m", {"base_url": url})
+    with pytest.raises(BackendError, match=r"ConnectError"):
+        connect("openai", "m", {"base_url": url, "tries": 1})
+    with pytest.raises(ConfigError, match="unknown dialect 'jsonschema'"):
+        connect("openai", "m", {"dialect": "jsonschema"})
+
+
+def test_requests_begin_no_faster_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    pace = Pace(60)
+    for _ in range(4):
+        pace.wait()
+    assert pauses == pytest.approx([0, 1, 2, 3], abs=0.2)

@@ -1,0 +1,130 @@
+"""Labels are names, names with descriptions, or names with options; what is wrong is named."""
+
+from typing import Any
+
+import pytest
+
+from glinermt.tasks import extract_entities, extract_relations
+from glinermt.types import Query
+from tests.stub import StubExtractor
+
+TEXT = "Ann met Bob in Bonn."
+
+
+def all_names(query: Query) -> list[tuple[str, str, float]]:
+    """Find three names with the query's labels in turn, at scores 0.9, 0.6 and 0.3."""
+    names = (("Ann", 0.9), ("Bob", 0.6), ("Bonn", 0.3))
+    labels = query.labels * 3
+    return [(name, labels[i], score) for i, (name, score) in enumerate(names)]
+
+
+@pytest.fixture
+def model() -> StubExtractor:
+    return StubExtractor(all_names)
+
+
+def found(labels: Any, model: StubExtractor, **options: Any) -> list[tuple[str, str]]:
+    return [(s.text, s.label) for s in extract_entities(TEXT, labels, model=model, **options)]
+
+
+def test_a_description_is_read_and_the_name_returned(model: StubExtractor) -> None:
+    spans = found({"person": "a human being", "city": ""}, model)
+    assert model.queries[0].labels == ("person: a human being", "city")
+    assert spans == [("Ann", "person"), ("Bob", "city")]
+
+
+def test_a_description_may_stand_among_the_options(model: StubExtractor) -> None:
+    found({"person": {"description": "a human being", "threshold": 0.7}}, model)
+    assert model.queries[0].labels == ("person: a human being",)
+    assert model.calls[0]["threshold"] == {"person: a human being": 0.7}
+
+
+def test_a_labels_own_threshold_wins_over_the_callers(model: StubExtractor) -> None:
+    labels = {"person": {"threshold": 0.95}, "other": {}, "city": {"threshold": 0.2}}
+    assert found(labels, model, threshold=0.7) == [("Bonn", "city")]
+    assert found(labels, model, threshold=0.6) == [("Bob", "other"), ("Bonn", "city")]
+
+
+def test_a_threshold_of_zero_is_a_threshold(model: StubExtractor) -> None:
+    assert len(found({"person": {"threshold": 0}}, model, threshold=0.95)) == 3
+    assert len(found(["person"], model, threshold=0.0)) == 3
+
+
+def test_a_name_given_twice_counts_once(model: StubExtractor) -> None:
+    found(["person", "city", "person"], model)
+    assert model.queries[0].labels == ("person", "city")
+
+
+def test_no_labels_find_nothing_and_texts_with_none_are_fine() -> None:
+    quiet = StubExtractor(lambda query: [("Ann", query.labels[0], 1.0)] if query.labels else [])
+    assert extract_entities(TEXT, [], model=quiet) == []
+    first, second = extract_entities([TEXT, TEXT], [["person"], []], model=quiet)
+    assert [span.text for span in first] == ["Ann"]
+    assert second == []
+
+
+def test_texts_whose_labels_have_contrary_thresholds_keep_their_own(model: StubExtractor) -> None:
+    specs = [{"x": {"threshold": limit}} for limit in (0.2, 0.5, 0.8, 0.2)]
+    results = extract_entities([TEXT] * 4, specs, model=model)
+    assert [len(spans) for spans in results] == [3, 2, 1, 3]
+    assert len(model.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (
+            "person",
+            TypeError,
+            r"labels must be a list or a mapping, got 'person'; write \['person'\]",
+        ),
+        (b"person", TypeError, "labels must be a list or a mapping, got b'person'"),
+        ({"person"}, TypeError, r"labels must be a list or a mapping, got \{'person'\}"),
+        ({"person": ""}.keys(), TypeError, "labels must be a list or a mapping, got dict_keys"),
+        (None, TypeError, "labels must be a list or a mapping, got None"),
+        (["person", 3], TypeError, "a label must be str, got int: 3"),
+        (["person", " "], ValueError, "a label is empty"),
+        ({"": "nothing"}, ValueError, "a label is empty"),
+        ({"person": 3}, TypeError, "label 'person': expected a description or a mapping, got 3"),
+        ({"person": {"description": 3}}, TypeError, "label 'person': description must be str"),
+        ({"person": {"treshold": 0.1}}, ValueError, "unknown option 'treshold'; choose from desc"),
+        ({"person": {"threshold": 2}}, ValueError, r"threshold 2 lies outside \[0, 1\]"),
+        ({"person": {"threshold": float("nan")}}, ValueError, r"nan lies outside \[0, 1\]"),
+        ({"person": {"threshold": "0.5"}}, TypeError, "threshold must be a number, got '0.5'"),
+        ({"person": {"threshold": True}}, TypeError, "threshold must be a number, got True"),
+        (["a: b", "a"], None, ""),
+        ({"a: b": {}, "a": "b"}, ValueError, "labels 'a: b' and 'a' both read 'a: b'; reword one"),
+    ],
+)
+def test_a_bad_specification_is_named(
+    labels: Any, error: type[Exception] | None, message: str, model: StubExtractor
+) -> None:
+    if error is None:
+        assert found(labels, model)
+        return
+    with pytest.raises(error, match=message):
+        found(labels, model)
+
+
+@pytest.mark.parametrize(
+    ("relations", "error", "message"),
+    [
+        ("met", TypeError, r"relations must be a list or a mapping, got 'met'; write \['met'\]"),
+        ([""], ValueError, "a relation is empty"),
+        ({"met": {"heads": ["person"]}}, ValueError, "relation 'met': unknown option 'heads'"),
+        ({"met": {"head": "person"}}, TypeError, "'met': head must be a list of entity types"),
+        ({"met": {"tail": [3]}}, TypeError, "'met': tail must be a list of entity types"),
+        ({"met": {"symmetric": "no"}}, TypeError, "'met': symmetric must be True or False"),
+    ],
+)
+def test_a_bad_relation_is_named(
+    relations: Any, error: type[Exception], message: str, model: StubExtractor
+) -> None:
+    with pytest.raises(error, match=message):
+        extract_relations(TEXT, relations, model=model)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+def test_a_threshold_outside_0_to_1_is_refused(threshold: float, model: StubExtractor) -> None:
+    with pytest.raises(ValueError, match=r"lies outside \[0, 1\]"):
+        found(["person"], model, threshold=threshold)

@@ -1,0 +1,86 @@
+"""The entities of relation extraction: given, of types given, or of any; and not of other texts."""
+
+from typing import Any
+
+import pytest
+
+from glinermt.tasks import extract_relations, related
+from glinermt.types import Span
+from tests.tasks.acme import ENTITIES, TEXT, scripted, triples
+
+TAILS: dict[str, list[Span | tuple[str, float]]] = {"Acme <> founder": [("Ann Lee", 0.8)]}
+
+
+def test_entity_types_are_looked_for_first() -> None:
+    model = scripted(TAILS, ENTITIES)
+    found = extract_relations(
+        TEXT, ["founder"], entities=["organization", "person"], entity_threshold=0.7, model=model
+    )
+    assert triples(found) == [("Acme", "founder", "Ann Lee")]
+    assert [query.labels for query in model.queries] == [
+        ("organization", "person"),
+        ("Acme <> founder", "Ann Lee <> founder", "Bob Ray <> founder"),
+    ]
+    assert model.calls[0]["threshold"] == {"organization": 0.7, "person": 0.7}
+
+
+def test_entity_types_may_have_descriptions() -> None:
+    model = scripted(TAILS, [])
+    extract_relations(TEXT, ["founder"], entities={"firm": "a company"}, model=model)
+    assert model.queries[0].labels == ("firm: a company",)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "types"),
+    [
+        ({"founder": {}}, related.ANY_ENTITY),
+        ({"founder": {"head": ["firm"], "tail": ["person"]}}, ("firm", "person")),
+        ({"founder": {"head": ["firm"]}}, ("firm",)),
+        ({"a": {"head": ["firm"]}, "b": {}}, ("firm", *related.ANY_ENTITY)),
+        ({"founder": {"tail": ["person"]}}, ("person", *related.ANY_ENTITY[1:])),
+    ],
+)
+def test_without_entities_the_types_of_the_relations_are_looked_for_or_any(
+    kinds: dict[str, Any], types: tuple[str, ...]
+) -> None:
+    model = scripted(TAILS, [])
+    assert extract_relations(TEXT, kinds, model=model) == []
+    assert model.queries[0].labels == types
+
+
+def test_no_entities_have_no_relations_and_cost_no_question() -> None:
+    model = scripted(TAILS)
+    assert extract_relations(TEXT, ["founder"], entities=[], model=model) == []
+    assert extract_relations(TEXT, [], entities=ENTITIES, model=model) == []
+    assert not any(query.labels for query in model.queries)
+
+
+def test_entities_may_come_from_an_iterator() -> None:
+    found = extract_relations(TEXT, ["founder"], entities=iter(ENTITIES), model=scripted(TAILS))
+    assert triples(found) == [("Acme", "founder", "Ann Lee")]
+
+
+def test_several_texts_take_a_list_of_entities_each() -> None:
+    model = scripted(TAILS)
+    found = extract_relations([TEXT, TEXT], ["founder"], entities=[ENTITIES, []], model=model)
+    assert [triples(each) for each in found] == [[("Acme", "founder", "Ann Lee")], []]
+
+
+@pytest.mark.parametrize(
+    ("entity", "message"),
+    [
+        (Span(1, 5, "Acme", "x"), "entity 'Acme' is not at 1:5, where the text has 'cme '; pass"),
+        (Span(-5, -1, "Acme", "x"), "entity 'Acme' is not at -5:-1"),
+        (Span(4, 4, "", "x"), "entity '' is not at 4:4"),
+        (Span(500, 504, "Acme", "x"), "entity 'Acme' is not at 500:504"),
+    ],
+)
+def test_entities_of_another_text_are_refused(entity: Span, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        extract_relations(TEXT, ["founder"], entities=[entity], model=scripted(TAILS))
+
+
+def test_entities_and_types_cannot_be_mixed() -> None:
+    mixed: Any = [ENTITIES[0], "person"]
+    with pytest.raises(TypeError, match="entities must be all Spans or all types"):
+        extract_relations(TEXT, ["founder"], entities=mixed, model=scripted(TAILS))

@@ -1,0 +1,95 @@
+"""Training configurations."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from glinermt.errors import ConfigError
+from glinermt.training.config import Optim, load_config
+from glinermt.training.optim import rate_factor
+
+MINIMAL = """
+output = "out"
+[[stages]]
+name = "s"
+steps = 10
+shares = { ner = 1.0 }
+[[stages.sources]]
+path = "a.jsonl"
+task = "ner"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "c.toml"
+    path.write_text(text)
+    return path
+
+
+def test_values_are_set_by_key(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    changes = [
+        "stages.0.steps=7",
+        "data_root=/some/where",
+        "stages.0.optim.encoder_lr=3e-4",
+        "stages.0.sources.0.exclude_labels=['x', 'y']",
+        "dev.paths=['d']",
+    ]
+    config = load_config(path, changes)
+    stage = config.stages[0]
+    assert (stage.steps, config.data_root, stage.optim.encoder_lr) == (7, "/some/where", 3e-4)
+    assert stage.sources[0].exclude_labels == ("x", "y")
+    assert config.dev.paths == ("d",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stages.0.stepz=7", "unknown key 'stepz' .did you mean 'steps'"),
+        ("stages.3.steps=7", "--set stages.3.steps=7: there is nothing at '3'"),
+        ("seed", "--set seed: expected key=value"),
+        ("seed=x", "seed: expected int, got 'x'"),
+        ("stages.0.sources.0.task=spam", "unknown value 'spam'"),
+        ("stages.0.shares.qa=1.0", "shares names 'qa', but no source is of that group"),
+        ("stages.0.shares={qa = 1.0}", "group 'ner' has no share"),
+        ("stages.0.shares.ner=0", "shares must not be negative and not all 0"),
+        ("stages.0.batch_size=4", "set one of batch_tokens and batch_size"),
+        ("stages.0.clock=time", "clock = 'time' needs max_minutes"),
+        ("stages.0.steps=0", "steps and accumulate must be at least 1"),
+        ("stages=[]", "at least one stage"),
+        ("stages.0.sources=[]", "stage 's' has no sources"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, MINIMAL), [change])
+
+
+def test_two_stages_of_one_name_are_refused(tmp_path: Path) -> None:
+    again = MINIMAL[MINIMAL.index("[[stages]]") :]
+    with pytest.raises(ConfigError, match="stages need names of their own"):
+        load_config(write(tmp_path, MINIMAL + again))
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"c\.toml"):
+        load_config(write(tmp_path, "= ="))
+    with pytest.raises(ConfigError, match=r"none\.toml"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_the_presets_that_ship_are_valid() -> None:
+    folder = files("glinermt.training").joinpath("configs")
+    presets = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    assert presets
+    for preset in presets:
+        load_config(str(preset))
+
+
+def test_rates_rise_in_the_warmup_and_fall_to_nothing() -> None:
+    for optim in (Optim(warmup=0.1, schedule="linear"), Optim(warmup=0.1, schedule="cosine")):
+        factors = [rate_factor(optim, p) for p in (0.0, 0.05, 0.1, 1.0)]
+        assert factors == pytest.approx([0, 0.5, 1, 0])
+        assert rate_factor(optim, 0.55) == pytest.approx(0.5)
+    assert rate_factor(Optim(warmup=0.0, schedule="constant"), 0.7) == 1.0

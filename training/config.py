@@ -1,0 +1,260 @@
+"""What a training run is: sources, stages, optimiser; strict TOML, changed by ``--set``."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from glinermt.config import ModelConfig, from_mapping
+from glinermt.errors import ConfigError
+
+TaskName = Literal["ner", "relations", "qa", "summaries", "gap_summaries", "examples"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of rows."""
+
+    path: str
+    """Below ``data_root``: ``.jsonl``, ``.jsonl.gz``, ``.jsonl.xz``, ``.parquet`` or a folder of
+    them; or ``hub:owner/name:split``."""
+    task: TaskName
+    """What its rows are; ``examples`` is our own Example JSONL, ``gap_summaries`` plain texts."""
+    group: str = ""
+    """Name in ``shares``; empty = the task."""
+    weight: float = 1.0
+    """Multiplies what the size of the source earns it inside its group."""
+    cap: int = 0
+    """Rows counted at most when sources are weighed; 0 = all. Every row is used in its turn."""
+    domain: str = "general"
+    """Labels of sources of *other* domains may serve as negatives here (``foreign_share``)."""
+    exclude_labels: tuple[str, ...] = ()
+    """Entity, relation or Example labels whose annotations are not read."""
+    prompt: str = ""
+    """Data-set name put before the text, to settle conflicts between label conventions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one gold row becomes one Example."""
+
+    max_positives: int = 12
+    max_negatives: int = 8
+    """Absent labels asked beside the present ones: a number from 0 to this, drawn evenly."""
+    borrowed_negatives: int = 0
+    """Labels of other examples asked as absent of an Example of entities, at most: for data such as
+    Pile-NER that says only what is there. Drawn from the whole source (UniversalNER)."""
+    frequency_share: float = 0.5
+    """Share of negatives drawn by label frequency (UniversalNER); the rest evenly."""
+    foreign_share: float = 0.3
+    """Share of rows that also get one or two labels from other domains as negatives."""
+    common_labels: tuple[str, ...] = ()
+    """Never foreign negatives: types that may stand unannotated in any text."""
+    drop_share: float = 0.3
+    """Share of rows from which some present labels are dropped (GLiNER: +1.4 F1)."""
+    paraphrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other wordings of a label."""
+    paraphrase_share: float = 0.0
+    """Share of rows whose labels are reworded where ``paraphrases`` knows them."""
+    general_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """General type -> types that are kinds of it. Where a kind is asked and there, the general one
+    is not a second answer for the same span: the most specific label asked wins, as in CrossNER."""
+    general_share: float = 0.0
+    """Share of Examples with such a kind that are asked for the general type besides."""
+    open_ner_share: float = 0.0
+    """Share of NER rows asked as an instruction with the single label ``match``."""
+    max_empty_share: float = 0.1
+    """Rows without any entity kept, per row with one."""
+    max_words: int = 200
+    """Longer texts are cut around their spans, never through one."""
+    max_summary_words: int = 280
+    """The same for texts to be summed up."""
+    max_relation_labels: int = 10
+    symmetric_relations: tuple[str, ...] = ()
+    """Relations that hold both ways, so that swapping head and tail is no negative."""
+    unanswerable_share: float = 0.3
+    """Share of questions that are edited, or moved to a paragraph that does not answer them."""
+    edited_share: float = 0.0
+    """Of these, the share that keeps its paragraph but has a detail of the question changed."""
+    similar_share: float = 0.7
+    """Of the others, the share that gets the paragraph most like the question; the rest any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    positive_weight: float = 0.75
+    negative_weight: float = 0.25
+    gamma: float = 0.0
+    """Focal exponent; 0 = plain BCE."""
+    smoothing: float = 0.0
+    positive_power: float = 0.5
+    """An example's summed loss is divided by (positive cells) ** this, at least 1 cell, so that a
+    summary with 75 inside words does not drown a sentence with one entity; 0 = the paper's sum."""
+    task_weights: Mapping[str, float] = field(default_factory=dict)
+    """Multiplies the loss of a group's examples; 1 for groups not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optim:
+    """AdamW with two learning rates."""
+
+    encoder_lr: float = 1e-5
+    other_lr: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.06
+    """Share of the run during which the rates rise."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    clip: float = 10.0
+    """Largest gradient norm; 0 = no clipping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One mix, one schedule."""
+
+    name: str
+    steps: int
+    sources: tuple[Source, ...]
+    shares: Mapping[str, float]
+    """Share of examples per group; they are normalised."""
+    temperature: float = 0.5
+    """Inside a group, sources are drawn by rows ** this."""
+    batch_tokens: int = 1600
+    """Padded subwords in one forward pass; 0 = use ``batch_size``."""
+    batch_size: int = 0
+    """Examples in one forward pass; 0 = use ``batch_tokens``."""
+    accumulate: int = 1
+    """Forward passes per optimiser step and process."""
+    max_minutes: float = 0.0
+    """Wall-clock limit over all resumed parts; the run ends there as if it were done. 0 = none."""
+    clock: Literal["steps", "time"] = "steps"
+    """What drives the schedule. ``time`` runs it over ``max_minutes``: handy where a machine's
+    speed is unknown, but two runs then differ."""
+    sampling: Sampling = field(default_factory=Sampling)
+    loss: Loss = field(default_factory=Loss)
+    optim: Optim = field(default_factory=Optim)
+
+
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """Entity files scored during training; the mean of their F1 picks the best checkpoint."""
+
+    paths: tuple[str, ...] = ()
+    limit: int = 100
+    """Rows per file, the first ones; 0 = all."""
+    threshold: float = 0.5
+    exclude_labels: tuple[str, ...] = ("miscellaneous",)
+    every: int = 500
+    """Steps between scorings."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A whole run: stages one after the other."""
+
+    stages: tuple[Stage, ...]
+    model: ModelConfig = field(default_factory=ModelConfig)
+    init: str = ""
+    """Folder of a model to go on from; empty = build ``model`` anew."""
+    data_root: str = "."
+    output: str = "runs/train"
+    seed: int = 42
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    pad_multiple: int = 32
+    """Shapes are padded to multiples of this: oneDNN and cuDNN prepare each new shape anew."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    log_every: int = 10
+    max_bad_share: float = 0.01
+    """Bad lines are skipped and listed; more than this share of a file stops the run."""
+    trackers: tuple[str, ...] = ("tensorboard",)
+    """Accelerate trackers besides ``metrics.jsonl``; they write below ``output/trackers``."""
+    dev: Dev = field(default_factory=Dev)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a TOML file and apply ``key.sub=value`` overrides; ``stages.0.steps=10`` reaches lists.
+
+    Raises:
+        ConfigError: the file, a key or a value is not usable.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for override in overrides:
+        _apply(data, override)
+    config = from_mapping(TrainConfig, data, where=str(path))
+    check_config(config)
+    return config
+
+
+def check_config(config: TrainConfig) -> None:
+    """Check what types alone cannot.
+
+    Raises:
+        ConfigError: a stage cannot be run.
+    """
+    if not config.stages:
+        raise ConfigError("a training run needs at least one stage; add [[stages]]")
+    names = [stage.name for stage in config.stages]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"stages need names of their own, not {names}")
+    for stage in config.stages:
+        _check_stage(stage)
+
+
+def _check_stage(stage: Stage) -> None:
+    where = f"stage {stage.name!r}"
+    if not stage.sources:
+        raise ConfigError(f"{where} has no sources; add [[stages.sources]]")
+    groups = {source.group or source.task for source in stage.sources}
+    for name in groups - set(stage.shares):
+        raise ConfigError(
+            f"{where}: group {name!r} has no share; add it to shares (0 leaves it out)"
+        )
+    for name in set(stage.shares) - groups:
+        raise ConfigError(f"{where}: shares names {name!r}, but no source is of that group")
+    if min(stage.shares.values()) < 0 or sum(stage.shares.values()) <= 0:
+        raise ConfigError(
+            f"{where}: shares must not be negative and not all 0: {dict(stage.shares)}"
+        )
+    if (stage.batch_tokens > 0) == (stage.batch_size > 0):
+        raise ConfigError(f"{where}: set one of batch_tokens and batch_size, the other to 0")
+    if stage.clock == "time" and stage.max_minutes <= 0:
+        raise ConfigError(f"{where}: clock = 'time' needs max_minutes")
+    if stage.steps < 1 or stage.accumulate < 1:
+        raise ConfigError(f"{where}: steps and accumulate must be at least 1")
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    path, found, raw = override.partition("=")
+    if not found:
+        raise ConfigError(f"--set {override}: expected key=value")
+    target: Any = data
+    *parents, last = path.split(".")
+    for key in parents:
+        target = _step(target, key, override)
+    value = _value(raw)
+    if isinstance(target, list):
+        _step(target, last, override)
+        target[int(last)] = value
+    else:
+        target[last] = value
+
+
+def _step(target: Any, key: str, override: str) -> Any:
+    if isinstance(target, dict):
+        return target.setdefault(key, {})
+    if isinstance(target, list) and key.isdigit() and int(key) < len(target):
+        return target[int(key)]
+    raise ConfigError(f"--set {override}: there is nothing at {key!r}")
+
+
+def _value(raw: str) -> Any:
+    """Read a TOML value; what is none is a plain string, so that paths need no quotes."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw

@@ -1,0 +1,107 @@
+"""Tells how training goes: a bar on the terminal, ``metrics.jsonl`` in the output folder."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Meter:
+    """Means over the steps since it was last read."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._counts: defaultdict[str, int] = defaultdict(int)
+        self._tokens = 0
+        self._examples = 0
+        self._since = time.monotonic()
+
+    def add(self, group: str, loss: float) -> None:
+        for name in ("loss", f"loss_{group}"):
+            self._sums[name] += loss
+            self._counts[name] += 1
+        self._examples += 1
+
+    def add_tokens(self, number: int) -> None:
+        self._tokens += number
+
+    def read(self) -> dict[str, float]:
+        """Give the mean loss, that of each group, tokens and examples a second; start anew."""
+        seconds = max(1e-9, time.monotonic() - self._since)
+        means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
+        means["tokens_per_s"] = self._tokens / seconds
+        means["examples_per_s"] = self._examples / seconds
+        self.__init__()  # type: ignore[misc]  # all of its state is what __init__ sets
+        return means
+
+
+class Journal:
+    """Appends records to ``metrics.jsonl``; a resumed run first drops what it will do again."""
+
+    def __init__(self, output: Path, *, stage: str, step: int) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self._path = output / "metrics.jsonl"
+        self._stage = stage
+        kept = [r for r in read_journal(output) if r["stage"] != stage or r["step"] <= step]
+        partial = self._path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+        partial.replace(self._path)
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"stage": self._stage, "step": step, **rounded}) + "\n")
+
+
+def read_journal(output: Path) -> list[dict[str, Any]]:
+    """Read the records of ``metrics.jsonl``; a line that a kill cut short is left out."""
+    path = output / "metrics.jsonl"
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+class Bar:
+    """A progress bar over a stage's steps or minutes; shows loss per group and the rates."""
+
+    def __init__(self, stage: str, *, shown: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:.1f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            disable=not shown,
+        )
+        self._task = self._progress.add_task(stage, total=1.0, text="")
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, progress: float, step: int, values: Mapping[str, float]) -> None:
+        parts = [f"step {step}"]
+        for name, value in values.items():
+            if name.startswith("loss"):
+                parts.append(f"{name.removeprefix('loss_')} {value:.3g}")
+        parts.append(f"lr {values['encoder_lr']:.2g}")
+        parts.append(f"{values['tokens_per_s']:.0f} tokens/s")
+        self._progress.update(self._task, completed=progress, text=" ".join(parts))
