@@ -77,8 +77,10 @@ class Sampling:
     """Share of questions that are edited, or moved to a paragraph that does not answer them."""
     edited_share: float = 0.0
     """Of these, the share that keeps its paragraph but has a detail of the question changed."""
+    removed_share: float = 0.0
+    """Of the others, the share that keeps its paragraph without the sentences of the answer."""
     similar_share: float = 0.7
-    """Of the others, the share that gets the paragraph most like the question; the rest any."""
+    """Of those left, the share that gets the paragraph most like the question; the rest any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Finds paragraphs that look as if they answered a question."""
+"""Finds and makes paragraphs that look as if they answered a question."""
 
 import math
 import random
@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from glinermt.training.cutting import sentences
 from glinermt.training.rows import QuestionRow
 
 _WORD = re.compile(r"\w+")
@@ -47,6 +48,14 @@ class Paragraphs:
                 for i in found:
                     scores[i] += weight  # type: ignore[assignment]  # a Counter of floats
         return [i for i, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:20]]
+
+
+def without_answers(text: str, answers: Sequence[str]) -> str | None:
+    """Leave out the sentences in which an answer stands; None where no two would be left."""
+    sought = [answer.lower() for answer in answers]
+    pieces = [text[start:end] for start, end in sentences(text)]
+    kept = [piece for piece in pieces if not any(a in piece.lower() for a in sought)]
+    return " ".join(kept) if 2 <= len(kept) < len(pieces) else None
 
 
 def _is_wrong(text: str, right: str, answers: Sequence[str]) -> bool:

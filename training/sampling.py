@@ -10,7 +10,7 @@ from glinermt.training.config import Sampling, Source
 from glinermt.training.cutting import cut, shift
 from glinermt.training.edited_questions import edit
 from glinermt.training.labels import LabelPool, count_example_labels, count_labels
-from glinermt.training.paragraphs import Paragraphs
+from glinermt.training.paragraphs import Paragraphs, without_answers
 from glinermt.training.relations import RelationSampler
 from glinermt.training.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
 from glinermt.types import Example, Span
@@ -83,6 +83,10 @@ class QuestionSampler:
             edited = edit(row.question, row.text, [span.text for span in answers], rng)
             if edited is not None:
                 return edited, text, ()
+        if row.answers and rng.random() < sampling.removed_share:
+            shorter = without_answers(row.text, [span.text for span in row.answers])
+            if shorter is not None:
+                return row.question, shorter, ()
         similar = rng.random() < sampling.similar_share
         wrong = self._paragraphs.wrong(row, similar=similar, rng=rng)
         return (row.question, row.text, row.answers) if wrong is None else (row.question, wrong, ())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from glinermt.training.config import Sampling, Source
 from glinermt.training.labels import LabelPool, foreign_labels
-from glinermt.training.paragraphs import Paragraphs
+from glinermt.training.paragraphs import Paragraphs, without_answers
 from glinermt.training.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
 from glinermt.training.sampling import make_sampler
 from glinermt.types import Example, Query, Span
@@ -214,3 +214,15 @@ def test_the_most_specific_label_wins_and_the_general_one_is_asked_besides() -> 
     for example in samples([alone], asked):
         assert set(example.query.labels) == {"poet", "person"}
         assert example.spans == (poet,)
+
+
+def test_a_paragraph_can_lose_the_sentences_of_its_answer() -> None:
+    text = "The mill burned down in 1870. Anna Holt rebuilt it. It grinds rye. Holt died in May."
+    answer = Span(text.index("Anna"), text.index("Anna") + 9, "Anna Holt", "answer")
+    row = QuestionRow(text, "Who rebuilt the mill?", (answer,))
+    sampling = Sampling(unanswerable_share=1.0, removed_share=1.0)
+    (example,) = set(samples([row], sampling, number=5))
+    assert example.query.text == "The mill burned down in 1870. It grinds rye. Holt died in May."
+    assert "Who rebuilt the mill?" in example.query.prompt
+    assert not example.spans
+    assert without_answers("It burned down in 1870. Anna Holt rebuilt it.", ["anna holt"]) is None
