@@ -1,6 +1,7 @@
 """The task commands: entities, open, relations, answer, summarize, match, and the demo."""
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,10 @@ Html = Annotated[Path | None, typer.Option("--html", help="Write one page that s
 Jsonl = Annotated[Path | None, typer.Option("--jsonl", help="Read many texts, one JSON a line.")]
 Field = Annotated[str, typer.Option("--field", help="Where --jsonl keeps the text.")]
 Labels = Annotated[str, typer.Option("--labels", help="Entity types, separated by commas.")]
+
+_RELATIONS_HELP = (
+    "Names, separated by commas; with types as 'founded by: organization | band > person'."
+)
 
 Run = Callable[[Any, Any], Any]
 """(texts, model) -> results of the same shape."""
@@ -116,7 +121,7 @@ def match(
 
 
 def relations(
-    names: Annotated[str, typer.Option("--relations", help="Names, separated by commas.")],
+    names: Annotated[str, typer.Option("--relations", help=_RELATIONS_HELP)],
     text: Source = "",
     labels: Annotated[
         str | None, typer.Option("--labels", help="Entity types to relate; any without.")
@@ -137,7 +142,7 @@ def relations(
     def run(texts: Any, loaded: Any) -> Any:
         return extract_relations(
             texts,
-            _names(names, "--relations"),
+            _relations(names),
             entities=None if labels is None else _names(labels, "--labels"),
             entity_threshold=entity_threshold,
             threshold=threshold,
@@ -236,6 +241,23 @@ def _names(given: str, option: str) -> list[str]:
     return names
 
 
+def _relations(given: str) -> dict[str, dict[str, list[str]]]:
+    """Read ``name`` or ``name: head type | ... > tail type | ...``, separated by commas."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for item in _names(given, "--relations"):
+        name, typed, types = item.partition(":")
+        sides = [[kind.strip() for kind in side.split("|")] for side in types.split(">")]
+        if typed and (len(sides) != 2 or not all(itertools.chain(*sides))):
+            raise ValueError(
+                f"--relations: expected 'name: head type > tail type', several types separated by "
+                f"|, got {item!r}"
+            )
+        if name.strip() in found:
+            raise ValueError(f"--relations: {name.strip()!r} is given twice")
+        found[name.strip()] = dict(zip(("head", "tail"), sides, strict=True)) if typed else {}
+    return found
+
+
 def _show_spans(title: str) -> Show:
     return lambda console, text, spans: show.show_spans(console, text, spans, title=title)
 
@@ -260,12 +282,18 @@ def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
     html = request.html
     if html is not None and not html.parent.is_dir():
         raise ValueError(f"{html}: there is no folder {html.parent}; create it first")
-    texts = _texts(request)
+    texts, total = _texts(request)
     model = load_extractor(request.model)
-    results = _results(run, model, texts, many=request.jsonl is not None)
+    asked, told = itertools.tee(texts)
+    results: Iterable[Any]
+    if request.jsonl is None:
+        results = (run(text, model) for text in asked)
+    else:
+        progress = Console(stderr=True)
+        results = track(run(asked, model), total=total, console=progress, transient=True)
     console = Console()
     pages = []
-    for text, result in zip(texts, results, strict=True):
+    for text, result in zip(told, results, strict=True):
         if request.json:
             typer.echo(show.to_json(result))
         elif html is None:
@@ -279,18 +307,14 @@ def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
         typer.echo(f"wrote {html}", err=True)
 
 
-def _texts(request: _Request) -> list[str]:
+def _texts(request: _Request) -> tuple[Iterable[str], int]:
+    """Give the texts and their number; a file of them is checked whole before the work begins."""
     if bool(request.text) == (request.jsonl is not None):
         raise ValueError("give one text, file or -, or else --jsonl FILE")
     if request.jsonl is None:
-        return [show.read_text(request.text)]
-    return list(show.read_jsonl(request.jsonl, request.field))
-
-
-def _results(run: Run, model: Any, texts: list[str], *, many: bool) -> Iterator[Any]:
-    if not many:
-        yield run(texts[0], model)
-        return
-    results: Iterable[Any] = run(iter(texts), model)
-    progress = Console(stderr=True)
-    yield from track(results, total=len(texts), console=progress, transient=True)
+        return [show.read_text(request.text)], 1
+    if not request.jsonl.is_file():  # a pipe can be read only once
+        texts = list(show.read_jsonl(request.jsonl, request.field))
+        return texts, len(texts)
+    total = sum(1 for _ in show.read_jsonl(request.jsonl, request.field))
+    return show.read_jsonl(request.jsonl, request.field), total

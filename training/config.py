@@ -178,6 +178,9 @@ class TrainConfig:
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a TOML file and apply ``key.sub=value`` overrides; ``stages.0.steps=10`` reaches lists.
 
+    A stage with ``like = "NAME"`` takes what it does not set from an earlier stage of that name,
+    overrides of it included.
+
     Raises:
         ConfigError: the file, a key or a value is not usable.
     """
@@ -187,6 +190,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: {error}") from error
     for override in overrides:
         _apply(data, override)
+    _complete(data.get("stages"))
     config = from_mapping(TrainConfig, data, where=str(path))
     check_config(config)
     return config
@@ -228,6 +232,27 @@ def _check_stage(stage: Stage) -> None:
         raise ConfigError(f"{where}: clock = 'time' needs max_minutes")
     if stage.steps < 1 or stage.accumulate < 1:
         raise ConfigError(f"{where}: steps and accumulate must be at least 1")
+
+
+def _complete(stages: Any) -> None:
+    """Fill in what stages take from those they are ``like``; wrong types are found later."""
+    known: dict[str, Any] = {}
+    for i, stage in enumerate(stages if isinstance(stages, list) else ()):
+        if not isinstance(stage, dict):
+            continue
+        like = stage.pop("like", None)
+        if like is not None and str(like) not in known:
+            raise ConfigError(f"stages.{i}.like: no earlier stage is called {like!r}")
+        stages[i] = known[str(stage.get("name"))] = _merged(known.get(str(like), {}), stage)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give ``base`` with ``changes``, tables inside tables merged, lists replaced."""
+    merged = {**base, **changes}
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = _merged(base[key], value)
+    return merged
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

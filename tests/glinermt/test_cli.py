@@ -3,12 +3,14 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from glinermt import console
 from glinermt.cli import app, main
 from glinermt.errors import DataError
 from glinermt.types import Answer, Query, Relation, Span, Summary
@@ -149,6 +151,16 @@ def test_options_reach_the_task(model: StubExtractor) -> None:
     assert json.loads(call("summarize", TEXT, "--json"))["text"] == "Ann Lee founded Acme in Bonn."
 
 
+def test_relations_take_types_of_their_ends() -> None:
+    def tails(relations: str) -> list[str]:
+        command = ["relations", TEXT, "--relations", relations, "--labels", "person,company"]
+        result = CliRunner().invoke(app, [*command, "--json"])
+        return [relation["tail"]["text"] for relation in json.loads(result.stdout)]
+
+    assert tails("founded: person > band | company, left") == ["Acme"]
+    assert tails("founded: company > person, left") == []
+
+
 def test_a_summary_takes_a_budget_or_pieces() -> None:
     for options, text in (
         (["--words", "2"], "Ann Lee founded Acme in Bonn."),
@@ -228,6 +240,9 @@ def test_an_error_is_one_line_that_says_what_to_do(
     [
         (["relations", TEXT, "--relations", ""], "--relations is empty"),
         (["relations", TEXT, "--relations", "a", "--labels", ","], "--labels is empty"),
+        (["relations", TEXT, "--relations", "a: b"], "expected 'name: head type > tail type'"),
+        (["relations", TEXT, "--relations", "a: b > "], "got 'a: b >'"),
+        (["relations", TEXT, "--relations", "a,a: b > c"], "'a' is given twice"),
         (["answer", TEXT, "-q", " "], "question is empty"),
         (["answer", TEXT, "-q", "Who?", "--top-k", "0"], "top_k 0 must be at least 1"),
         (["open", TEXT, "-i", ""], "instruction is empty"),
@@ -284,6 +299,46 @@ def test_lines_before_a_failure_are_already_printed(
     result = CliRunner().invoke(app, given)
     assert result.exit_code == 130
     assert len(result.stdout.splitlines()) == 2
+
+
+def test_a_bad_line_is_told_before_the_work_begins(
+    tmp_path: Path,
+    model: StubExtractor,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"text": "Ann Lee"}\n' * 100 + "oops\n")
+    code, error = fail(
+        capsys, monkeypatch, "entities", "--labels", "person", "--jsonl", str(file), "--json"
+    )
+    assert code == 1
+    assert "texts.jsonl:101: not JSON" in error
+    assert not model.calls
+
+
+def test_a_file_of_texts_is_read_as_the_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, number = tmp_path / "texts.jsonl", 1000
+    file.write_text('{"text": "Ann Lee"}\n' * number)
+    plain, read, seen = console.read_jsonl, 0, []
+
+    def counted(path: Path, field: str) -> Iterator[str]:
+        nonlocal read
+        for text in plain(path, field):
+            read += 1
+            yield text
+
+    def once(query: Query) -> list[tuple[str, str, float]]:
+        seen.append(read - number)
+        return [("Ann Lee", query.labels[0], 0.9)]
+
+    monkeypatch.setattr("glinermt.tasks.cli.show.read_jsonl", counted)
+    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: StubExtractor(once))
+    assert call("entities", "--jsonl", file, "--json").count("Ann Lee") == number
+    assert seen[0] < number
+    assert seen[-1] == number
 
 
 def test_standard_input_that_is_no_text_is_named(

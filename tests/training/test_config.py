@@ -93,3 +93,22 @@ def test_rates_rise_in_the_warmup_and_fall_to_nothing() -> None:
         assert factors == pytest.approx([0, 0.5, 1, 0])
         assert rate_factor(optim, 0.55) == pytest.approx(0.5)
     assert rate_factor(Optim(warmup=0.0, schedule="constant"), 0.7) == 1.0
+
+
+def test_a_stage_takes_from_another_what_it_does_not_set(tmp_path: Path) -> None:
+    again = """
+[[stages]]
+name = "t"
+like = "s"
+steps = 20
+[stages.optim]
+clip = 1.0
+"""
+    path = write(tmp_path, MINIMAL + again)
+    first, second = load_config(path, ["stages.0.optim.encoder_lr=3e-4"]).stages
+    assert (first.steps, second.steps) == (10, 20)
+    assert second.sources == first.sources
+    assert (second.optim.clip, second.optim.encoder_lr) == (1.0, 3e-4)
+    assert first.optim.clip == Optim().clip
+    with pytest.raises(ConfigError, match=r"stages\.1\.like: no earlier stage is called 'r'"):
+        load_config(path, ["stages.1.like=r"])
