@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from rich.console import Console
 
 from glinermt.errors import ConfigError
@@ -27,7 +28,8 @@ def train(config: TrainConfig, *, resume: bool = False, console: Console | None 
     checkpoint to resume from are written below ``config.output``.
 
     Raises:
-        ConfigError: the output holds a run and ``resume`` is not set.
+        ConfigError: the output holds a run and ``resume`` is not set, or the launcher asks for
+            a sharded model.
         CheckpointError: ``resume`` is set and there is nothing to resume.
     """
     console = console or Console(stderr=True)
@@ -39,6 +41,12 @@ def train(config: TrainConfig, *, resume: bool = False, console: Console | None 
     accelerator = Accelerator(
         mixed_precision=config.precision, log_with=trackers, project_dir=str(output)
     )
+    kind = accelerator.distributed_type
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ConfigError(
+            f"{kind.value} shards the model, but here each process keeps it whole; launch with "
+            "plain data parallelism (torchrun, or accelerate launch --multi_gpu)"
+        )
     accelerator.init_trackers("trackers")
     if accelerator.is_main_process:
         _write_config(config, output)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]  # ships no types
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from safetensors.torch import load_file
 
 from glinermt.errors import CheckpointError, ConfigError, DataError
@@ -122,6 +123,13 @@ def test_a_finished_output_is_not_overwritten(tmp_path: Path) -> None:
     train(config)
     with pytest.raises(ConfigError, match="holds a run: resume it, or choose another output"):
         train(config)
+
+
+def test_a_sharded_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sharded = property(lambda _: DistributedType.FSDP)
+    monkeypatch.setattr("glinermt.training.run.Accelerator.distributed_type", sharded)
+    with pytest.raises(ConfigError, match="FSDP shards the model"):
+        train(tiny_config(tmp_path, steps=1))
 
 
 def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
