@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
+from glinermt.eval import relation_sentences
 from glinermt.eval.answer_metrics import ScoredAnswer, exact_match
 from glinermt.eval.bench import limit_cases
-from glinermt.eval.benchmark import Benchmark, Options, Prediction
+from glinermt.eval.benchmark import Benchmark, Options
 from glinermt.eval.calibration import (
     Judged,
     best_answer_threshold,
@@ -22,7 +24,6 @@ from glinermt.eval.data.ner import read_ner
 from glinermt.eval.data.qa import read_qa
 from glinermt.eval.data.relations import read_relations
 from glinermt.eval.data.summaries import read_summaries
-from glinermt.eval.fewrel import PAIR, FewRel
 from glinermt.eval.ner20 import ner20
 from glinermt.eval.results import evaluate
 from glinermt.eval.squad2 import Squad2
@@ -30,7 +31,7 @@ from glinermt.tasks.asking import tempered
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 
 FLOOR = 0.05
-"""Entities below this score are not looked at."""
+"""Entities and relations below this score are not looked at."""
 MIN_GOLD = 50
 """Gold spans a label needs for a threshold of its own."""
 BENCHMARK_FILES = ("squad_v2.dev", "dev-v2", "squad2", "fewrel.val_wiki", "val_wiki")
@@ -96,8 +97,8 @@ def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]
         if "question" in row:
             cases["answer"] += limit_cases(read_qa(path, name), limit)
         elif "relations" in row:
-            pairs = [replace(case, group=PAIR) for case in read_relations(path, PAIR)]
-            cases["relations"] += limit_cases(pairs, limit)
+            found = relation_sentences.sentences(read_relations(path, name))
+            cases["relations"] += limit_cases(found, limit)
         elif "summary" in row or "highlights" in row:
             cases["summarize"] += limit_cases(read_summaries(path, name), limit)
         elif "spans" in row or "entities" in row:
@@ -114,16 +115,12 @@ def calibrate(
     none: see ``lead.choose_lead``.
     """
     chosen = []
-    for task, (benchmark, judge, headline) in _ways().items():
+    for task, way in WAYS.items():
         cases = dev.get(task, ())
         if not cases:
             continue
-        scored: Benchmark[Any] = (
-            ner20(Options(threshold=FLOOR)) if task == "entities" else benchmark
-        )
         bare = _WithSettings(model, replace(model.settings, temperatures={}))
-        predictions = scored.predict(bare, cases)
-        own_threshold, own_labels, judged = judge(cases, predictions)
+        own_threshold, own_labels, judged = way.judge(bare, cases)
         temperature = best_temperature(judged)
         threshold = tempered(own_threshold, temperature)
         labels = {
@@ -138,8 +135,8 @@ def calibrate(
                 labels,
                 temperature,
                 num_cases=len(cases),
-                f1_before=_f1(benchmark, model, cases, headline),
-                f1_after=_f1(benchmark, _WithSettings(model, changed), cases, headline),
+                f1_before=way.f1(model, cases),
+                f1_after=way.f1(_WithSettings(model, changed), cases),
                 error_before=calibration_error(judged),
                 error_after=calibration_error(after),
                 judged=judged,
@@ -190,21 +187,23 @@ class _WithSettings:
 
 
 Choice = tuple[float, Mapping[str, float], list[Judged]]
-Judge = Callable[[Sequence[Any], Sequence[Prediction]], Choice]
+"""The best threshold, those of single labels, and what they were chosen from."""
 
 
-def _ways() -> dict[str, tuple[Benchmark[Any], Judge, str]]:
-    """Give for each task its benchmark under saved thresholds, its judge and its metric."""
-    return {
-        "entities": (ner20(Options(threshold=None)), _judge_entities, "f1"),
-        "answer": (Squad2(), _judge_answers, "f1"),
-        "relations": (FewRel(), _judge_relations, "threshold_f1"),
-    }
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a task's threshold is chosen, and what it is worth."""
+
+    judge: Callable[[Extractor, Sequence[Any]], Choice]
+    """Asks under a low threshold."""
+    f1: Callable[[Extractor, Sequence[Any]], float]
+    """Asks under the model's own settings."""
 
 
-def _judge_entities(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
+def _judge_entities(model: Extractor, cases: Sequence[Any]) -> Choice:
     by_label: dict[str, list[Judged]] = {}
     golds: dict[str, int] = {}
+    predictions = ner20(Options(threshold=FLOOR)).predict(model, cases)
     for case, prediction in zip(cases, predictions, strict=True):
         gold = {(span.start, span.end, span.label) for span in case.spans}
         for _, _, label in gold:
@@ -222,8 +221,8 @@ def _judge_entities(cases: Sequence[Any], predictions: Sequence[Prediction]) -> 
     return threshold, labels, judged
 
 
-def _judge_answers(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
-    pairs = list(zip(cases, predictions, strict=True))
+def _judge_answers(model: Extractor, cases: Sequence[Any]) -> Choice:
+    pairs = list(zip(cases, Squad2().predict(model, cases), strict=True))
     answers = [ScoredAnswer(p["text"], p["no_answer_score"], c.answers) for c, p in pairs]
     judged = [
         (p["score"], bool(c.answers) and exact_match(p["text"], c.answers) == 1)
@@ -233,21 +232,29 @@ def _judge_answers(cases: Sequence[Any], predictions: Sequence[Prediction]) -> C
     return best_answer_threshold(answers)[0], {}, judged
 
 
-def _judge_relations(cases: Sequence[Any], predictions: Sequence[Prediction]) -> Choice:
+def _judge_relations(model: Extractor, cases: Sequence[Any]) -> Choice:
+    found = relation_sentences.find(model, cases, FLOOR)
     judged = [
-        (score, name == case.relation)
-        for case, prediction in zip(cases, predictions, strict=True)
-        for name, score in prediction["scores"].items()
+        (relation.score, relation_sentences.triple(relation) in case.gold)
+        for case, row in zip(cases, found, strict=True)
+        for relation in row
     ]
-    return best_span_threshold(judged, len(cases))[0], {}, judged
+    return best_span_threshold(judged, sum(len(case.gold) for case in cases))[0], {}, judged
 
 
-def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any], metric: str) -> float:
-    """Give the mean F1 over the sets when the model is really asked under its settings."""
+def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any]) -> float:
+    """Give the mean F1 over the sets."""
     predictions = benchmark.predict(model, cases)
     settings = benchmark.settings(model.settings)
     results = evaluate(benchmark, cases, {"": predictions}, settings, rounds=1)
-    return results[-1].metrics[metric].value
+    return results[-1].metrics["f1"].value
+
+
+WAYS = {
+    "entities": Way(_judge_entities, partial(_f1, ner20(Options(threshold=None)))),
+    "answer": Way(_judge_answers, partial(_f1, Squad2())),
+    "relations": Way(_judge_relations, relation_sentences.f1),
+}
 
 
 def _is_scored(path: Path) -> bool:

@@ -48,7 +48,6 @@ class FewRel:
         "false_positive_rate: share of (pair, other relation) that scores at or above the "
         "relation threshold saved with the model (0.5 if none), and held_rate the same for the "
         "relation that holds: a model that never fires is good at the first and bad at the second. "
-        "threshold_f1 joins the two. "
         "Left out, as both may hold: "
         + "; ".join(sorted(" and ".join(sorted(pair)) for pair in ENTAILED)),
     )
@@ -137,9 +136,6 @@ class FewRel:
             "macro_f1": _macro_f1(totals),
             "false_positive_rate": ratio(total(totals, "fired"), total(totals, "others")),
             "held_rate": ratio(total(totals, "held"), pairs),
-            "threshold_f1": ratio(
-                2 * total(totals, "held"), pairs + total(totals, "held") + total(totals, "fired")
-            ),
         }
 
     def extras(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,36 @@ def test_calibrating_finds_the_threshold_between_gold_and_noise(tmp_path: Path) 
         pytest.approx(tempered(score, chosen.temperature)) for score in (0.4, 0.3)
     ]
     assert all(path.stat().st_size > 1000 for path in draw_reliability([chosen], tmp_path / "r"))
+
+
+def test_relations_are_calibrated_on_all_that_a_sentence_does_not_say(tmp_path: Path) -> None:
+    def end(start: int, tokens: list[str]) -> dict[str, Any]:
+        return {"text": tokens[start], "start": start, "end": start}
+
+    tokens = "Ann met Bo in Rome".split()
+    pairs = [(0, "met", 2), (0, "was in", 4)]
+    row = {
+        "tokens": tokens,
+        "relations": [
+            {"head": end(head, tokens), "tail": end(tail, tokens), "relation": name}
+            for head, name, tail in pairs
+        ],
+    }
+    dev = tmp_path / "people.dev.jsonl"
+    dev.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    scores = {"Ann <> met": ("Bo", 0.9), "Ann <> was in": ("Rome", 0.7), "Rome <> met": ("Bo", 0.6)}
+
+    def script(query: Query) -> list[tuple[str, str, float]]:
+        return [
+            (tail, label, score) for label, (tail, score) in scores.items() if label in query.labels
+        ]
+
+    model = StubExtractor(script)
+    [chosen] = calibrate(model, read_dev([dev], limit=5))
+    assert chosen.task == "relations"
+    assert chosen.num_cases == 1
+    assert chosen.threshold == pytest.approx(tempered(0.65, chosen.temperature))
+    assert (chosen.f1_before, chosen.f1_after) == (pytest.approx(0.8), 1.0)
 
 
 def test_what_benchmarks_score_is_not_calibrated_on(tmp_path: Path) -> None:
