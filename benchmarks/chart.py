@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 LABELS = 15
 COLOURS = {
-    "glinermt": "#2b6cb0", "glinermt int8": "#63b3ed", "gliner, batch 1": "#718096",
-    "gliner, batch 8": "#a0aec0", "gliner int8, batch 1": "#cbd5e0",
+    "glinermt": "#2a4365", "glinermt bf16": "#2b6cb0", "glinermt int8": "#63b3ed",
+    "gliner, batch 1": "#4a5568", "gliner, batch 8": "#718096",
+    "gliner bf16, batch 1": "#a0aec0", "gliner int8, batch 1": "#cbd5e0",
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def main(
         axes.set_title(f"{model}, {LABELS} labels", fontsize=9)
     figure.supylabel("words per second of CPU time", fontsize=8)
     names = {bars.get_label(): bars for bars in figure.axes[0].containers}
-    figure.legend(names.values(), names, loc="outside lower center", ncols=5, fontsize=7)
+    figure.legend(names.values(), names, loc="outside lower center", ncols=4, fontsize=7)
     figure.savefig(out, dpi=120, metadata={"Date": None} if out.suffix == ".svg" else None)
 
 

@@ -44,7 +44,7 @@ def main(
         for name in model:
             pair = contest(name, Path(temporary) / name)
             if quick:
-                different += compare(name, systems(pair, int8=False))
+                different += compare(name, systems(pair, rounded=False))
                 continue
             runs = systems(pair)
             for count in labels:

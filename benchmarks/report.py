@@ -14,12 +14,28 @@ from pathlib import Path
 
 import torch
 from rich.table import Table
-from turns import OURS, OURS_INT8, THEIR_1, THEIR_8, THEIR_INT8, Row
+from turns import (
+    OURS,
+    OURS_BF16,
+    OURS_INT8,
+    THEIR_1,
+    THEIR_8,
+    THEIR_BF16,
+    THEIR_INT8,
+    Row,
+)
 
-SUMMARY = (
-    "model", "labels", "texts", "words/s", "to gliner, batch 1", "to gliner, batch 8",
-    "int8 words/s", "int8 to gliner int8",
-)  # fmt: skip
+PAIRS = {
+    "exact : float32, batch 1": (OURS, THEIR_1),
+    "batch 8": (OURS, THEIR_8),
+    "bf16 : float32, batch 1": (OURS_BF16, THEIR_1),
+    "batch 8 ": (OURS_BF16, THEIR_8),
+    "int8 : float32, batch 1": (OURS_INT8, THEIR_1),
+    "batch 8  ": (OURS_INT8, THEIR_8),
+    "bf16 : bf16": (OURS_BF16, THEIR_BF16),
+    "int8 : int8": (OURS_INT8, THEIR_INT8),
+}
+"""Columns of the summary: how many times as fast the first system is as the second."""
 COLUMNS = ("model", "labels", "texts", "system", "words/s", "glinermt is", "range", "same answers")
 
 
@@ -59,19 +75,22 @@ def write(rows: Sequence[Row], folder: Path, title: str) -> None:
 
 def summary(rows: Sequence[Row]) -> str:
     """Give one line a workload: our speed, and how many times theirs it is."""
-    lines = [f"| {' | '.join(SUMMARY)} |", "|---|---:|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        f"| model | labels | texts | words/s | {' | '.join(PAIRS)} |",
+        "|---|---:|---|---:|" + "---:|" * len(PAIRS),
+    ]
     groups: dict[tuple[str, int, str], dict[str, Row]] = {}
     for row in rows:
         groups.setdefault((row.model, row.labels, row.workload), {})[row.system] = row
     for (model, labels, workload), by_system in groups.items():
-        speeds = [f"{by_system[name].words / by_system[name].cpu_seconds:,.0f}"
-                  for name in (OURS, OURS_INT8)]  # fmt: skip
         ratios = [
-            f"{by_system[name].cpu_ratio:.2f}" if name in by_system else ""
-            for name in (THEIR_1, THEIR_8)
+            f"{by_system[b].cpu_ratio / by_system[a].cpu_ratio:.1f}"
+            if {a, b} <= by_system.keys()
+            else ""
+            for a, b in PAIRS.values()
         ]
-        rounded = by_system[THEIR_INT8].cpu_ratio / by_system[OURS_INT8].cpu_ratio
-        cells = [model, str(labels), workload, speeds[0], *ratios, speeds[1], f"{rounded:.2f}"]
+        speed = by_system[OURS].words / by_system[OURS].cpu_seconds
+        cells = [model, str(labels), workload, f"{speed:,.0f}", *ratios]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

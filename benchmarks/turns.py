@@ -7,17 +7,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from models import Contest, quietly
 from workloads import Workload
 
+from glinermt.fast.linear import has_bf16
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 
 Found = list[dict[tuple[int, int, str], float]]
 """For each text: score of each place and label."""
 Run = Callable[[Sequence[str], Sequence[str], float], Found]
-OURS, OURS_INT8 = "glinermt", "glinermt int8"
-THEIR_8, THEIR_1, THEIR_INT8 = "gliner, batch 8", "gliner, batch 1", "gliner int8, batch 1"
+OURS, OURS_BF16, OURS_INT8 = "glinermt", "glinermt bf16", "glinermt int8"
+THEIR_8, THEIR_1 = "gliner, batch 8", "gliner, batch 1"
+THEIR_BF16, THEIR_INT8 = "gliner bf16, batch 1", "gliner int8, batch 1"
+ROUNDED = (OURS_BF16, OURS_INT8, THEIR_BF16, THEIR_INT8)
 _TOLERANCE = 2e-4
 
 
@@ -37,18 +41,21 @@ class Row:
     cpu_ratio_low: float
     cpu_ratio_high: float
     same_answers: bool | None
-    """Whether the spans are those of the package; None for the 8-bit systems, which round."""
+    """Whether the spans are those of the package; None for the systems that round."""
 
 
-def systems(contest: Contest, *, int8: bool = True) -> dict[str, Run]:
-    """Load every system that takes part, by name; ours first."""
+def systems(contest: Contest, *, rounded: bool = True) -> dict[str, Run]:
+    """Load every system that takes part, by name; ours first, bf16 where the processor has it."""
     runs: dict[str, Run] = {OURS: ours(contest.ours())}
     package = contest.theirs()
-    if int8:
+    if rounded and has_bf16():
+        runs[OURS_BF16] = ours(contest.ours("bf16"))
+        runs[THEIR_BF16] = theirs(copy.deepcopy(package).to(torch.bfloat16), 1)
+    if rounded:
         runs[OURS_INT8] = ours(contest.ours("int8"))
-        rounded = copy.deepcopy(package)
-        quietly(rounded.quantize)("int8")
-        runs[THEIR_INT8] = theirs(rounded, 1)
+        quantized = copy.deepcopy(package)
+        quietly(quantized.quantize)("int8")
+        runs[THEIR_INT8] = theirs(quantized, 1)
     runs[THEIR_1] = theirs(package, 1)
     runs[THEIR_8] = theirs(package, 8)
     return runs
@@ -81,7 +88,7 @@ def measure(
     rows = []
     for name in runs:
         ratios = sorted(a / b for a, b in zip(cpu[name], cpu[OURS], strict=True))
-        same = None if "int8" in name else not disagreements(found[name], reference, threshold)
+        same = None if name in ROUNDED else not disagreements(found[name], reference, threshold)
         rows.append(
             Row(
                 model, len(labels), workload.name, name, workload.num_words,

@@ -14,7 +14,8 @@ from glinermt.config import ModelConfig, TaskSettings
 from glinermt.decode import Candidates, choose
 from glinermt.encoder import WordEncoder
 from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
-from glinermt.fast.path import FastPath, Precision
+from glinermt.fast.linear import Precision
+from glinermt.fast.path import FastPath
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.layers import BiLSTM
 from glinermt.loss import bce_loss
@@ -71,8 +72,8 @@ class GlinerMT(nn.Module):
             revision: branch, tag or commit on the hub, for every file.
             device: such as ``cpu``, ``cuda``, ``mps``; None = cpu.
             dtype: of the weights, such as ``bfloat16``; None = float32.
-            precision: ``exact``, or ``int8`` for products of 8-bit numbers: faster on a
-                processor, with scores that differ a little.
+            precision: ``exact``, or ``bf16`` or ``int8`` for products of 16-bit or 8-bit numbers:
+                faster on a processor, with scores that differ a little.
 
         Raises:
             CheckpointError: missing, damaged, unsupported, or weights missing or left over.

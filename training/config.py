@@ -64,6 +64,9 @@ class Sampling:
     """Share of Examples with such a kind that are asked for the general type besides."""
     open_ner_share: float = 0.0
     """Share of NER rows asked as an instruction with the single label ``match``."""
+    joined_share: float = 0.0
+    """Share of NER rows that are read behind or before one to four others of their source: a model
+    that only saw single sentences misses most entities of longer texts."""
     max_empty_share: float = 0.1
     """Rows without any entity kept, per row with one."""
     max_words: int = 200

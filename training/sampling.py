@@ -26,18 +26,26 @@ OPEN_INSTRUCTIONS = (
 """Wordings of the open NER instruction made from a label."""
 
 
+MOST_JOINED = 4
+"""Rows that ``joined_share`` adds to one, at most."""
+
+
 class EntitySampler:
     """Asks for some of a row's labels, and for absent ones."""
 
     def __init__(
         self, rows: Sequence[EntityRow], foreign: Sequence[str], sampling: Sampling
     ) -> None:
+        self._rows = rows
         self._pool = LabelPool(count_labels(rows))
         self._foreign = foreign
         self._sampling = sampling
 
     def __call__(self, row: EntityRow, rng: random.Random) -> Example:
         sampling = self._sampling
+        if rng.random() < sampling.joined_share:
+            others = rng.choices(self._rows, k=rng.randint(1, MOST_JOINED))
+            row = joined(rng.sample([row, *others], len(others) + 1))
         text, spans = _cut(row.text, row.spans, sampling.max_words, rng)
         present = sorted({span.label for span in spans})
         if present and rng.random() < sampling.open_ner_share:
@@ -55,6 +63,16 @@ class EntitySampler:
         names = _wordings(asked + absent, sampling, rng)
         kept = [replace(span, label=names[span.label]) for span in spans if span.label in asked]
         return shuffled(ner.example(text, kept, list(names.values())), rng)
+
+
+def joined(rows: Sequence[EntityRow]) -> EntityRow:
+    """Give the rows as one text."""
+    text, spans = "", []
+    for row in rows:
+        start = len(text) + 1 if text else 0
+        text = f"{text} {row.text}" if text else row.text
+        spans += [replace(s, start=s.start + start, end=s.end + start) for s in row.spans]
+    return EntityRow(text, tuple(spans))
 
 
 class QuestionSampler:

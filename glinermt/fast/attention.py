@@ -13,21 +13,30 @@ PIECE_BYTES = 1 << 20
 
 
 class PlainAttention:
-    """Scaled dot products, as in BERT."""
+    """Dot products, as in BERT. Queries are expected scaled."""
 
-    def __init__(self, num_heads: int) -> None:
+    def __init__(self, num_heads: int, dtype: torch.dtype) -> None:
         self.num_heads = num_heads
+        self.dtype = dtype
 
     def __call__(
         self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
     ) -> Float[Tensor, "token hidden"]:
+        qkv = qkv.to(self.dtype)
         context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
         start = 0
         for length in lengths:
             q, k, v = _by_head(qkv[start : start + length], self.num_heads)
-            result = functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
             part = context[start : start + length].view(length, self.num_heads, -1)
-            part.copy_(result.transpose(0, 1))
+            if self.dtype == torch.float32:
+                result = functional.scaled_dot_product_attention(
+                    q[None], k[None], v[None], scale=1.0
+                )[0]
+                part.copy_(result.transpose(0, 1))
+            else:  # torch's own computes 16-bit numbers one head at a time, in 32 bits
+                for heads in _cached_heads(self.num_heads, length, self.dtype.itemsize):
+                    scores = torch.bmm(q[heads], k[heads].transpose(1, 2))
+                    part[:, heads] = _weighted(scores, v[heads])
             start += length
         context[start:] = 0  # rows that only fill up
         return context
@@ -48,25 +57,27 @@ class DisentangledAttention:
         keys: Float[Tensor, "bucket hidden"] | None,
         queries: Float[Tensor, "bucket hidden"] | None,
         buckets: "DistanceBuckets",
+        dtype: torch.dtype,
     ) -> None:
         self.num_heads = num_heads
-        self.keys, self.queries = keys, queries
+        self.dtype = dtype
+        self.keys, self.queries = (t if t is None else t.to(dtype) for t in (keys, queries))
         self.buckets = buckets
         self.tables: tuple[int, tuple[Tensor | None, Tensor | None]] = (0, (None, None))
 
     def __call__(
         self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
     ) -> Float[Tensor, "token hidden"]:
+        qkv = qkv.to(self.dtype)
         context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
         start = 0
         for length in lengths:
             part = context[start : start + length].view(length, self.num_heads, -1)
             by_head = _by_head(qkv[start : start + length], self.num_heads)
-            for heads in _cached_heads(self.num_heads, length):
+            for heads in _cached_heads(self.num_heads, length, self.dtype.itemsize):
                 q, k, v = (each[heads] for each in by_head)
                 scores = self._position_scores(q, k, heads).baddbmm_(q, k.transpose(1, 2))
-                weights = torch._softmax(scores, -1, False)
-                part[:, heads] = torch.bmm(weights, v).transpose(0, 1)
+                part[:, heads] = _weighted(scores, v)
             start += length
         context[start:] = 0  # rows that only fill up
         return context
@@ -150,9 +161,17 @@ def position_projections(
     )
 
 
-def _cached_heads(num_heads: int, length: int) -> Iterator[slice]:
+def _weighted(
+    scores: Float[Tensor, "head token token"], values: Float[Tensor, "head token size"]
+) -> Float[Tensor, "token head size"]:
+    """Give the mean values under the softmax of the scores, which is taken in 32 bits."""
+    weights = torch._softmax(scores.float(), -1, False).to(values.dtype)
+    return torch.bmm(weights, values).transpose(0, 1)
+
+
+def _cached_heads(num_heads: int, length: int, itemsize: int) -> Iterator[slice]:
     """Split the heads so that a product with a table stays in the processor's cache."""
-    size = max(1, PIECE_BYTES // (8 * length * length))
+    size = max(1, PIECE_BYTES // (2 * itemsize * length * length))
     for first in range(0, num_heads, size):
         yield slice(first, first + size)
 

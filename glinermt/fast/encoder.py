@@ -53,12 +53,12 @@ class FastLayer:
         lengths: Sequence[int],
         keep: Int[Tensor, " kept"] | None,
     ) -> Float[Tensor, "kept hidden"]:
-        """Give the new vectors, with ``keep`` only those of some tokens."""
+        """Give the new vectors, with ``keep`` only those of some tokens; ``tokens`` is used up."""
         context = self.attention(self.qkv(tokens), lengths)
         if keep is not None:
             context, tokens = context[keep], tokens[keep]
-        tokens = _norm(self.mixed_norm, self.mixed(context).add_(tokens))
-        return _norm(self.outer_norm, self.outer(self.inner(tokens)).add_(tokens))
+        tokens = _norm(self.mixed_norm, tokens.add_(self.mixed(context)))
+        return _norm(self.outer_norm, tokens.add_(self.outer(self.inner(tokens))))
 
 
 class FastEncoder:
@@ -165,10 +165,13 @@ def _is_plain_deberta(encoder: Any) -> bool:
 
 def _bert_layer(layer: Any, make: MakeLinears) -> FastLayer:
     attention = layer.attention.self
-    projections = [
-        (part.weight, part.bias) for part in (attention.query, attention.key, attention.value)
-    ]
-    return FastLayer(layer, projections, PlainAttention(attention.num_attention_heads), make)
+    query = attention.query
+    scale = (query.out_features // attention.num_attention_heads) ** -0.5
+    projections = [(query.weight * scale, query.bias * scale)]
+    projections += [(part.weight, part.bias) for part in (attention.key, attention.value)]
+    return FastLayer(
+        layer, projections, PlainAttention(attention.num_attention_heads, make.attention), make
+    )
 
 
 def _deberta_layers(encoder: Any, make: MakeLinears) -> list[FastLayer]:
@@ -188,7 +191,11 @@ def _deberta_layer(layer: Any, embeddings: Tensor, make: MakeLinears) -> FastLay
         max_position=attention.max_relative_positions,
     )
     disentangled = DisentangledAttention(
-        attention.num_attention_heads, keys, None if queries is None else queries * scale, buckets
+        attention.num_attention_heads,
+        keys,
+        None if queries is None else queries * scale,
+        buckets,
+        make.attention,
     )
     query = attention.query_proj
     projections = [(query.weight * scale, query.bias * scale)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from glinermt.encoding import NO_TOKEN, Batch
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import fast_head
-from glinermt.fast.linear import MakeLinear
+from glinermt.fast.linear import MakeLinears
 
 if TYPE_CHECKING:
     from glinermt.model import GlinerMT
@@ -32,12 +32,12 @@ class Places:
 class FastForward:
     """Made from a model in evaluation mode; holds packed copies of its weights."""
 
-    def __init__(self, model: "GlinerMT", encoder: FastEncoder, make: MakeLinear) -> None:
+    def __init__(self, model: "GlinerMT", encoder: FastEncoder, make: MakeLinears) -> None:
         self.encoder = encoder
         self.pooling = model.encoder.label_pooling
         projection = model.encoder.projection
         self.project = (
-            make(projection.weight, projection.bias, "none")
+            make.usual(projection.weight, projection.bias, "none")
             if isinstance(projection, nn.Linear)
             else None
         )
@@ -50,7 +50,7 @@ class FastForward:
         keep, words, labels = _needed(places)
         tokens = self.encoder(places.ids, places.lengths, keep)
         if self.project is not None:
-            tokens = self.project(tokens)
+            tokens = self.project(tokens).float()
         tokens = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[1])])
         word_vectors = tokens[words]
         if self.rnn is not None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt.fast.attention import PIECE_BYTES
-from glinermt.fast.linear import Activation, Linear, MakeLinear
+from glinermt.fast.linear import Activation, Linear, MakeLinear, MakeLinears
 from glinermt.heads import SpanHead, TokenHead
 
 FastHead = Callable[[Tensor, Tensor, Sequence[int], Sequence[int]], Tensor]
@@ -16,7 +16,8 @@ FastHead = Callable[[Tensor, Tensor, Sequence[int], Sequence[int]], Tensor]
 class FastTokenHead:
     """``TokenHead`` over real words and labels only."""
 
-    def __init__(self, head: TokenHead, make: MakeLinear) -> None:
+    def __init__(self, head: TokenHead, linears: MakeLinears) -> None:
+        make = linears.usual
         first, last = head.out_mlp[0], head.out_mlp[3]
         assert isinstance(first, nn.Linear)
         assert isinstance(last, nn.Linear)
@@ -27,7 +28,8 @@ class FastTokenHead:
         self.for_word = make(for_word, first.bias, "none")
         self.for_label = make(for_label, None, "none")
         self.for_pair = make(for_pair, None, "none")
-        self.last = last
+        self.last_weight = last.weight.detach().t().to(linears.result)
+        self.last_bias = last.bias.detach().to(linears.result)
 
     def __call__(
         self,
@@ -46,7 +48,7 @@ class FastTokenHead:
                 pair = word_factor[row, part, None] * label_factor[row, None, :wide]
                 hidden = self.for_pair(pair.flatten(0, 1)).view(-1, wide, self.size)
                 hidden.add_(word[row, part, None]).add_(label[row, None, :wide]).relu_()
-                flat = torch.addmm(self.last.bias, hidden.flatten(0, 1), self.last.weight.t())
+                flat = torch.addmm(self.last_bias, hidden.flatten(0, 1), self.last_weight)
                 logits[row, part, :wide] = flat.view(-1, wide, 3)
         return logits
 
@@ -54,7 +56,8 @@ class FastTokenHead:
 class FastSpanHead:
     """``SpanHead`` over real words and labels only."""
 
-    def __init__(self, head: SpanHead, make: MakeLinear) -> None:
+    def __init__(self, head: SpanHead, linears: MakeLinears) -> None:
+        make = linears.usual
         mlp = list(head.out_project) if isinstance(head.out_project, nn.Sequential) else []
         first = mlp[0] if mlp else head.out_project
         assert isinstance(first, nn.Linear)
@@ -64,10 +67,11 @@ class FastSpanHead:
         self.start = [*_mlp(head.project_start, make, "relu"), make(for_start, first.bias, "none")]
         self.end = [*_mlp(head.project_end, make, "relu"), make(for_end, None, "none")]
         self.label = _mlp(head.prompt_rep, make, "none")
-        self.fold: nn.Linear | None = None
+        self.fold: tuple[Tensor, Tensor] | None = None
         if mlp:
             assert isinstance(mlp[3], nn.Linear)
-            self.fold = mlp[3]
+            second = mlp[3].weight.detach(), mlp[3].bias.detach()
+            self.fold = second[0].to(linears.result), second[1].to(linears.result)
 
     def __call__(
         self,
@@ -83,8 +87,8 @@ class FastSpanHead:
         for row, (length, wide) in enumerate(zip(num_words, num_labels, strict=True)):
             factors, bias = label[row, :wide], label.new_zeros(wide)
             if self.fold is not None:
-                bias = factors @ self.fold.bias
-                factors = factors @ self.fold.weight
+                weight, offset = self.fold
+                factors, bias = factors @ weight, factors @ offset
             for part in _pieces(length, 4 * self.size):
                 for width in range(min(self.max_width, length - part.start)):
                     stop = min(part.stop, length - width)
@@ -99,7 +103,7 @@ class FastSpanHead:
         return logits
 
 
-def fast_head(head: TokenHead | SpanHead, make: MakeLinear) -> FastHead:
+def fast_head(head: TokenHead | SpanHead, make: MakeLinears) -> FastHead:
     """Give the fast form of a head."""
     if isinstance(head, TokenHead):
         return FastTokenHead(head, make)

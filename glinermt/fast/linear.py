@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Activation = Literal["none", "gelu", "relu"]
+Precision = Literal["exact", "bf16", "int8"]
+PRECISIONS = ("exact", "bf16", "int8")
 Linear = Callable[[Float[Tensor, "row input"]], Float[Tensor, "row output"]]
 MakeLinear = Callable[[Tensor, Tensor | None, Activation], Linear]
 """Packs weight and bias."""
@@ -56,6 +58,18 @@ class OneDnnLinear:
         return result
 
 
+class Bf16Linear:
+    """oneDNN's product of bfloat16 numbers, summed in float32 and given in bfloat16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation) -> None:
+        self.packed = OneDnnLinear(
+            weight.bfloat16(), None if bias is None else bias.bfloat16(), activation
+        )
+
+    def __call__(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
+        return self.packed(rows.bfloat16())
+
+
 class Int8Linear:
     """Weights in 8 bits, one scale an output; inputs are rounded on the way, one scale a call."""
 
@@ -78,7 +92,7 @@ class Int8Linear:
             op = torch.ops.quantized.linear_relu_dynamic
         else:
             op = torch.ops.quantized.linear_dynamic
-        result = op(rows, self.packed, self.reduce_range)
+        result = op(rows.float(), self.packed, self.reduce_range)
         if self.activation == "gelu":
             result = torch.ops.aten.gelu_(result)
         return result  # type: ignore[no-any-return]
@@ -91,11 +105,41 @@ class MakeLinears:
     usual: MakeLinear
     outer: MakeLinear
     """For the second product of a feed-forward layer."""
+    attention: torch.dtype = torch.float32
+    """What attention computes in."""
+
+    @property
+    def result(self) -> torch.dtype:
+        """What ``usual`` gives."""
+        return torch.bfloat16 if self.usual is Bf16Linear else torch.float32
 
     @property
     def shapes_cost(self) -> bool:
         """Whether a number of rows not seen before costs time to prepare."""
-        return OneDnnLinear in (self.usual, self.outer)
+        return not {self.usual, self.outer}.isdisjoint({OneDnnLinear, Bf16Linear})
+
+
+def linears_for(precision: Precision) -> MakeLinears:
+    """Give what a precision means on this processor."""
+    exact = fastest_linear()
+    match precision:
+        case "exact":
+            return MakeLinears(exact, exact)
+        case "bf16":
+            return MakeLinears(Bf16Linear, Bf16Linear, torch.bfloat16)
+        case "int8":
+            # Behind the activation a few large numbers make 8 bits too coarse for all others:
+            # in this one product they cost more than a point of F1.
+            if has_bf16():
+                return MakeLinears(Int8Linear, Bf16Linear, torch.bfloat16)
+            return MakeLinears(Int8Linear, exact)
+
+
+def has_bf16() -> bool:
+    """Say whether the processor multiplies bfloat16 numbers; without, they are slow."""
+    return bool(torch.backends.mkldnn.is_available()) and (  # type: ignore[no-untyped-call]
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
 
 
 @lru_cache(maxsize=1)

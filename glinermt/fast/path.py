@@ -1,6 +1,6 @@
 """Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -10,13 +10,10 @@ from glinermt.encoding import Batch
 from glinermt.errors import unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.forward import FastForward
-from glinermt.fast.linear import Int8Linear, MakeLinears, fastest_linear
+from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 
 if TYPE_CHECKING:
     from glinermt.model import GlinerMT
-
-Precision = Literal["exact", "int8"]
-PRECISIONS = ("exact", "int8")
 
 
 class FastPath:
@@ -39,6 +36,11 @@ class FastPath:
         """Raise ValueError where the precision asked for cannot be had."""
         if self.precision not in PRECISIONS:
             raise ValueError(unknown_choice("precision", self.precision, PRECISIONS))
+        if self.precision == "bf16" and not has_bf16():
+            raise ValueError(
+                "precision 'bf16' needs a processor with bfloat16 instructions, which this one "
+                "lacks; use precision='exact' or 'int8'"
+            )
         if self.precision != "exact" and self._forward(model) is None:
             name = type(model.encoder.encoder).__name__
             dtype = next(model.parameters()).dtype
@@ -65,12 +67,9 @@ class FastPath:
 
     @torch.inference_mode()
     def _make(self, model: "GlinerMT") -> FastForward | None:
-        exact = fastest_linear()
-        usual = Int8Linear if self.precision == "int8" else exact
-        # Behind the activation a few large numbers make 8 bits too coarse for all others:
-        # in this one product they cost more than a point of F1.
-        encoder = fast_encoder(model.encoder.encoder, MakeLinears(usual, outer=exact))
-        return None if encoder is None else FastForward(model, encoder, usual)
+        make = linears_for(self.precision)
+        encoder = fast_encoder(model.encoder.encoder, make)
+        return None if encoder is None else FastForward(model, encoder, make)
 
     def __deepcopy__(self, memo: dict[int, object]) -> "FastPath":
         return FastPath(self.precision)

@@ -29,12 +29,13 @@ from glinermt.encoding import Batch
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.forward import FastForward
 from glinermt.fast.linear import (
-    Int8Linear,
-    MakeLinear,
     MakeLinears,
     OneDnnLinear,
     PlainLinear,
+    Precision,
     fastest_linear,
+    has_bf16,
+    linears_for,
 )
 from glinermt.model import GlinerMT
 from glinermt.types import Query
@@ -97,6 +98,7 @@ queries = st.builds(
 )
 
 
+PLAIN = MakeLinears(PlainLinear, PlainLinear)
 Tokenizer = PreTrainedTokenizerBase
 
 
@@ -130,8 +132,8 @@ def collate(model: GlinerMT, asked: list[Query]) -> Batch:
 
 
 @torch.inference_mode()
-def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinear) -> float:
-    encoder = fast_encoder(model.encoder.encoder, MakeLinears(make, make))
+def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinears) -> float:
+    encoder = fast_encoder(model.encoder.encoder, make)
     assert encoder is not None
     fast = FastForward(model, encoder, make)(batch).sigmoid()
     valid = model.head.valid(batch.word_mask, batch.label_mask)
@@ -145,7 +147,7 @@ def test_every_encoder_scores_as_its_own_forward(
     tokenizer: Tokenizer, encoder: str, asked: list[Query]
 ) -> None:
     model = random_model(tokenizer, encoder)
-    assert largest_difference(model, collate(model, asked), PlainLinear) <= 1e-5
+    assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -155,7 +157,7 @@ def test_every_head_scores_as_its_own_forward(
     tokenizer: Tokenizer, head: str, asked: list[Query]
 ) -> None:
     model = random_model(tokenizer, head=head)
-    assert largest_difference(model, collate(model, asked), PlainLinear) <= 1e-5
+    assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
 
 
 @pytest.mark.parametrize("encoder", ["bert", "deberta"])
@@ -164,13 +166,21 @@ def test_onednn_linears_score_the_same(tokenizer: Tokenizer, encoder: str) -> No
         pytest.skip("this torch has no oneDNN")
     model = random_model(tokenizer, encoder)
     batch = collate(model, [Query("the person founded", ("person",)), Query("a", ("city", "x"))])
-    assert largest_difference(model, batch, OneDnnLinear) <= 1e-5
+    assert largest_difference(model, batch, MakeLinears(OneDnnLinear, OneDnnLinear)) <= 1e-5
 
 
-def test_int8_linears_score_nearly_the_same(tokenizer: Tokenizer) -> None:
-    model = random_model(tokenizer)
-    batch = collate(model, [Query("the person founded a city", ("person", "city"))])
-    assert 0 < largest_difference(model, batch, Int8Linear) < 0.1
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("encoder", ["bert", "deberta"])
+@pytest.mark.parametrize("head", ["token", "span"])
+def test_lower_precision_scores_nearly_the_same(
+    tokenizer: Tokenizer, precision: Precision, encoder: str, head: str
+) -> None:
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("this torch has no oneDNN")
+    model = random_model(tokenizer, encoder, head)
+    long = "the person founded a city " * 30
+    batch = collate(model, [Query(long, ("person", "city")), Query("a city", ("person",))])
+    assert 0 < largest_difference(model, batch, linears_for(precision)) < 0.1
 
 
 def test_the_linear_is_one_of_the_two_that_are_measured() -> None:
@@ -236,14 +246,20 @@ def test_an_encoder_that_is_not_known_reads_with_its_own_forward(
     tokenizer: Tokenizer, place: int
 ) -> None:
     encoder = unknown_encoders()[place].eval()
-    assert fast_encoder(encoder, MakeLinears(PlainLinear, PlainLinear)) is None
+    assert fast_encoder(encoder, PLAIN) is None
     assert scores(random_model(tokenizer, module=encoder))
 
 
-def test_int8_is_refused_where_it_cannot_be_had(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_precision_is_refused_where_it_cannot_be_had(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random_model(tokenizer).save_pretrained(tmp_path)
     assert scores(GlinerMT.from_pretrained(tmp_path, precision="int8"))
     with pytest.raises(ValueError, match="needs float32 weights on the cpu"):
         GlinerMT.from_pretrained(tmp_path, precision="int8", dtype="bfloat16")
     with pytest.raises(ValueError, match="precision"):
         GlinerMT.from_pretrained(tmp_path, precision="int7")  # type: ignore[arg-type]
+    assert not has_bf16() or scores(GlinerMT.from_pretrained(tmp_path, precision="bf16"))
+    monkeypatch.setattr("glinermt.fast.path.has_bf16", lambda: False)
+    with pytest.raises(ValueError, match="needs a processor with bfloat16 instructions"):
+        GlinerMT.from_pretrained(tmp_path, precision="bf16")

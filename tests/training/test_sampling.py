@@ -216,6 +216,17 @@ def test_the_most_specific_label_wins_and_the_general_one_is_asked_besides() -> 
         assert example.spans == (poet,)
 
 
+def test_rows_are_read_together_with_others() -> None:
+    examples = samples(ENTITIES, Sampling(joined_share=1.0, max_words=1000), number=50)
+    texts = {row.text for row in ENTITIES}
+    assert not any(e.query.text in texts for e in examples)
+    assert all(any(text in e.query.text for text in texts) for e in examples)
+    for example in examples:
+        for span in example.spans:
+            assert example.query.text[span.start : span.end] == span.text
+    assert len({span.start for e in examples for span in e.spans}) > 10
+
+
 def test_a_paragraph_can_lose_the_sentences_of_its_answer() -> None:
     text = "The mill burned down in 1870. Anna Holt rebuilt it. It grinds rye. Holt died in May."
     answer = Span(text.index("Anna"), text.index("Anna") + 9, "Anna Holt", "answer")
