@@ -33,6 +33,9 @@ class TaskSettings:
     """Prompt wordings the model was trained with, per task, with fields such as {question}."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Label wordings per task, with fields such as {head} and {relation}."""
+    words_at_once: Mapping[str, int] = field(default_factory=dict)
+    """Words of a text that a task reads at a time, cut at sentence ends; a task missing here reads
+    as many as fit. For models trained on single sentences, which miss much in longer texts."""
     lead: float = 0.0
     """Part that an early place has in a summary sentence's score, 0 to 1. News leads with what
     matters; see ``glinermt calibrate``."""

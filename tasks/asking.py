@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from glinermt.tasks.stretches import cut, moved
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 
 
@@ -49,21 +50,25 @@ def ask(
 ) -> list[list[Span]]:
     """Extract with each query's own thresholds, in one call unless these contradict each other.
 
-    Thresholds and scores are those that the model's temperature for the task makes of its own.
-    ``span_score`` None is the model's own rule.
+    Thresholds and scores are those that the model's temperature for the task makes of its own;
+    long texts are read in the stretches that it wants. ``span_score`` None is the model's own rule.
     """
     temperature = model.settings.temperatures.get(task, 1.0)
+    most_words = model.settings.words_at_once.get(task, 0)
     found: list[list[Span]] = [[] for _ in queries]
     for threshold, members in _groups(queries, thresholds, temperature):
+        pieces = [(i, *piece) for i in members for piece in cut(queries[i], most_words)]
         spans = model.extract(
-            [queries[i] for i in members],
+            [query for _, _, query in pieces],
             threshold=threshold,
             overlap=overlap,
             multi_label=multi_label,
             span_score=span_score or _span_score(model),
         )
-        for i, result in zip(members, spans, strict=True):
-            found[i] = [replace(s, score=tempered(s.score, temperature)) for s in result]
+        for (i, start, _), result in zip(pieces, spans, strict=True):
+            found[i] += [
+                replace(s, score=tempered(s.score, temperature)) for s in moved(result, start)
+            ]
     return found
 
 

@@ -31,7 +31,7 @@ def extract_entities(
             iterator is given back).
         labels: names, ``{name: description}``, or ``{name: {"description", "threshold"}}``; for
             all texts, or one such for each.
-        threshold: least score; None = the label's own, else the model's, else 0.5.
+        threshold: least score, for labels without one of their own; None = the model's, else 0.5.
         overlap: ``flat`` or ``nested``.
         multi_label: allow one span several labels.
         model: a loaded model, a folder or hub id, or None for the shipped one.
