@@ -37,6 +37,9 @@ class BertConfig(SimpleNamespace):
         missing = {name: value for name, value in _DEFAULTS.items() if name not in values}
         super().__init__(**values, **missing)
 
+    def __reduce__(self) -> tuple[type["BertConfig"], tuple[dict[str, Any]]]:
+        return BertConfig, (self.to_dict(),)
+
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 

@@ -64,6 +64,22 @@ def load(path: str | Path | None = None, *, revision: str | None = None) -> "Gli
     raise CheckpointError(f"{folder}: neither {CONFIG} nor {GLINER_CONFIG} is there")
 
 
+def check_device(device: str | torch.device | None) -> None:
+    """Raise ValueError where torch cannot use the device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+        raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+
+
+def weight_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    """Give the dtype that is meant; ValueError where it is none of floating numbers."""
+    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
+    if found is None or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise ValueError(f"dtype {dtype!r} is not one of weights, such as 'float32' or 'bfloat16'")
+
+
 def push(model: "GlinerMT", repo_id: str, *, private: bool, token: str | None) -> str:
     """Upload the model to the hub; give the repository's address."""
     api = HfApi(token=token)

@@ -1,5 +1,6 @@
 """GlinerMT: queries in, spans out."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from glinermt.queries import check_query, check_threshold, label_thresholds
 from glinermt.training_batch import TrainingBatch, gold_spans
 from glinermt.types import Example, Overlap, Query, Span, SpanScore, Threshold
 from glinermt.windows import merge_windows, place, plan_passes, token_batches
+from glinermt.words import end_of_character
 
 BATCH_TOKENS = 1024
 """Tokens of one batch, padding included; a processor gains nothing from more."""
@@ -77,12 +79,14 @@ class GlinerMT(nn.Module):
 
         Raises:
             CheckpointError: missing, damaged, unsupported, or weights missing or left over.
-            ValueError: an unknown precision, or one that cannot be had with device and dtype.
+            ValueError: a device that is not here, a dtype that weights cannot have, an unknown
+                precision, or one that cannot be had with device and dtype.
         """
-        from glinermt.checkpoint import load
+        from glinermt.checkpoint import check_device, load, weight_dtype
 
+        check_device(device)
+        chosen = weight_dtype(dtype)
         model = load(path, revision=revision)
-        chosen = getattr(torch, dtype) if isinstance(dtype, str) else dtype
         model.inference = FastPath(precision)
         model.to(device=device, dtype=chosen).eval()
         model.inference.check(model)
@@ -287,10 +291,17 @@ def _chunks(queries: Iterator[Query], size: int) -> Iterator[list[Query]]:
 
 def _spans(chosen: Candidates, text: str, query: TokenizedQuery) -> list[Span]:
     offsets = query.text.offsets
-    spans = []
+    found: dict[tuple[int, int, int], float] = {}
+    firsts = sorted(set(chosen.start.tolist()))
     columns = (chosen.start, chosen.end, chosen.label, chosen.score)
     for first, last, label, score in zip(*(c.tolist() for c in columns), strict=True):
-        start, end = offsets[first][0], offsets[last - 1][1]
-        score = min(max(score, 0.0), 1.0)
-        spans.append(Span(start, end, text[start:end], query.labels[label], score))
-    return spans
+        start, end = offsets[first][0], end_of_character(text, offsets[last - 1][1])
+        following = bisect_left(firsts, last)
+        if following < len(firsts):  # a span that begins inside the character keeps its part
+            end = min(end, offsets[firsts[following]][0])
+        place = start, end, label
+        found[place] = max(found.get(place, 0.0), min(max(score, 0.0), 1.0))
+    return [
+        Span(start, end, text[start:end], query.labels[label], score)
+        for (start, end, label), score in found.items()
+    ]

@@ -1,5 +1,7 @@
 """Our BERT is transformers' BERT; the shipped model starts without the latter."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
 from glinermt.bert import Bert, is_plain_bert
+from glinermt.model import GlinerMT
+from glinermt.types import Query
 
 SIZES: dict[str, Any] = {
     "vocab_size": 50,
@@ -88,3 +92,12 @@ def test_the_shipped_model_answers_without_transformers_modelling_code() -> None
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_copy_and_a_pickle_of_the_shipped_model_answer_as_it_does() -> None:
+    model = GlinerMT.from_pretrained()
+    queries = [Query("Bill Gates founded Microsoft in Albuquerque.", ("person", "city"))]
+    expected = model.extract(queries, threshold=0.3)
+    assert expected[0]
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.extract(queries, threshold=0.3) == expected

@@ -3,6 +3,7 @@
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -154,3 +155,20 @@ def test_other_gliner_families_are_refused_by_name(
     (other / "gliner_config.json").write_text(json.dumps({"model_name": "x", key: value}))
     with pytest.raises(CheckpointError, match=family):
         GlinerMT.from_pretrained(other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda:99"}, r"device 'cuda:99' cannot be used here"),
+        ({"device": "abacus"}, r"device 'abacus' cannot be used here"),
+        ({"dtype": "floatt"}, r"dtype 'floatt' is not one of weights, such as 'float32'"),
+        ({"dtype": "cat"}, r"dtype 'cat' is not one of weights"),
+        ({"dtype": torch.int64}, r"dtype torch\.int64 is not one of weights"),
+    ],
+)
+def test_a_device_or_dtype_that_cannot_be_had_is_told_before_loading(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        GlinerMT.from_pretrained(tmp_path / "nothing here", **options)
