@@ -19,6 +19,10 @@ HOTTER = 0.2
 KEPT_REPLY = 20_000
 """Characters of a useless reply that are kept."""
 
+FEW = 5
+"""Rows without any answer, with none answered among them, that a silent LLM is told by; fewer may
+be at fault themselves."""
+
 Ask = Callable[[Sequence[Row]], "Iterator[Record]"]
 """How rows are asked, by whichever engine."""
 
@@ -66,14 +70,11 @@ def ask(
     Raises:
         BackendError: the LLM answers nothing any more.
     """
-    ordered = sorted(rows, key=lambda row: row.template)
     clock = time.perf_counter()
-    for first in range(0, len(ordered), batch):
-        members = ordered[first : first + batch]
-        for row, reply, spent in _attempts(llm, members, sampling, retries):
-            now = time.perf_counter()
-            yield _record(row, reply, spent, now - clock)
-            clock = now
+    for row, reply, spent in _final(llm, rows, sampling, retries, batch):
+        now = time.perf_counter()
+        yield _record(row, reply, spent, now - clock)
+        clock = now
 
 
 @dataclass(slots=True)
@@ -83,12 +84,38 @@ class _Spent:
     attempts: int = 0
 
 
-def _attempts(
-    llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int
-) -> Iterator[tuple[Row, Reply, _Spent]]:
+Final = tuple[Row, Reply, _Spent]
+"""The last reply to a row, and what all its attempts took."""
+
+
+def _final(
+    llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int, batch: int
+) -> Iterator[Final]:
+    """Ask batch by batch; rows without an answer are held until it is known who is at fault."""
+    ordered = sorted(rows, key=lambda row: row.template)
+    silent: list[Final] = []
+    for first in range(0, len(ordered), batch):
+        answered = False
+        for final in _attempts(llm, ordered[first : first + batch], sampling, retries):
+            if final[1].transient:
+                silent.append(final)
+            else:
+                answered = True
+                yield final
+        if answered:
+            yield from silent
+            silent = []
+        elif len(silent) >= FEW:
+            raise BackendError(
+                f"the LLM answered none of {len(silent)} rows ({silent[0][1].error}); see to it "
+                "and run again: what was answered before is kept"
+            )
+    yield from silent
+
+
+def _attempts(llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int) -> Iterator[Final]:
     spent = {row.id: _Spent() for row in rows}
     waiting = list(rows)
-    silent: list[tuple[Row, Reply, _Spent]] = []
     for attempt in range(retries + 1):
         again = []
         for i, reply in llm.generate([request(row, sampling, attempt) for row in waiting]):
@@ -97,23 +124,13 @@ def _attempts(
             count.tokens_in += reply.tokens_in
             count.tokens_out += reply.tokens_out
             count.attempts += 1
-            if not fault(row, reply):
-                yield row, reply, count
-            elif attempt < retries:
+            if attempt < retries and fault(row, reply):
                 again.append(row)
-            elif reply.transient:
-                silent.append((row, reply, count))
             else:
                 yield row, reply, count
         waiting = sorted(again, key=lambda row: row.template)
         if not waiting:
             break
-    if len(silent) == len(rows):
-        raise BackendError(
-            f"the LLM answered none of {len(rows)} rows ({silent[0][1].error}); see to it and run "
-            "again: what was answered before is kept"
-        )
-    yield from silent
 
 
 def fault(row: Row, reply: Reply) -> str:

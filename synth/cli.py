@@ -28,20 +28,22 @@ def generate_command(
     tasks: Annotated[
         str, typer.Option(help="Tasks, separated by commas; the paper's six without.")
     ] = "",
-    tasks_per_text: Annotated[int, typer.Option(help="Tasks drawn per passage; 0 = all.")] = 0,
-    limit: Annotated[int, typer.Option(help="Texts at most; 0 = all.")] = 0,
+    tasks_per_text: Annotated[
+        int, typer.Option(min=0, help="Tasks drawn per passage; 0 = all.")
+    ] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Texts at most; 0 = all.")] = 0,
     field: Annotated[str, typer.Option(help="Where JSON lines keep the text.")] = "text",
     benchmark: Annotated[
         Many, typer.Option(help="File whose 13-word runs must not be in the data (repeatable).")
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of the first attempt.")] = 0.7,
-    max_tokens: Annotated[int, typer.Option(help="Of a reply.")] = 1024,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of a reply.")] = 1024,
     set_: Annotated[
         Many, typer.Option("--set", help="Any other setting, KEY=VALUE (repeatable).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws tasks, styles and words.")] = 0,
-    batch: Annotated[int, typer.Option(help="Rows given to the LLM at once.")] = 100,
-    preview: Annotated[int, typer.Option(help="Show so many rows and write nothing.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Rows given to the LLM at once.")] = 100,
+    preview: Annotated[int, typer.Option(min=0, help="Show so many rows and write nothing.")] = 0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for rows that failed.")
     ] = False,
@@ -58,7 +60,7 @@ def generate_command(
         str, typer.Option(help="Upload as this private dataset, OWNER/NAME.")
     ] = "",
     engine: Annotated[str, typer.Option(help="local, or on a cluster ray or ray-vllm.")] = "local",
-    workers: Annotated[int, typer.Option(help="Copies of the LLM under ray.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Copies of the LLM under ray.")] = 1,
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
 ) -> None:
     """Let an LLM write training examples from texts."""
@@ -68,7 +70,7 @@ def generate_command(
     from glinermt.synth.preview import preview as show_preview
     from glinermt.synth.report import Prices, show_report
 
-    settings = _settings(
+    given = _with_options(
         {
             "texts": texts,
             "llm": llm,
@@ -80,9 +82,10 @@ def generate_command(
             "sampling": {"temperature": temperature, "max_tokens": max_tokens},
             "seed": seed,
             **({"tasks": _names(tasks)} if tasks else {}),
-            **_pairs(set_),
-        }
+        },
+        _pairs(set_),
     )
+    settings = _settings(given)
     if export not in ("", "conversation"):
         raise ValueError(f"export {export!r} is not known: choose 'conversation'")
     work = Work(settings, _pairs(llm_option), batch, workers, gpus_per_worker)
@@ -135,6 +138,25 @@ def _settings(values: dict[str, Any]) -> Any:
     from glinermt.synth.settings import Settings
 
     return from_mapping(Settings, values, where="settings")
+
+
+def _with_options(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Give the values with the changes put in; ``table.key`` and a table change only what it names.
+
+    Raises:
+        ValueError: a key leads into what is no table.
+    """
+    result = dict(values)
+    for key, value in changes.items():
+        first, _, rest = key.partition(".")
+        inner = {rest: value} if rest else value
+        if isinstance(inner, dict):
+            table = result.get(first, {})
+            if not isinstance(table, dict):
+                raise ValueError(f"--set {key}: {first!r} is no table")
+            inner = _with_options(table, inner)
+        result[first] = inner
+    return result
 
 
 def _names(given: str) -> list[str]:

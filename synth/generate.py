@@ -1,7 +1,7 @@
 """The factory's run: plan, ask, derive, store, shard by shard, resumable at any moment."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -61,12 +61,11 @@ def generate(
     with store.locked():
         manifest = _begin(settings, store, options.force)
         _forget_damaged(store, manifest)
-        if options.retry_failed:
-            _reopen_failed(store, manifest)
+        finished = _finished(manifest, options.retry_failed)
         benchmarks = Benchmarks(map(Path, settings.benchmarks))
         total = manifest["plan"]["rows"]
-        done = sum(shard["rows"] for shard in manifest["shards"].values())
-        for shards in _windows(store, settings.shard_rows, options.window, manifest):
+        done = sum(manifest["shards"][name]["rows"] for name in finished)
+        for shards in _windows(store, settings.shard_rows, options.window, finished):
             records = {
                 id_: record
                 for name in shards
@@ -153,15 +152,15 @@ def _difference(old: dict[str, Any], settings: Settings) -> str:
 
 
 def _windows(
-    store: Store, size: int, window: int, manifest: Mapping[str, Any]
+    store: Store, size: int, window: int, finished: Collection[str]
 ) -> Iterator[dict[str, list[Row]]]:
-    """Give the shards that are not done, so many at a time, with their rows."""
+    """Give the shards that are not finished, so many at a time, with their rows."""
     plan = read_plan(store.plan)
     pending: dict[str, list[Row]] = {}
     for number in count():
         rows = list(islice(plan, size))
         name = f"part-{number:05}"
-        if rows and name not in manifest["shards"]:
+        if rows and name not in finished:
             pending[name] = rows
         if pending and (not rows or len(pending) == window):
             yield pending
@@ -218,19 +217,13 @@ def _forget_damaged(store: Store, manifest: dict[str, Any]) -> None:
             del manifest["shards"][name]
 
 
-def _reopen_failed(store: Store, manifest: dict[str, Any]) -> None:
-    """Take shards with failed rows for not done."""
-    for name, entry in list(manifest["shards"].items()):
-        if entry["failed"]:
-            del manifest["shards"][name]
-    store.write_manifest(manifest)
+def _finished(manifest: Mapping[str, Any], retry_failed: bool) -> set[str]:
+    """Give the shards to leave as they are; one with failed rows stands until it is replaced."""
+    shards = manifest["shards"].items()
+    return {name for name, entry in shards if not (retry_failed and entry["failed"])}
 
 
 def _known(store: Store, name: str, retry_failed: bool) -> dict[str, Record]:
-    """Give what was replied to a shard that is not done, where asked without the failures."""
+    """Give what was replied to a shard, where asked without the failures."""
     records = store.read_records(name)
-    if not retry_failed or not any(record.error for record in records.values()):
-        return records
-    kept = {id_: record for id_, record in records.items() if not record.error}
-    store.rewrite_records(name, kept.values())
-    return kept
+    return {id_: r for id_, r in records.items() if not (retry_failed and r.error)}

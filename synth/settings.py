@@ -11,7 +11,7 @@ from typing import Any, Literal
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.recipes import PAPERS, RECIPES
 
-PIPELINE = 1
+PIPELINE = 2
 """Raised when the same replies become other examples; runs are then derived again."""
 
 
@@ -67,6 +67,8 @@ class Settings:
         for name in self.tasks:
             if name not in RECIPES:
                 raise ConfigError(unknown_choice("task", name, RECIPES))
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ConfigError(f"tasks names one twice: {', '.join(self.tasks)}")
         for name, least in (("shard_rows", 1), ("passage_tokens", 20), ("retries", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")

@@ -93,11 +93,11 @@ class Source:
         return places[start], last
 
     def whole_words(self, start: int, end: int) -> bool:
-        """Whether no word is cut at either edge; scripts without spaces have no edges."""
-        text = self.text
-        return not (
-            (start > 0 and _joined(text[start - 1], text[start]))
-            or (end < len(text) and _joined(text[end - 1], text[end]))
+        """Whether no word or number is cut at an edge; scripts without spaces have no edges."""
+        return not any(
+            _joined(self.text[edge - 1], self.text[edge]) or _in_number(self.text, edge)
+            for edge in (start, end)
+            if 0 < edge < len(self.text)
         )
 
     def num_words(self, start: int = 0, end: int | None = None) -> int:
@@ -123,6 +123,15 @@ def _joined(left: str, right: str) -> bool:
     if _NO_SPACES.match(left) or _NO_SPACES.match(right):
         return False
     return _wordy(left) and _wordy(right)
+
+
+def _in_number(text: str, edge: int) -> bool:
+    """Whether the marks of a number such as 3.5 or 10,000 hold together what the edge divides."""
+    return any(
+        text[i] in ".," and text[i - 1].isdigit() and text[i + 1].isdigit()
+        for i in (edge - 1, edge)
+        if 0 < i < len(text) - 1
+    )
 
 
 def _wordy(character: str) -> bool:

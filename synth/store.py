@@ -92,7 +92,9 @@ class Store:
         return self.folder / "raw" / f"{shard}.jsonl"
 
     def read_records(self, shard: str) -> dict[str, Record]:
-        """Give the shard's records by row; a last line that was cut by a kill is removed.
+        """Give the shard's records by row, the last where a row was asked again.
+
+        A last line that was cut by a kill is removed.
 
         Raises:
             DataError: another line is damaged.
@@ -131,10 +133,6 @@ class Store:
                 streams[shard].write(json.dumps(record.to_dict()) + "\n")
                 streams[shard].flush()
                 yield record
-
-    def rewrite_records(self, shard: str, records: Iterable[Record]) -> None:
-        lines = (json.dumps(record.to_dict()) + "\n" for record in records)
-        write_beside(self.raw_file(shard), "".join(lines))
 
     def write_examples(self, shard: str, lines: list[dict[str, Any]]) -> None:
         file = self.examples_file(shard)

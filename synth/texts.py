@@ -4,9 +4,10 @@ import gzip
 import json
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from glinermt.errors import DataError
 from glinermt.tasks.sentences import split_sentences
@@ -57,11 +58,24 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
     """
     try:
         with _open(file) as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, raw in enumerate(stream, start=1):
+                line = decoded(file, number, raw)
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}:0: cannot be read ({error}); it must be UTF-8 text") from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{file}:0: cannot be read ({error}); it may be damaged") from error
+
+
+def decoded(file: Path, number: int, line: bytes) -> str:
+    """Give a line's text, without the mark that some programs begin UTF-8 with.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}:{number}: not UTF-8 text ({error}); convert it first") from error
 
 
 def passages(text: str, most_tokens: int, least_tokens: int) -> Iterator[str]:
@@ -90,12 +104,12 @@ def num_tokens(text: str) -> int:
     return sum(1 for _ in _TOKEN.finditer(text))
 
 
-def _open(file: Path) -> IO[str]:
+def _open(file: Path) -> IO[bytes]:
     if file.suffix == ".xz":
-        return lzma.open(file, "rt", encoding="utf-8")
+        return lzma.open(file)
     if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8")
-    return file.open(encoding="utf-8")
+        return cast("IO[bytes]", gzip.open(file))
+    return file.open("rb")
 
 
 def _json_text(file: Path, number: int, line: str, field: str) -> str:

@@ -33,6 +33,15 @@ def test_case_space_accents_and_dashes_do_not_matter(text: str, quote: str, foun
     assert placed(text, quote) == (found, Status.NORMALISED)
 
 
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [("3.5 km", "5"), ("3.5 km", "3"), ("10,000 men", "000"), ("10,000 men", ",000")],
+)
+def test_a_number_is_not_cut_at_its_marks(text: str, quote: str) -> None:
+    assert align(Source(text), quote) is Status.NOT_FOUND
+    assert placed("Of 1, 2 and 3.", "2") == ("2", Status.EXACT)
+
+
 def test_a_long_quote_may_miss_a_function_word_or_a_letter() -> None:
     text = "They said that the treaty was signed in Edinburgh by the king of Scotland himself."
     assert placed(text, "treaty was signed at Edinburgh by king of Scotland") == (

@@ -48,6 +48,8 @@ def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_p
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--tasks", "ner,ner"], "tasks names one twice: ner, ner"),
+        (["--set", "model.name=x"], "--set model.name: 'model' is no table"),
         (["--tasks", "nre"], "unknown task 'nre' (did you mean 'ner'?)"),
         (["--llm", "scripte"], "unknown llm 'scripte' (did you mean 'scripted'?)"),
         (["--llm-option", "dely=1"], "dely"),
@@ -59,3 +61,24 @@ def test_wrong_options_are_explained(arguments: list[str], more: list[str], mess
     result = run(arguments, *more)
     assert result.exit_code == 1
     assert message in str(result.exception)
+
+
+@pytest.mark.parametrize("option", ["--limit=-1", "--batch=0", "--tasks-per-text=-1"])
+def test_numbers_out_of_range_are_refused(arguments: list[str], option: str) -> None:
+    result = run(arguments, option)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option.split('=')[0]}'" in result.output
+
+
+@pytest.mark.parametrize("given", ["sampling={top_p=0.9}", "sampling.top_p=0.9"])
+def test_a_setting_in_a_table_leaves_the_others(
+    arguments: list[str], tmp_path: Path, given: str
+) -> None:
+    result = run(arguments, "--temperature", "0.2", "--set", given)
+    assert result.exit_code == 0, result.output
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["settings"]["sampling"] == {
+        "temperature": 0.2,
+        "top_p": 0.9,
+        "max_tokens": 1024,
+    }

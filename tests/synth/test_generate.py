@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.synth.ask import ask
 from glinermt.synth.finish import write_report
 from glinermt.synth.generate import Options, generate
-from glinermt.synth.llm import LLM
+from glinermt.synth.llm import LLM, Reply, Request
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
 from glinermt.synth.store import Store
@@ -126,11 +127,43 @@ def test_failed_rows_are_asked_again_when_told_to(texts: Path, tmp_path: Path) -
 def test_a_silent_llm_stops_the_run_and_loses_no_row(texts: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     silent = Script(failing=list(REPLIES), error="connection refused")
-    with pytest.raises(BackendError, match=r"none of 4 rows.*connection refused"):
+    with pytest.raises(BackendError, match=r"none of 8 rows.*connection refused"):
         run(settings(texts), out, silent)
     run(settings(texts), out, Script())
     run(settings(texts), tmp_path / "whole", Script())
     assert lines(out) == lines(tmp_path / "whole")
+
+
+class OneSilent(Script):
+    """Never answers about one text."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for i, reply in super().generate(requests):
+            silent = "Note3x1 " in requests[i].user
+            yield i, Reply("", error="timeout", transient=True) if silent else reply
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_row_that_is_never_answered_is_recorded(texts: Path, tmp_path: Path, batch: int) -> None:
+    made = settings(texts, tasks=("ner",), retries=1)
+    asking = partial(ask, OneSilent(), sampling=made.sampling, retries=1, batch=batch)
+    manifest = generate(made, tmp_path / "out", asking)
+    assert [shard["failed"] for shard in manifest["shards"].values()] == [{"llm: timeout": 1}]
+
+
+def test_retrying_in_vain_keeps_what_there_is(texts: Path, tmp_path: Path) -> None:
+    out, made = tmp_path / "out", settings(texts, tasks=("qa", "ner"))
+    run(made, out, Script(failing=["qa"]))
+    before = lines(out)
+    silent = Script(failing=list(REPLIES), error="connection refused")
+    with pytest.raises(BackendError, match="connection refused"):
+        run(made, out, silent, retry_failed=True)
+    assert lines(out) == before
+    llm = Script()
+    run(made, out, llm)
+    assert not llm.requests
+    run(made, out, llm, retry_failed=True)
+    assert len(lines(out)) == 6 + 6 * 3
 
 
 def test_a_missing_or_cut_shard_is_made_again_without_asking(texts: Path, tmp_path: Path) -> None:
