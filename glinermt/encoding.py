@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from glinermt.types import Query
-from glinermt.words import WordSplitter
+from glinermt.words import WordSplitter, without_surrogates
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -179,7 +179,10 @@ class QueryEncoder:
             ids.extend(query.label_ids[i])
         ids.append(self.sep_token_id)
         word_position: list[int] = []
-        pieces = ((query.prompt, 0, len(query.prompt.offsets)), (query.text, *_words(window)))
+        pieces = (
+            (query.prompt, 0, len(query.prompt.offsets)),
+            (query.text, window.start, window.end),
+        )
         for words, start, end in pieces:
             first = words.first_token
             base = len(ids) - first[start]
@@ -233,7 +236,7 @@ class QueryEncoder:
         """
         folded = word
         if not word.isascii():
-            word = word.encode("utf-8", "replace").decode("utf-8")
+            word = without_surrogates(word)
             folded = unicodedata.normalize("NFKC", word)
         folded = folded.casefold()
         return list(word) if self._names_added_token(folded) else [word]
@@ -259,10 +262,6 @@ def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[Tenso
         padded[i, : len(value)] = value
     mask = np.arange(width)[None, :] < lengths[:, None]
     return torch.from_numpy(padded), torch.from_numpy(mask)
-
-
-def _words(window: Pass) -> tuple[int, int]:
-    return window.start, window.end
 
 
 def _frame(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:

@@ -1,11 +1,14 @@
 """Relation extraction: heads are given or found, and the model is asked for each head's tails.
 
 A head and a relation are asked as the label ``"{head} <> {relation}"`` (the paper, section 3.3);
-the spans found are the tails. Labels are mapped back through a table, never parsed.
+the spans found are the tails. Labels are mapped back through a table, never parsed. In long texts
+a head is asked only around its mentions, so that the cost grows with the text and not its square.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from glinermt.tasks.asking import ask, default_threshold, wording
 from glinermt.tasks.labels import Label, LabelSpec, is_one_spec
 from glinermt.tasks.related import are_for_all, find_entities, read_entities, read_relations
 from glinermt.tasks.shapes import Argument, by_shape, shaped
+from glinermt.tasks.stretches import moved, sentences, surroundings
 from glinermt.types import Example, Extractor, Query, Relation, Span, SpanScore
 
 TASK = "relations"
@@ -23,6 +27,10 @@ THRESHOLD = 0.5
 SPAN_SCORE: SpanScore = "min"
 """Thresholds may be low here, and then the mean of the inside scores forgets where a tail starts
 and ends."""
+
+WORDS_AROUND = 150
+"""Words of the stretch around a mention in which a head's tails are looked for. A text of no more
+words is read whole."""
 
 
 @by_shape
@@ -37,6 +45,9 @@ def extract_relations(
 ) -> list[Relation]:
     """Find which entities of a text stand in which relations, in the order of their heads.
 
+    In a text of more than 150 words a head's tails are looked for around its mentions: in the
+    sentences of up to 50 words that hold one, and in as many before and behind them.
+
     Args:
         text: one text, a list, or an iterable of texts; the result has the same shape.
         relations: names, or ``{name: {...}}`` with any of ``description``, ``threshold``, ``head``
@@ -45,7 +56,8 @@ def extract_relations(
         entities: the text's entities (Spans of it; for several texts a list of them each), or
             entity types to find first, or None for any named entity.
         entity_threshold: least score of entities that are found first; None as in NER.
-        threshold: least score of a tail; None = the relation's own, else the model's, else 0.5.
+        threshold: least score of a tail, for relations without one of their own; None = the
+            model's, else 0.5.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -64,16 +76,17 @@ def extract_relations(
             _Job.plan(extractor, t, k, found, limit)
             for t, k, found in zip(texts, kinds, spans, strict=True)
         ]
-        tails = ask(
+        found = ask(
             extractor,
             TASK,
-            [job.query for job in jobs],
-            [job.thresholds for job in jobs],
+            [query for job in jobs for _, query in job.queries],
+            [job.thresholds for job in jobs for _ in job.queries],
             overlap="nested",
             multi_label=True,
             span_score=SPAN_SCORE,
         )
-        return [job.relations(found) for job, found in zip(jobs, tails, strict=True)]
+        tails = iter(found)
+        return [job.relations(islice(tails, len(job.queries))) for job in jobs]
 
     arguments = [
         Argument("relations", relations, is_one_spec(relations)),
@@ -108,15 +121,18 @@ def example(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One text's question, and what its labels mean."""
+    """One text's questions, and what their labels mean."""
 
-    query: Query
+    queries: Sequence[tuple[int, Query]]
+    """Where in the text a query's own text begins, and the query."""
     thresholds: Mapping[str, float]
     meaning: Mapping[str, Sequence[tuple[str, Label]]]
     """Asked label -> head text and relation; several where they happen to read the same."""
     entities: Sequence[Span]
     limits: Mapping[str, float]
     """Relation -> its threshold."""
+    sentences: Sequence[int]
+    """Where each of the text begins."""
 
     @classmethod
     def plan(
@@ -127,7 +143,7 @@ class _Job:
         entities: Sequence[Span],
         limit: float,
     ) -> "_Job":
-        """Ask for each distinct head text and relation that its types allow."""
+        """Ask for each distinct head text and relation that its types allow, near its mentions."""
         limits = {r.name: limit if r.threshold is None else r.threshold for r in relations}
         meaning: dict[str, list[tuple[str, Label]]] = {}
         thresholds: dict[str, float] = {}
@@ -140,11 +156,23 @@ class _Job:
                 meaning.setdefault(asked, []).append((head, relation))
                 thresholds[asked] = min(limits[relation.name], thresholds.get(asked, 1.0))
         prompt = wording(model.settings.prompts, TASK, PROMPT)
-        return cls(Query(text, tuple(meaning), prompt), thresholds, meaning, entities, limits)
+        queries = []
+        for part, (start, end) in surroundings(text, WORDS_AROUND, entities):
+            near = text[slice(*part)]
+            labels = tuple(a for a, row in meaning.items() if any(head in near for head, _ in row))
+            if labels:
+                queries.append((start, Query(text[start:end], labels, prompt)))
+        borders = [start for start, _ in sentences(text)]
+        return cls(queries, thresholds, meaning, entities, limits, borders)
 
-    def relations(self, tails: Iterable[Span]) -> list[Relation]:
-        """Turn the tails found into relations, each at most once, in the order of their heads."""
+    def relations(self, found: Iterable[list[Span]]) -> list[Relation]:
+        """Turn what the queries found into relations, each once, in the order of their heads."""
         best: dict[tuple[object, ...], Relation] = {}
+        tails = [
+            tail
+            for (start, _), spans in zip(self.queries, found, strict=True)
+            for tail in moved(spans, start)
+        ]
         for tail in tails:
             for head, kind in self.meaning[tail.label]:
                 relation = self._relation(head, kind, tail)
@@ -154,8 +182,8 @@ class _Job:
                 key = (relation.label, *((span.start, span.end) for span in ends))
                 if key not in best or relation.score > best[key].score:
                     best[key] = relation
-        found = self._one_way(best.values())
-        return sorted(found, key=lambda r: (r.head.start, r.tail.start, r.label))
+        one_way = self._one_way(best.values())
+        return sorted(one_way, key=lambda r: (r.head.start, r.tail.start, r.label))
 
     def _one_way(self, relations: Iterable[Relation]) -> list[Relation]:
         """Of a symmetric relation found both ways between two names, keep the surer way."""
@@ -190,8 +218,12 @@ class _Job:
         ]
         if not heads:
             return None
-        head = min(heads, key=lambda span: _distance(span, tail))
+        sentence = self._sentence(tail)
+        head = min(heads, key=lambda s: (self._sentence(s) != sentence, _distance(s, tail)))
         return Relation(head, relation.name, tail, found.score)
+
+    def _sentence(self, span: Span) -> int:
+        return bisect_right(self.sentences, span.start)
 
     def _snapped(self, tail: Span, types: Sequence[str] | None) -> Span | None:
         """Give the entity of an allowed type that shares most with ``tail``, or a span of its own.

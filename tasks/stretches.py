@@ -1,14 +1,20 @@
 """Long texts cut at sentence ends into stretches that are read one at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from glinermt.tasks.sentences import split_sentences
 from glinermt.types import Query, Span
+from glinermt.words import without_surrogates
 
 Stretch = tuple[int, int]
 """Start and end in the text."""
+
+
+def sentences(text: str) -> list[Stretch]:
+    """Give the place of each sentence, in any text that a str can hold."""
+    return split_sentences(without_surrogates(text))
 
 
 def stretches(text: str, most_words: int) -> list[Stretch]:
@@ -19,13 +25,34 @@ def stretches(text: str, most_words: int) -> list[Stretch]:
     if not most_words or len(text.split()) <= most_words:
         return [(0, len(text))]
     borders, words = [0], 0
-    for start, end in split_sentences(text):
+    for start, end in sentences(text):
         number = len(text[start:end].split())
         if words and words + number > most_words:
             borders.append(start)
             words = 0
         words += number
     return list(pairwise([*borders, len(text)]))
+
+
+def surroundings(
+    text: str, most_words: int, spans: Iterable[Span]
+) -> list[tuple[Stretch, Stretch]]:
+    """Give parts that together are all of the text, each with the stretch to read around it.
+
+    Parts are whole sentences of up to a third of ``most_words``, and a stretch is a part with its
+    neighbours. Neither cuts one of ``spans``. A text of at most so many words is one part.
+    """
+    if len(text.split()) <= most_words:
+        return [((0, len(text)), (0, len(text)))]
+    inside = [(span.start, span.end) for span in spans]
+    borders = [
+        border
+        for border, _ in stretches(text, most_words // 3)
+        if not any(start < border < end for start, end in inside)
+    ]
+    parts = list(pairwise([*borders, len(text)]))
+    near = [parts[max(i - 1, 0) : i + 2] for i in range(len(parts))]
+    return [(part, (row[0][0], row[-1][1])) for part, row in zip(parts, near, strict=True)]
 
 
 def cut(query: Query, most_words: int) -> list[tuple[int, Query]]:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from glinermt.loading import load_extractor
 from glinermt.tasks.asking import ask, default_threshold, wording
-from glinermt.tasks.sentences import split_sentences
 from glinermt.tasks.shapes import by_shape, shaped
+from glinermt.tasks.stretches import sentences as places_of_sentences
 from glinermt.types import Example, Extractor, Query, Span, SpanScore, Summary
 
 TASK = "summarize"
@@ -110,7 +110,7 @@ def _check_ratio(value: object) -> None:
 
 def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:
     """Give the sentences of a text: what the pieces say of them, and ``lead`` of their place."""
-    places = split_sentences(text)
+    places = places_of_sentences(text)
     return [
         Span(start, end, text[start:end], LABEL, (1 - lead) * score + lead * (1 - i / len(places)))
         for i, (start, end) in enumerate(places)

@@ -1,12 +1,14 @@
 """Relations: what is asked, and how the spans found become relations between places."""
 
+import re
 from typing import Any
 
 import pytest
 
 from glinermt.config import TaskSettings
 from glinermt.tasks import extract_relations, relations
-from glinermt.types import Relation, Span
+from glinermt.types import Query, Relation, Span
+from tests.stub import StubExtractor
 from tests.tasks.acme import ENTITIES, TEXT, places, scripted, triples
 
 
@@ -37,6 +39,59 @@ def test_the_mention_of_the_head_nearest_to_the_tail_is_chosen() -> None:
         (acme[1].start, "Bob Ray"),
         (acme[2].start, "Ann Lee"),
     ]
+
+
+def test_the_mention_in_the_tails_sentence_is_chosen_before_a_nearer_one() -> None:
+    text = "Bob left Acme. Ann of the old town by the river joined Acme."
+    model = scripted({"Acme <> member": [("Ann", 0.8)]})
+    (found,) = extract_relations(text, ["member"], entities=places("Acme", "", text), model=model)
+    assert found.head.start == text.rindex("Acme")
+
+
+LONG = " ".join(f"Then Ann{i:02} of the old town met Bob{i:02} again." for i in range(40))
+"""Of 400 words."""
+
+
+def long_entities() -> list[Span]:
+    return [span for i in range(40) for name in ("Ann", "Bob") for span in _pair(name, i)]
+
+
+def _pair(name: str, number: int) -> list[Span]:
+    return places(f"{name}{number:02}", "person", LONG)
+
+
+def test_a_head_of_a_long_text_is_asked_in_the_stretches_around_its_mentions() -> None:
+    def script(query: Query) -> list[tuple[str, str, float]]:
+        asked = {label.split(" <> ")[0] for label in query.labels}
+        return [(f"Bob{h[3:]}", f"{h} <> met", 0.8) for h in asked if h.startswith("Ann")]
+
+    model = StubExtractor(script)
+    found = extract_relations(LONG, ["met"], entities=long_entities(), model=model)
+    assert triples(found) == [(f"Ann{i:02}", "met", f"Bob{i:02}") for i in range(40)]
+    for r in found:
+        assert LONG[r.head.start : r.head.end] == r.head.text
+        assert LONG[r.tail.start : r.tail.end] == r.tail.text
+    assert max(len(query.text.split()) for query in model.queries) <= relations.WORDS_AROUND
+    assert sum(len(query.labels) for query in model.queries) == 80
+    for query in model.queries:
+        assert all(label.split(" <> ")[0] in query.text for label in query.labels)
+
+
+def test_a_text_of_few_words_is_asked_whole() -> None:
+    text = " ".join(LONG.split()[: relations.WORDS_AROUND])
+    model = scripted({})
+    heads = [span for span in long_entities() if span.end <= len(text)]
+    extract_relations(text, ["met"], entities=heads, model=model)
+    assert [query.text for query in model.queries] == [text]
+
+
+def test_an_entity_across_a_sentence_border_is_not_cut() -> None:
+    starts = [match.start() for match in re.finditer("Then", LONG)]
+    across = [Span(s - 7, s + 4, LONG[s - 7 : s + 4], "x") for s in starts[1:]]
+    model = scripted({})
+    extract_relations(LONG, ["met"], entities=across, model=model)
+    assert sum(len(query.labels) for query in model.queries) == 1
+    assert [query.text for query in model.queries] == [LONG]
 
 
 def test_of_mentions_equally_near_the_first_is_chosen() -> None:

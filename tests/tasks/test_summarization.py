@@ -204,3 +204,10 @@ def test_the_training_example_asks_as_the_task_does() -> None:
     made = summarization.example(TEXT, [Span(0, 6, "Storms", "anything")])
     assert made.query == model.queries[0]
     assert [span.label for span in made.spans] == ["summary"]
+
+
+def test_a_lone_surrogate_is_kept_and_shifts_nothing() -> None:
+    text = "One \ud800 two. " + TEXT
+    whole = summarize(text, sentences=99, model=scripted({}))
+    assert [text[s.start : s.end] for s in whole.spans] == [s.text for s in whole.spans]
+    assert whole.spans[0].text == "One \ud800 two."

@@ -1,6 +1,7 @@
 """Texts longer than a window, and more questions than fit in a pass, in every task."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,30 @@ def test_a_head_of_one_window_is_asked_about_in_all(tmp_path: Path) -> None:
     text = f"bill {GAP}paris"
     (found,) = extract_relations(text, ["in"], entities=[Span(0, 4, "bill", "x")], model=model)
     assert (found.head.text, found.tail.text) == ("bill", "paris")
+
+
+def test_of_a_long_text_a_head_is_asked_only_around_its_mentions(tmp_path: Path) -> None:
+    asked = 0
+
+    def score(word: str, label: str, _: set[str]) -> float:
+        nonlocal asked
+        asked += 1
+        return 0.9 * (word == "paris" and label.endswith("<>in"))
+
+    def cost(num_sentences: int) -> int:
+        nonlocal asked
+        asked = 0
+        text = " ".join(f"n{i:03} was in Paris for days and days." for i in range(num_sentences))
+        heads = [Span(m.start(), m.end(), m[0], "x") for m in re.finditer(r"n\d+", text)]
+        found = extract_relations(text, ["in"], entities=heads, model=model)
+        places = {(r.head.start, r.tail.start) for r in found}
+        assert len(places) == len(found)
+        assert {(h.start, h.end + 8) for h in heads} <= places
+        assert all(text[r.tail.start : r.tail.end] == "Paris" for r in found)
+        return asked
+
+    model, _ = scripted_model(tmp_path, score)
+    assert cost(80) < 2.5 * cost(40)
 
 
 def test_answers_are_ranked_over_all_windows(tmp_path: Path) -> None:
