@@ -3,9 +3,11 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from glinermt import __version__
 from glinermt.eval.benchmark import Benchmark
 from glinermt.eval.fingerprint import data_hash, versions
 from glinermt.eval.report import Report
@@ -46,8 +48,8 @@ def bench(
         "model": model_id,
         "data": data_hash(cases),
         "settings": settings,
-        "prompts": dict(model.settings.prompts),
-        "label_wordings": dict(model.settings.labels),
+        **{f"model.{name}": value for name, value in asdict(model.settings).items()},
+        "glinermt": __version__,
     }
     folder = out / benchmark.name
     path = folder / PREDICTIONS

@@ -28,6 +28,7 @@ from glinermt.eval.ner20 import ner20
 from glinermt.eval.results import evaluate
 from glinermt.eval.squad2 import Squad2
 from glinermt.tasks.asking import tempered
+from glinermt.tasks.ner import TASK as ENTITIES
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 
 FLOOR = 0.05
@@ -36,7 +37,15 @@ MIN_GOLD = 50
 """Gold spans a label needs for a threshold of its own."""
 BENCHMARK_FILES = ("squad_v2.dev", "dev-v2", "squad2", "fewrel.val_wiki", "val_wiki")
 """Files whose names say dev or val, but which the benchmarks score."""
-TASKS = ("entities", "answer", "relations", "summarize")
+KINDS = {
+    "question": "answer",
+    "relations": "relations",
+    "summary": "summarize",
+    "highlights": "summarize",
+    "spans": "entities",
+    "entities": "entities",
+}
+"""Which task a file is for, by a field of its first row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ class Calibration:
 def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Give the dev files below folders, and the given files; and what was left out.
 
-    Left out are the files that benchmarks score although they are called dev or val.
+    Left out of folders are the files that benchmarks score although they are called dev or val,
+    and those for none of the tasks.
 
     Raises:
         DataError: a given file is of a test split or scored by a benchmark, or none is left.
@@ -81,29 +91,54 @@ def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             chosen.append(path)
             continue
         found = [file for file in sorted(path.rglob("*.jsonl*")) if "dev" in file.name.split(".")]
-        chosen += [file for file in found if not _is_scored(file)]
-        refused += [file for file in found if _is_scored(file)]
+        for file in found:
+            fits = not _is_scored(file) and _task(_first_row(file))
+            (chosen if fits else refused).append(file)
     if not chosen:
         raise DataError(f"no dev file (NAME.dev.jsonl) in {', '.join(map(str, paths))}")
     return chosen, refused
 
 
 def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]]:
-    """Read each file as the task its first row shows; at most ``limit`` cases a file."""
-    cases: dict[str, list[Any]] = {task: [] for task in TASKS}
+    """Read each file as the task its first row shows; at most ``limit`` cases a file.
+
+    Raises:
+        DataError: a file is empty, for none of the tasks, or cannot be read.
+    """
+    cases: dict[str, list[Any]] = {task: [] for task in READERS}
     for path in paths:
-        _, row = next(read_jsonl(path), (None, {}))
-        name = path.name.split(".")[0]
-        if "question" in row:
-            cases["answer"] += limit_cases(read_qa(path, name), limit)
-        elif "relations" in row:
-            found = relation_sentences.sentences(read_relations(path, name))
-            cases["relations"] += limit_cases(found, limit)
-        elif "summary" in row or "highlights" in row:
-            cases["summarize"] += limit_cases(read_summaries(path, name), limit)
-        elif "spans" in row or "entities" in row:
-            cases["entities"] += limit_cases(read_ner(path, name), limit)
+        row = _first_row(path)
+        task = _task(row)
+        if task is None:
+            raise DataError(
+                f"{path}: expected rows with one of {', '.join(map(repr, KINDS))}, as the "
+                f"benchmarks have them and Example JSONL has not; found {list(row) or 'no row'}"
+            )
+        cases[task] += limit_cases(READERS[task](path, path.name.split(".")[0]), limit)
     return {task: found for task, found in cases.items() if found}
+
+
+def _first_row(path: Path) -> dict[str, Any]:
+    return next((row for _, row in read_jsonl(path)), {})
+
+
+def _task(row: Mapping[str, Any]) -> str | None:
+    """Give the task a row is for; Examples say it in words only."""
+    if "labels" in row or "prompt" in row:
+        return None
+    return next((task for name, task in KINDS.items() if name in row), None)
+
+
+def _read_sentences(path: Path, group: str) -> list[relation_sentences.SentenceCase]:
+    return relation_sentences.sentences(read_relations(path, group))
+
+
+READERS: Mapping[str, Callable[[Path, str], list[Any]]] = {
+    "entities": read_ner,
+    "answer": read_qa,
+    "relations": _read_sentences,
+    "summarize": read_summaries,
+}
 
 
 def calibrate(
@@ -152,11 +187,11 @@ def with_choice(
     labels: Mapping[str, float],
     temperature: float,
 ) -> TaskSettings:
-    """Give the settings with one task's choice put in."""
+    """Give the settings with one task's choice put in; of entities, in place of all it had."""
     return replace(
         settings,
         thresholds={**settings.thresholds, task: threshold},
-        label_thresholds={**settings.label_thresholds, **labels},
+        label_thresholds=dict(labels) if task == ENTITIES else settings.label_thresholds,
         temperatures={**settings.temperatures, task: temperature},
     )
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from glinermt.errors import DataError
+
 if TYPE_CHECKING:
     from glinermt.eval.benchmark import Options
     from glinermt.eval.report import Report
@@ -77,6 +79,8 @@ def bench(
     if (data is None) != sample:
         raise ValueError("give either --data FOLDER or --sample")
     few = sample or str(data) == HUB  # neither has the MIT sets
+    if leak_check is not None and not leak_check.is_file():
+        raise DataError(f"{leak_check}: no such file; pass the training JSONL to --leak-check")
     options = _options(threshold, miscellaneous, CROSSNER_SETS if few else ())
     loaded: list[tuple[Any, list[Any]]] = []
     for each in _names(str(context.info_name), sample):
@@ -158,7 +162,7 @@ def calibrate(
     console = Console()
     files, refused = find_dev_files(dev)
     for path in refused:
-        console.print(f"left out {path}: benchmarks score it", markup=False)
+        console.print(f"left out {path}: benchmarks score it, or it is for no task", markup=False)
     extractor = _extractor(model)
     save = getattr(extractor, "save_pretrained", None)
     if save is None:
@@ -166,7 +170,8 @@ def calibrate(
     dev_cases = read_dev(files, limit=limit)
     chosen = run_calibrate(extractor, dev_cases, per_label=per_label)
     settings = extractor.settings
-    table = Table("task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved")
+    headers = ("task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved")
+    table = Table(*headers, box=SIMPLE_HEAD, padding=0)
     for row in chosen:
         if row.helps:
             settings = with_choice(
@@ -180,7 +185,7 @@ def calibrate(
             f"{100 * row.f1_before:.1f} -> {100 * row.f1_after:.1f}",
             f"{row.error_before:.3f} -> {row.error_after:.3f}",
             f"{row.temperature:.2f}",
-            "yes" if row.helps else "no: not better",
+            "yes" if row.helps else "no",
         )
     rows = [{**asdict(replace(row, judged=())), "saved": row.helps} for row in chosen]
     data: dict[str, Any] = {"dev": [path.name for path in files], "limit": limit, "tasks": rows}
@@ -195,6 +200,8 @@ def calibrate(
     if chosen:
         draw_reliability(chosen, out / "reliability")
         console.print(table)
+    if not all(row.helps for row in chosen):
+        console.print("what gives no better F1 than the settings before is not saved")
     console.print(f"wrote {out}; F1 and ECE are on the dev data itself", markup=False)
 
 
@@ -205,6 +212,8 @@ def _options(threshold: str, miscellaneous: bool, sets: tuple[str, ...]) -> "Opt
         number = None if threshold == SAVED else float(threshold)
     except ValueError:
         raise ValueError(f"--threshold {threshold!r} is neither a number nor {SAVED!r}") from None
+    if number is not None and not 0 <= number <= 1:
+        raise ValueError(f"--threshold {threshold} lies outside [0, 1]")
     return Options(number, miscellaneous, sets)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glinermt.config import TaskSettings
 from glinermt.eval.answer_metrics import answer_f1, exact_match
 from glinermt.eval.benchmark import Baseline, Options, Prediction
@@ -174,16 +176,13 @@ def _label(model: Extractor, case: RelationCase, relation: str) -> str:
 
 
 def _macro_f1(totals: Totals) -> FloatArray:
+    """Give the mean over the relations that are there: a resample may miss some."""
     names = [name.removeprefix("gold:") for name in totals if name.startswith("gold:")]
-    f1s = [
-        ratio(
-            2 * total(totals, f"right:{name}"),
-            total(totals, f"gold:{name}") + total(totals, f"chosen:{name}"),
-        )
-        for name in names
-    ]
-    mean: FloatArray = sum(f1s[1:], start=f1s[0]) / len(f1s)
-    return mean
+    gold = np.array([total(totals, f"gold:{name}") for name in names])
+    right = np.array([total(totals, f"right:{name}") for name in names])
+    chosen = np.array([total(totals, f"chosen:{name}") for name in names])
+    there = gold > 0
+    return ratio((there * ratio(2 * right, gold + chosen)).sum(0), there.sum(0).astype(float))
 
 
 def _most_frequent(cases: Sequence[RelationCase]) -> list[Prediction | None]:

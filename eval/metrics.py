@@ -19,7 +19,6 @@ Counts = Mapping[str, float]
 Totals = Mapping[str, FloatArray]
 Measure = Callable[[Totals], dict[str, FloatArray]]
 
-SCHEMES = ("strict", "partial", "token")
 KINDS = ("right", "predicted", "gold")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from glinermt.errors import DataError
 from glinermt.eval.results import Metric, Result
 
-AS_IS = ("count",)
 JSON_NAME, MARKDOWN_NAME = "report.json", "report.md"
 
 

@@ -67,24 +67,12 @@ def run(
 
 
 def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction]:
-    """Read what is there; a last line cut short by an interruption is removed."""
-    if not path.exists() or not path.stat().st_size:
+    """Read what is there; a file without any prediction is begun anew."""
+    found, done = _read(path) if path.exists() else ({}, {})
+    if not done:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
         return {}
-    content = path.read_text(encoding="utf-8")
-    whole = content[: content.rfind("\n") + 1]
-    if whole != content:
-        path.write_text(whole, encoding="utf-8")
-    lines = whole.splitlines()
-    if not lines:
-        return _take_up(path, fingerprint)
-    try:
-        rows = [json.loads(line) for line in lines]
-        found = rows[0]["fingerprint"]
-        done = {row["id"]: row["prediction"] for row in rows[1:]}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is no predictions file ({error!r}); remove it") from error
     expected = json.loads(json.dumps(fingerprint))
     changed = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k))
     if changed:
@@ -94,3 +82,18 @@ def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction
             "choose another --out or remove the file"
         )
     return done
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Prediction]]:
+    """Give the fingerprint and the predictions; a last line cut by an interruption is removed."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        path.write_bytes(whole)
+    try:
+        # A text may hold the other marks that splitlines takes for the end of a line.
+        rows = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
+        found = rows[0]["fingerprint"] if rows else {}
+        return found, {row["id"]: row["prediction"] for row in rows[1:]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no predictions file ({error!r}); remove it") from error

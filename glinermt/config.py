@@ -1,12 +1,10 @@
-"""Configurations: frozen dataclasses, read strictly from mappings and TOML."""
+"""Configurations: frozen dataclasses, read strictly from mappings."""
 
 import dataclasses
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from glinermt.errors import ConfigError, unknown_choice
@@ -94,15 +92,6 @@ def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
         return cls(**values)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def from_toml(cls: type[T], path: str | Path) -> T:
-    """Read a TOML file into the dataclass ``cls``; see ``from_mapping``."""
-    try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return from_mapping(cls, data, where=str(path))
 
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:

@@ -53,6 +53,3 @@ class SummaryCase:
     group: str
     text: str
     summary: str
-
-
-Case = NerCase | QaCase | RelationCase | SummaryCase

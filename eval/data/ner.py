@@ -12,6 +12,8 @@ from glinermt.eval.data.files import at, field, read_jsonl, read_text
 from glinermt.eval.data.tokens import TokenText
 from glinermt.types import Span
 
+HEADER = "# id "
+"""How MultiCoNER begins a sentence."""
 Sentence = tuple[str, list[Span]]
 _TAG = re.compile(r"(O|[BIESLU]-.+)\Z")
 
@@ -43,6 +45,8 @@ def read_ner(
     unknown = set(found) - set(labels)
     if labels and unknown:
         raise DataError(f"{path}: labels {sorted(unknown)} are not among {list(labels)}")
+    if not labels and not found:
+        raise DataError(f"{path}: no sentence has an entity, so that no label can be asked")
     asked = tuple(labels or found)
     nested = any(a.overlaps(b) for _, spans in renamed for a, b in combinations(spans, 2))
     return [
@@ -107,7 +111,7 @@ def _column_sentences(path: Path) -> Iterator[Sentence]:
     rows: list[tuple[int, str, str]] = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         columns = line.split()
-        if not columns or columns[0] == "-DOCSTART-":
+        if not columns or columns[0] == "-DOCSTART-" or line.startswith(HEADER):
             yield from _finish(path, rows)
             rows = []
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.bench import MODEL, bench, limit_cases
 from glinermt.eval.benchmark import Options
@@ -138,6 +139,44 @@ def test_an_interrupted_run_asks_only_what_is_missing(tmp_path: Path) -> None:
     assert again.predictions == whole.predictions
     assert len(second.queries) == len(cases) - 10 == again.num_new
     assert path.read_text(encoding="utf-8").splitlines(keepends=True) == lines
+
+
+def test_predictions_with_any_text_cut_anywhere_are_taken_up(tmp_path: Path) -> None:
+    benchmark, cases = load("squad2")
+    path = tmp_path / "predictions.jsonl"
+    run(benchmark, StubExtractor(mute), cases[:2], path, fingerprint={})
+    header, first, _ = path.read_bytes().splitlines(keepends=True)
+    odd = {"text": "a\u2028b\u0085é", "score": 0.5, "no_answer_score": 0.5}
+    row = json.dumps({"id": cases[0].id, "prediction": odd}, ensure_ascii=False).encode()
+    for end in (b"\n" + first[:5], b"\n" + row[: row.index("é".encode()) + 1]):
+        path.write_bytes(header + row + end)
+        done = run(benchmark, StubExtractor(mute), cases[:2], path, fingerprint={})
+        assert (done.predictions[0], done.num_new) == (odd, 1)
+
+
+def test_a_file_without_predictions_is_begun_anew(tmp_path: Path) -> None:
+    benchmark, cases = load("ner20")
+    path = tmp_path / "predictions.jsonl"
+    run(benchmark, oracle("ner20"), [], path, fingerprint={"threshold": 5})
+    run(benchmark, oracle("ner20"), cases, path, fingerprint={"threshold": 0.5})
+    assert json.loads(path.read_text(encoding="utf-8").split("\n")[0]) == {
+        "fingerprint": {"threshold": 0.5}
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (TaskSettings(lead=1.0), r"model\.lead: 0\.0 -> 1\.0"),
+        (TaskSettings(temperatures={"entities": 3.0}), r"model\.temperatures: {}"),
+    ],
+)
+def test_predictions_under_other_settings_are_not_mixed_in(
+    tmp_path: Path, changed: TaskSettings, named: str
+) -> None:
+    report_of("ner20", StubExtractor(mute), tmp_path)
+    with pytest.raises(DataError, match=rf"other conditions \({named}"):
+        report_of("ner20", StubExtractor(mute, changed), tmp_path)
 
 
 def test_predictions_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:

@@ -159,3 +159,32 @@ def test_the_lead_is_chosen_that_makes_the_best_summaries(tmp_path: Path) -> Non
     assert 0 < choice.lead <= 1
     assert choice.scores[choice.lead] > choice.scores[0.0]
     assert model.settings.lead == 0
+
+
+def test_calibrating_again_drops_the_label_thresholds_of_before(tmp_path: Path) -> None:
+    def script(_: Query) -> list[tuple[str, str, float]]:
+        return [("Ann", "person", 0.4), ("met", "person", 0.2), ("Bo", "person", 0.3)]
+
+    before = TaskSettings(label_thresholds={"person": 0.95, "gone": 0.9})
+    cases = read_dev([dev_folder(tmp_path) / "a.dev.jsonl"], limit=None)
+    [chosen] = calibrate(StubExtractor(script, before), cases, per_label=False)
+    assert (chosen.f1_before, chosen.f1_after) == (0.0, 1.0)
+    saved = with_choice(before, "entities", 0.4, {}, 1.0)
+    assert saved.label_thresholds == {}
+    assert with_choice(before, "answer", 0.4, {}, 1.0).label_thresholds == before.label_thresholds
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("", "no row"),
+        ('{"text": "a b"}', "'text'"),
+        ('{"text": "a", "labels": ["x"], "prompt": "", "spans": []}', "'labels', 'prompt'"),
+    ],
+)
+def test_dev_files_for_no_task_are_named(tmp_path: Path, rows: str, found: str) -> None:
+    dev = dev_folder(tmp_path) / "odd.dev.jsonl"
+    dev.write_text(rows, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"odd\.dev\.jsonl: expected rows with .*{found}"):
+        read_dev([dev], limit=None)
+    assert find_dev_files([tmp_path]) == ([tmp_path / "a.dev.jsonl"], [dev])

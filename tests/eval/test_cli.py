@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from glinermt.config import ModelConfig, TaskSettings
+from glinermt.errors import DataError
 from glinermt.eval import cli
 from glinermt.eval.registry import BENCHMARKS
 from glinermt.types import Query
@@ -113,3 +114,23 @@ def test_a_choice_that_does_not_help_is_not_saved(tmp_path: Path, model: Savable
     report = json.loads((tmp_path / "calibration.json").read_text(encoding="utf-8"))
     assert report["tasks"][0]["saved"] is False
     assert model.saved == TaskSettings(thresholds={"entities": 0.3})
+
+
+@pytest.mark.usefixtures("model")
+def test_wrong_options_are_found_before_anything_is_asked(tmp_path: Path) -> None:
+    arguments = ("bench", "ner20", "--sample", "--out", tmp_path)
+    with pytest.raises(ValueError, match=r"--threshold 5 lies outside \[0, 1\]"):
+        call(*arguments, "--threshold", 5)
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file"):
+        call(*arguments, "--leak-check", tmp_path / "none.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("model")
+def test_the_table_of_calibrate_fits_a_terminal(tmp_path: Path) -> None:
+    row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"]]}
+    (tmp_path / "a.dev.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    lines = call("calibrate", "--dev", tmp_path, "--out", tmp_path).splitlines()
+    names = ["task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved"]
+    assert any(line.split() == names for line in lines)
+    assert any(line.split()[:2] == ["entities", "1"] and "yes" in line for line in lines)

@@ -157,3 +157,32 @@ def test_a_damaged_archive_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     with pytest.raises(DataError, match=r"a\.jsonl\.xz: cannot be read"):
         read_ner(path, "a")
+    path = tmp_path / "b.jsonl.gz"
+    packed = bytearray(gzip.compress(b"some text that is here\n" * 50))
+    packed[10] = 0xFF  # no such kind of block
+    path.write_bytes(packed)
+    with pytest.raises(DataError, match=r"b\.jsonl\.gz: cannot be read"):
+        read_ner(path, "b")
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"Ann B-person\ncaf\xe9 O\n")
+    with pytest.raises(DataError, match=r"a\.txt:2: not UTF-8"):
+        read_ner(tmp_path / "a.txt", "a")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfAnn B-person\n")
+    assert [case.text for case in read_ner(tmp_path / "a.txt", "a")] == ["Ann"]
+
+
+def test_multiconer_heads_its_sentences(tmp_path: Path) -> None:
+    text = "# id 1\tdomain=en\nAnn _ _ B-PER\n# _ _ O\n\n# id 2\tdomain=en\nBo _ _ B-PER\n"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    assert [case.text for case in read_ner(tmp_path / "a.txt", "a")] == ["Ann #", "Bo"]
+
+
+def test_a_set_without_entities_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("lives O\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.txt: no sentence has an entity"):
+        read_ner(tmp_path / "a.txt", "a")
