@@ -16,21 +16,25 @@ from glinermt.errors import DataError
 from glinermt.types import Answer, Relation, Span, Summary
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+_STDIN = "standard input"
 _FILE_NAME = re.compile(r"(\S*[/\\])?\S+\.[A-Za-z]\w{0,4}")
 
 
 def read_text(source: str) -> str:
     """Give the text of a file, of standard input for ``-``, or else the argument itself.
 
+    Both are UTF-8 whatever the locale, and line ends stay as they are, so that offsets are those
+    of the file's characters; a byte order mark at its beginning is not counted.
+
     Raises:
         DataError: the file is a folder or not UTF-8 text, or is not there and nothing but the
             name of a file could be meant.
     """
     if source == "-":
-        return _decoded(sys.stdin.read, "standard input")
+        return _decoded(sys.stdin.buffer.read, _STDIN)
     path = Path(source)
     if _is_there(path):
-        return _decoded(lambda: path.read_text(encoding="utf-8"), source)
+        return _decoded(path.read_bytes, source)
     if _FILE_NAME.fullmatch(source):
         raise DataError(
             f"{source}: no such file; if this is the text itself, give it on standard input, as -"
@@ -45,9 +49,9 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _decoded(read: Callable[[], str], name: str) -> str:
+def _decoded(read: Callable[[], bytes], name: str) -> str:
     try:
-        return read()
+        return read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: not UTF-8 text ({error}); convert it first") from error
     except IsADirectoryError as error:
@@ -55,35 +59,42 @@ def _decoded(read: Callable[[], str], name: str) -> str:
 
 
 def read_jsonl(path: Path, field: str) -> Iterator[str]:
-    """Give the texts in ``field`` of each line.
+    """Give the texts in ``field`` of each line; ``-`` is standard input.
 
     Raises:
         DataError: the file cannot be read, or a line is no JSON object or has no such text.
     """
+    if path == Path("-"):
+        yield from _texts_of_lines(sys.stdin.buffer, field, _STDIN)
+        return
     try:
         file = path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:  # bytes that are not UTF-8, too
-                raise DataError(f"{path}:{number}: not JSON: {error}") from error
-            value = row.get(field) if isinstance(row, dict) else None
-            if not isinstance(value, str):
-                raise DataError(
-                    f"{path}:{number}: expected text in field {field!r}, found {value!r:.60}; "
-                    "name the right field with --field"
-                )
-            yield value
+        yield from _texts_of_lines(file, field, str(path))
 
 
-def to_json(result: Any) -> str:
-    """Give a result as one line of JSON."""
-    return json.dumps(_plain(result), ensure_ascii=False)
+def _texts_of_lines(lines: Iterable[bytes], field: str, name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:  # bytes that are not UTF-8, too
+            raise DataError(f"{name}:{number}: not JSON: {error}") from error
+        value = row.get(field) if isinstance(row, dict) else None
+        if not isinstance(value, str):
+            raise DataError(
+                f"{name}:{number}: expected text in field {field!r}, found {value!r:.60}; "
+                "name the right field with --field"
+            )
+        yield value
+
+
+def to_json(result: Any) -> bytes:
+    """Give a result as one line of JSON in UTF-8; lone surrogates are escaped."""
+    return json.dumps(_plain(result), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _plain(result: Any) -> Any:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from glinermt.types import Query
-from glinermt.words import WordSplitter, without_surrogates
+from glinermt.words import WordSplitter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -236,7 +236,7 @@ class QueryEncoder:
         """
         folded = word
         if not word.isascii():
-            word = without_surrogates(word)
+            word = word.encode("utf-8", "replace").decode("utf-8")
             folded = unicodedata.normalize("NFKC", word)
         folded = folded.casefold()
         return list(word) if self._names_added_token(folded) else [word]

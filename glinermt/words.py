@@ -35,11 +35,6 @@ def end_of_character(text: str, end: int) -> int:
     return end
 
 
-def without_surrogates(text: str) -> str:
-    """Give the text with question marks for lone surrogates, which nothing can encode."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 SPLITTERS: dict[str, WordSplitter] = {
     "reference": split_reference,
     "characters": split_characters,

@@ -23,7 +23,9 @@ Model = Annotated[
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Least score, 0 to 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each text.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one page that shows the result.")]
-Jsonl = Annotated[Path | None, typer.Option("--jsonl", help="Read many texts, one JSON a line.")]
+Jsonl = Annotated[
+    Path | None, typer.Option("--jsonl", help="Read many texts, one JSON a line, from a file or -.")
+]
 Field = Annotated[str, typer.Option("--field", help="Where --jsonl keeps the text.")]
 Labels = Annotated[str, typer.Option("--labels", help="Entity types, separated by commas.")]
 
@@ -41,11 +43,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("extract")(entities)
     app.command("entities")(entities)
-    app.command("open")(open_entities)
+    described = "Find the entities that an instruction describes."
+    app.command("open", help=described)(instructed("open_entities", "open entities"))
     app.command("relations")(relations)
     app.command("answer")(answer)
     app.command("summarize")(summarize)
-    app.command("match")(match)
+    described = "Find all pieces of the text that an instruction asks for."
+    app.command("match", help=described)(instructed("matches", "matches"))
     app.command("demo")(demo)
 
 
@@ -80,44 +84,29 @@ def entities(
     _perform(run, _show_spans("entities"), request, title=labels)
 
 
-def open_entities(
-    instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
-    text: Source = "",
-    threshold: Threshold = None,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
-    """Find the entities that an instruction describes."""
-    from glinermt.tasks import extract_open_entities
+def instructed(task: str, title: str) -> Callable[..., None]:
+    """Give the command of a task that an instruction is all of."""
 
-    def run(texts: Any, loaded: Any) -> Any:
-        return extract_open_entities(texts, instruction, threshold=threshold, model=loaded)
+    def command(
+        instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
+        text: Source = "",
+        threshold: Threshold = None,
+        model: Model = None,
+        json: Json = False,
+        html: Html = None,
+        jsonl: Jsonl = None,
+        field: Field = "text",
+    ) -> None:
+        from glinermt.tasks import TASKS
 
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, _show_spans("open entities"), request, title=instruction)
+        def run(texts: Any, loaded: Any) -> Any:
+            find: Any = TASKS[task]
+            return find(texts, instruction, threshold=threshold, model=loaded)
 
+        request = _Request(text, model, json, html, jsonl, field)
+        _perform(run, _show_spans(title), request, title=instruction)
 
-def match(
-    instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
-    text: Source = "",
-    threshold: Threshold = None,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
-    """Find all pieces of the text that an instruction asks for."""
-    from glinermt.tasks import extract_matches
-
-    def run(texts: Any, loaded: Any) -> Any:
-        return extract_matches(texts, instruction, threshold=threshold, model=loaded)
-
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, _show_spans("matches"), request, title=instruction)
+    return command
 
 
 def relations(
@@ -280,8 +269,8 @@ def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
     from glinermt.loading import load_extractor
 
     html = request.html
-    if html is not None and not html.parent.is_dir():
-        raise ValueError(f"{html}: there is no folder {html.parent}; create it first")
+    if html is not None:
+        _check_place(html)
     texts, total = _texts(request)
     model = load_extractor(request.model)
     asked, told = itertools.tee(texts)
@@ -303,8 +292,15 @@ def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
     if html is not None:
         from glinermt.tasks.html import page
 
-        html.write_text(page(pages, title), encoding="utf-8")
+        html.write_text(page(pages, title), encoding="utf-8", errors="replace")
         typer.echo(f"wrote {html}", err=True)
+
+
+def _check_place(page: Path) -> None:
+    if page.is_dir():
+        raise ValueError(f"{page}: a folder; name a file in it")
+    if not page.parent.is_dir():
+        raise ValueError(f"{page}: there is no folder {page.parent}; create it first")
 
 
 def _texts(request: _Request) -> tuple[Iterable[str], int]:
@@ -313,7 +309,7 @@ def _texts(request: _Request) -> tuple[Iterable[str], int]:
         raise ValueError("give one text, file or -, or else --jsonl FILE")
     if request.jsonl is None:
         return [show.read_text(request.text)], 1
-    if not request.jsonl.is_file():  # a pipe can be read only once
+    if request.jsonl == Path("-") or not request.jsonl.is_file():  # a pipe is read only once
         texts = list(show.read_jsonl(request.jsonl, request.field))
         return texts, len(texts)
     total = sum(1 for _ in show.read_jsonl(request.jsonl, request.field))

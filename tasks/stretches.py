@@ -1,20 +1,21 @@
 """Long texts cut at sentence ends into stretches that are read one at a time."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from glinermt.tasks.sentences import split_sentences
 from glinermt.types import Query, Span
-from glinermt.words import without_surrogates
 
 Stretch = tuple[int, int]
 """Start and end in the text."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def sentences(text: str) -> list[Stretch]:
     """Give the place of each sentence, in any text that a str can hold."""
-    return split_sentences(without_surrogates(text))
+    return split_sentences(_SURROGATE.sub("\ufffd", text))
 
 
 def stretches(text: str, most_words: int) -> list[Stretch]:

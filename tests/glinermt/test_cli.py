@@ -121,6 +121,43 @@ def test_the_model_is_not_loaded_for_a_text_that_cannot_be_read(
     assert asked == []
 
 
+def test_lines_of_json_may_come_from_standard_input() -> None:
+    lines = call("entities", "--jsonl", "-", "--json", input=json.dumps({"text": TEXT}) + "\n")
+    assert lines == call("entities", TEXT, "--json")
+    result = CliRunner().invoke(app, ["match", "-i", "x", "--jsonl", "-"], input="\noops")
+    assert "standard input:2: not JSON" in str(result.exception)
+
+
+def test_offsets_are_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_bytes(b"Dear\r\n\r\nAnn Lee")
+    (span,) = read("extract", call("extract", file, "--json"))
+    assert (span.start, span.end, span.text) == (8, 15, "Ann Lee")
+    assert read("extract", call("extract", "-", "--json", input=file.read_bytes())) == [span]
+    file.write_bytes("Öl, Ann Lee".encode("utf-8-sig"))
+    (span,) = read("extract", call("extract", file, "--json"))
+    assert (span.start, span.end, span.text) == (4, 11, "Ann Lee")
+
+
+def test_standard_streams_are_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_in, bytes_out = io.BytesIO("Łódź: Ann Lee".encode()), io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(bytes_in, encoding="cp1252"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_out, encoding="cp1252"))
+    monkeypatch.setattr(sys, "argv", ["glinermt", "summarize", "-", "--json"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    assert json.loads(bytes_out.getvalue())["text"] == "Łódź: Ann Lee"
+
+
+def test_a_lone_surrogate_reaches_json_and_page(tmp_path: Path) -> None:
+    file, page = tmp_path / "texts.jsonl", tmp_path / "page.html"
+    file.write_text('{"text": "Ann \\ud800 Lee"}')
+    line = call("summarize", "--jsonl", file, "--json", "--html", page)
+    assert json.loads(line)["text"] == "Ann \ud800 Lee"
+    assert "Ann ? Lee" in page.read_text(encoding="utf-8")
+
+
 def test_json_keeps_letters_of_all_scripts() -> None:
     assert "Ann Lee 東京 é" in call("summarize", "Ann Lee 東京 é", "--json")
 
@@ -214,6 +251,7 @@ def fail(
             "good.jsonl:1: expected text in field 'body', found None; name the right field with",
         ),
         ([TEXT, "--labels", "a", "--html", "no/page.html"], "there is no folder no; create it"),
+        ([TEXT, "--labels", "a", "--html", "{folder}"], ": a folder; name a file in it"),
     ],
 )
 def test_an_error_is_one_line_that_says_what_to_do(
