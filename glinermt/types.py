@@ -31,7 +31,19 @@ class Query:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Query":
-        return cls(data["text"], tuple(data["labels"]), data.get("prompt", ""))
+        """Read what ``to_dict`` wrote; a prompt may be missing or None.
+
+        Raises:
+            ValueError: text, labels or prompt are of another type, or a label is empty.
+        """
+        text, labels, prompt = data["text"], data["labels"], data.get("prompt")
+        prompt = "" if prompt is None else prompt
+        for name, value in (("text", text), ("prompt", prompt)):
+            if not isinstance(value, str):
+                raise ValueError(f"{name} should be a string, got {value!r:.80}")
+        if not isinstance(labels, list | tuple) or not all(map(_is_name, labels)):
+            raise ValueError(f"labels should be a list of non-empty strings, got {labels!r:.80}")
+        return cls(text, tuple(labels), prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +168,43 @@ class Example:
         """Read what ``to_dict`` wrote.
 
         Raises:
-            ValueError: a span lies outside the text, is empty, or has a label not asked for.
+            ValueError: a field is of another type, or a span lies outside the text, is empty,
+                says another text than stands there, or has a label not asked for.
         """
         query = Query.from_dict(data)
         text, spans = query.text, []
         for raw in data["spans"]:
-            start, end, label = raw["start"], raw["end"], raw["label"]
-            if not 0 <= start < end <= len(text):
-                raise ValueError(
-                    f"span {start}:{end} lies outside the text, which has {len(text)} characters"
-                )
+            label, span = raw["label"], span_of(text, raw)
             if label not in query.labels:
                 raise ValueError(f"span label {label!r} is not among the labels {query.labels}")
-            spans.append(Span(start, end, text[start:end], label))
+            spans.append(span)
         return cls(query, tuple(spans))
+
+
+def span_of(text: str, data: Mapping[str, Any]) -> Span:
+    """Read a gold span of a text from its ``start``, ``end`` and ``label``.
+
+    Raises:
+        ValueError: start or end are no whole numbers or lie outside the text, or ``data`` has a
+            ``text`` that does not stand there.
+    """
+    start, end, given = data["start"], data["end"], data.get("text")
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f"span {start!r}:{end!r} should be two whole numbers")
+    if not 0 <= start < end <= len(text):
+        raise ValueError(
+            f"span {start}:{end} lies outside the text, which has {len(text)} characters"
+        )
+    if given is not None and given != text[start:end]:
+        raise ValueError(
+            f"span {given!r:.80} is not at {start}:{end}, where the text has "
+            f"{text[start:end]!r:.80}"
+        )
+    return Span(start, end, text[start:end], data["label"])
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 @runtime_checkable

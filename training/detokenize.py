@@ -59,7 +59,7 @@ def detokenize(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
         glue = token in _NO_SPACE_AFTER
         if _joins(tokens, i):
             space, glue = False, True
-        elif token == "'" and not quote_open["'"] and tokens[i - 1].endswith("s"):
+        elif token == "'" and i and not quote_open["'"] and tokens[i - 1].endswith("s"):
             space = False
         elif token in quote_open:
             space, glue = space and not quote_open[token], not quote_open[token]

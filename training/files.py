@@ -2,9 +2,10 @@
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from glinermt.errors import BackendError, DataError
 
@@ -40,11 +41,20 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     try:
         with _open(path) as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, raw in enumerate(stream, start=1):
+                line = _decoded(path, number, raw)
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{path}:0: cannot be read ({error}); check data_root and path") from error
+
+
+def _decoded(path: Path, number: int, line: bytes) -> str:
+    """Give a line's text, without the mark that some programs begin UTF-8 with."""
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{number}: not UTF-8 text ({error}); convert it first") from error
 
 
 def _files(path: Path) -> list[Path]:
@@ -56,12 +66,12 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _open(path: Path) -> IO[str]:
+def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
+        return lzma.open(path)
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb")
 
 
 def _parquet_rows(path: Path) -> Iterator[RawRow]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import ConfigError
+from glinermt.errors import ConfigError, DataError
 from glinermt.training.config import Sampling, Source, Stage
 from glinermt.training.labels import count_labels, foreign_labels
 from glinermt.training.readers import BadLines, read_source
@@ -96,14 +96,23 @@ class Mixture:
 def load_feeds(
     stage: Stage, root: Path, *, max_bad_share: float, seed: int
 ) -> tuple[list[Feed], dict[str, BadLines]]:
-    """Read a stage's sources; give their feeds, and the bad lines of each file that has some."""
+    """Read a stage's sources; give their feeds, and the bad lines of each file that has some.
+
+    Raises:
+        DataError: a source is missing, has too many bad lines, or nothing to learn from.
+    """
     loaded: list[tuple[Source, list[Row]]] = []
     bad_lines = {}
     for source in stage.sources:
         if stage.shares[source.group or source.task] == 0:
             continue
         rows, bad = read_source(source, root, max_bad_share=max_bad_share)
-        loaded.append((source, _fewer_empty(rows, stage.sampling, seed)))
+        kept = _fewer_empty(rows, stage.sampling, seed)
+        if not kept:
+            raise DataError(
+                f"{source.path}:0: none of {len(rows)} rows has an entity, exclude_labels left out"
+            )
+        loaded.append((source, kept))
         if bad.count:
             bad_lines[source.path] = bad
     seen = [(source, count_labels(rows)) for source, rows in loaded]

@@ -12,7 +12,7 @@ from glinermt.training.detokenize import detokenize
 from glinermt.training.files import raw_rows
 from glinermt.training.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
 from glinermt.training.summaries import gap_sentences, leading_part, summary_sentences
-from glinermt.types import Example, Span
+from glinermt.types import Example, Span, span_of
 
 LISTED = 20
 """Bad lines named in a message; the rest is only counted."""
@@ -37,15 +37,14 @@ def read_source(source: Source, root: Path, *, max_bad_share: float) -> tuple[li
     Raises:
         DataError: the source is missing, has no usable row, or more bad ones than allowed.
     """
-    parse, excluded = PARSERS[source.task], frozenset(source.exclude_labels)
     rows: list[Row] = []
     bad, total = BadLines(), 0
     for place, raw in raw_rows(source.path, root):
         total += 1
         try:
-            row = parse(json.loads(raw) if isinstance(raw, str) else raw, excluded)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            bad.add(f"{place}: {_reason(error)}")
+            row = _parsed(source, raw)
+        except _BadRow as error:
+            bad.add(f"{place}: {error}")
             continue
         if row is not None:
             rows.append(row)
@@ -68,24 +67,55 @@ def read_examples(path: Path) -> list[Example]:
     Raises:
         DataError: the file cannot be read, is empty, or has a bad line.
     """
-    rows, _ = read_source(Source(path.name, "examples"), path.parent, max_bad_share=0.0)
-    return [row for row in rows if isinstance(row, Example)]
+    source = Source(path.name, "examples")
+    examples = []
+    for place, raw in raw_rows(source.path, path.parent):
+        try:
+            examples.append(_parsed(source, raw))
+        except _BadRow as error:
+            raise DataError(f"{place}: {error}") from error
+    if not examples:
+        raise DataError(f"{path}:0: there is no Example in it")
+    return [row for row in examples if isinstance(row, Example)]
 
 
-def _reason(error: Exception) -> str:
-    return f"no {error.args[0]!r} field" if isinstance(error, KeyError) else str(error)
+class _BadRow(ValueError):
+    """A row is not what its task needs; the message says why."""
+
+
+def _parsed(source: Source, raw: str | Mapping[str, Any]) -> Row | None:
+    """Give the row, None where there is nothing to learn from it.
+
+    Raises:
+        _BadRow: it is not what the task needs.
+    """
+    try:
+        fields = json.loads(raw) if isinstance(raw, str) else raw
+        if not isinstance(fields, Mapping):
+            raise ValueError(f"expected an object, got {fields!r:.80}")
+        return PARSERS[source.task](fields, frozenset(source.exclude_labels))
+    except KeyError as error:
+        raise _BadRow(f"no {error.args[0]!r} field") from error
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise _BadRow(str(error)) from error
 
 
 def _entity_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> EntityRow:
     if "text" in raw:
-        found = [(e["start"], e["end"], e["label"]) for e in raw.get("entities", raw.get("spans"))]
-        text = raw["text"]
+        text = _string(raw, "text")
+        found = [span_of(text, e) for e in raw.get("entities", raw.get("spans"))]
     else:
         text, offsets = detokenize(raw["tokens"])
-        found = [(*_place(offsets, s, e), label) for s, e, label in raw["spans"]]
-    spans = [_span(text, s, e, label) for s, e, label in found if label not in excluded]
-    spans = [span for span in spans if any(map(str.isalnum, span.text))]
+        found = [_span(text, *_place(offsets, s, e), label) for s, e, label in raw["spans"]]
+    spans = [s for s in found if s.label not in excluded and any(map(str.isalnum, s.text))]
     return EntityRow(text, _disjoint(spans, key=lambda span: (span.start - span.end, span.start)))
+
+
+def _string(raw: Mapping[str, Any], name: str) -> str:
+    value = raw[name]
+    if not isinstance(value, str):
+        raise ValueError(f"{name} should be a string, got {value!r:.80}")
+    return value
 
 
 def _relation_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> RelationRow | None:
@@ -156,6 +186,8 @@ def _gap_row(raw: Mapping[str, Any], _: frozenset[str]) -> SummaryRow | None:
 
 def _example(raw: Mapping[str, Any], excluded: frozenset[str]) -> Example | None:
     example = Example.from_dict(raw)
+    if not example.query.labels:
+        raise ValueError("labels are empty; an Example asks for at least one")
     if not excluded.intersection(example.query.labels):
         return example
     labels = tuple(label for label in example.query.labels if label not in excluded)

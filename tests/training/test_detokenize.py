@@ -16,6 +16,7 @@ TOKENS = st.lists(st.one_of(PLAIN.filter(lambda token: token not in REPLACED), M
 @pytest.mark.parametrize(
     ("tokens", "text"),
     [
+        ("' cats ' and dogs", "'cats' and dogs"),
         ('He said " yes , no " ( maybe ) .', 'He said "yes, no" (maybe).'),
         ("Hata 's man do n't and did not don ' t", "Hata's man don't and did not don't"),
         ("IL - 1 and 5 . 0 kb at 14 : 56", "IL-1 and 5.0 kb at 14:56"),

@@ -11,8 +11,9 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
 
 from glinermt.errors import DataError
-from glinermt.training.config import Source, TaskName
-from glinermt.training.readers import read_source
+from glinermt.training.config import Source, Stage, TaskName
+from glinermt.training.mixture import load_feeds
+from glinermt.training.readers import read_examples, read_source
 from glinermt.training.rows import EntityRow, QuestionRow, RelationRow, SummaryRow
 from glinermt.types import Example, Query, Span
 from tests.training.tiny import write_rows
@@ -128,7 +129,12 @@ def test_examples_are_read_plain_and_compressed(tmp_path: Path, end: str) -> Non
             '{"text": "ab", "spans": [{"start": 1, "end": 9, "label": "x"}]}',
             "span 1:9 lies outside",
         ),
-        ("[]", "indices must be integers"),
+        ("[]", "expected an object, got []"),
+        ('{"text": 5, "spans": []}', "text should be a string, got 5"),
+        (
+            '{"text": "ab", "entities": [{"start": 0, "end": 1, "text": "b", "label": "x"}]}',
+            "span 'b' is not at 0:1, where the text has 'a'",
+        ),
     ],
 )
 def test_bad_lines_are_named(tmp_path: Path, line: str, reason: str) -> None:
@@ -194,3 +200,56 @@ def test_excluded_labels_leave_examples_and_those_left_without_any(tmp_path: Pat
     rows, bad = read_source(source, tmp_path, max_bad_share=0.0)
     assert rows == [Example(Query("a b", ("x",)), spans[:1])]
     assert bad.count == 0
+
+
+GOOD = {"text": "Ann left", "labels": ["person"], "prompt": None, "spans": []}
+
+
+def test_examples_without_a_prompt_are_read(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "e.jsonl", [GOOD])
+    assert read_examples(path) == [Example(Query("Ann left", ("person",)), ())]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"labels": []}, "labels are empty; an Example asks for at least one"),
+        ({"labels": "person"}, "labels should be a list of non-empty strings, got 'person'"),
+        ({"text": 5}, "text should be a string, got 5"),
+    ],
+)
+def test_the_first_bad_example_is_named(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    path = write_rows(tmp_path / "e.jsonl", [GOOD, {**GOOD, **change}])
+    with pytest.raises(DataError, match=rf"e\.jsonl:2: {reason}$"):
+        read_examples(path)
+    path.write_text("")
+    with pytest.raises(DataError, match=r"e\.jsonl:0: there is no Example in it"):
+        read_examples(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")
+    assert len(read_examples(path)) == 1
+
+
+def test_a_damaged_archive_and_a_wrong_encoding_are_named(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"some text that is here\n" * 50))
+    packed[10] = 0xFF  # no such kind of block
+    (tmp_path / "a.jsonl.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"a\.jsonl\.gz:0: cannot be read"):
+        read_examples(tmp_path / "a.jsonl.gz")
+    line = json.dumps(GOOD).encode()
+    (tmp_path / "b.jsonl").write_bytes(line + b"\n" + line.replace(b"Ann", b"Ren\xe9") + b"\n")
+    with pytest.raises(DataError, match=r"b\.jsonl:2: not UTF-8"):
+        read_examples(tmp_path / "b.jsonl")
+
+
+def test_a_source_without_any_entity_is_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", [{"tokens": ["Ann"], "spans": [[0, 0, "person"]]}] * 3)
+    source = Source("rows.jsonl", "ner", exclude_labels=("person",))
+    stage = Stage("s", 1, (source,), {"ner": 1.0})
+    with pytest.raises(DataError, match=r"rows\.jsonl:0: none of 3 rows has an entity"):
+        load_feeds(stage, tmp_path, max_bad_share=0.0, seed=0)
