@@ -7,20 +7,45 @@ from glinermt.types import Extractor
 
 _lock = threading.Lock()
 _shipped: list[Extractor] = []
+_last: dict[object, Extractor] = {}
+"""The model that a folder or hub id was last given for, by what ``_identity`` says of it."""
 
 
 def load_extractor(model: Extractor | str | Path | None) -> Extractor:
     """Give an Extractor for a loaded model, a folder or hub id, or None (the shipped model).
 
-    The shipped model is loaded once, whichever thread comes first, and shared.
+    The shipped model is loaded once, whichever thread comes first, and shared. So is the last of
+    those that a folder or hub id was given for, until another is asked for or a file in the folder
+    changes.
+
+    Raises:
+        TypeError: it is none of these.
     """
     if model is not None and not isinstance(model, str | Path):
+        if not isinstance(model, Extractor):
+            raise TypeError(
+                "model must be a loaded model, a folder, a hub id or None, "
+                f"got {type(model).__name__}: {model!r:.80}"
+            )
         return model
     from glinermt.model import GlinerMT
 
-    if model is not None:
-        return GlinerMT.from_pretrained(model)
     with _lock:
-        if not _shipped:
-            _shipped.append(GlinerMT.from_pretrained())
-        return _shipped[0]
+        if model is None:
+            if not _shipped:
+                _shipped.append(GlinerMT.from_pretrained())
+            return _shipped[0]
+        identity = _identity(model)
+        if identity not in _last:
+            _last.clear()
+            _last[identity] = GlinerMT.from_pretrained(model)
+        return _last[identity]
+
+
+def _identity(model: str | Path) -> tuple[object, ...]:
+    """Tell a hub id, or a folder as its files are now, from all others."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return (str(model),)
+    files = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return (folder.resolve(), *files)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from glinermt.queries import check_share
 from glinermt.tasks.stretches import cut, moved
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 
@@ -13,12 +14,14 @@ def default_threshold(model: Extractor, task: str, given: float | None, otherwis
     """Give the threshold: the caller's, else the model's for the task, else the task's own.
 
     Raises:
+        TypeError: it is no number.
         ValueError: it lies outside [0, 1].
     """
+    if isinstance(given, Mapping):
+        labels = {label: {"threshold": value} for label, value in given.items()}
+        raise TypeError(f"threshold must be one number; give each label its own as labels={labels}")
     value = model.settings.thresholds.get(task, otherwise) if given is None else given
-    if not 0 <= value <= 1:
-        raise ValueError(f"threshold {value!r} lies outside [0, 1]")
-    return value
+    return check_share("threshold", value)
 
 
 def wording(saved: Mapping[str, str], task: str, otherwise: str, **fields: str) -> str:

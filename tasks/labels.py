@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from glinermt.queries import check_share
+
 LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,
 or ``{"person": {"description": ..., "threshold": 0.4}}``."""
@@ -67,20 +69,12 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
         raise ValueError(
             f"{what} {name!r}: unknown option {unknown[0]!r}; choose from {', '.join(allowed)}"
         )
-    _check_threshold(given.get("threshold"), f"{what} {name!r}")
+    if given.get("threshold") is not None:
+        check_share(f"{what} {name!r}: threshold", given["threshold"])
     description = given.get("description") or ""
     if not isinstance(description, str):
         raise TypeError(f"{what} {name!r}: description must be str, got {description!r}")
     return Label(name, f"{name}: {description}" if description else name, given)
-
-
-def _check_threshold(value: Any, where: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{where}: threshold must be a number, got {value!r}")
-    if not 0 <= value <= 1:  # NaN fails too
-        raise ValueError(f"{where}: threshold {value!r} lies outside [0, 1]")
 
 
 def is_one_spec(labels: Any) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from glinermt.loading import load_extractor
+from glinermt.queries import check_count
 from glinermt.tasks.asking import ask, default_threshold, wording
 from glinermt.tasks.shapes import check_string, shaped, string_argument
 from glinermt.types import Answer, Example, Extractor, Query, Span, SpanScore
@@ -17,7 +18,8 @@ PROMPT = "{question}"
 LABEL = "answer"
 THRESHOLD = 0.5
 LEAST_SCORE = 0.01
-"""Candidates below are not looked at; ``no_answer_score`` is then 1."""
+"""Candidates below are looked at only for a lower threshold; without one ``no_answer_score`` is
+1."""
 SPAN_SCORE: SpanScore = "min"
 """With so low a ``LEAST_SCORE``, the mean of the inside scores forgets where an answer starts and
 ends, and ranks its best word before the whole."""
@@ -91,11 +93,10 @@ def answer(
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
-        TypeError: texts or questions are no strings.
+        TypeError: texts or questions are no strings, or ``top_k`` is no whole number.
         ValueError: an empty question, ``top_k`` below 1, or numbers that do not match.
     """
-    if top_k < 1:
-        raise ValueError(f"top_k {top_k} must be at least 1")
+    top_k = check_count("top_k", top_k)
     extractor = load_extractor(model)
 
     def run(texts: list[str], rows: list[tuple[str]]) -> list[Answer | list[Answer]]:
@@ -105,7 +106,7 @@ def answer(
             extractor,
             TASK,
             queries,
-            [LEAST_SCORE] * len(queries),
+            [min(limit, LEAST_SCORE)] * len(queries),
             overlap="nested",
             span_score=SPAN_SCORE,
         )

@@ -1,6 +1,6 @@
 """What callers of relation extraction give: the relations, and entities or types of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels
@@ -17,8 +17,8 @@ def read_relations(spec: LabelSpec) -> list[Label]:
     relations = read_labels(spec, what="relation", options=_OPTIONS)
     for relation in relations:
         for side in ("head", "tail"):
-            types = relation.options.get(side) or ()
-            if isinstance(types, str) or not all(isinstance(kind, str) for kind in types):
+            types = relation.options.get(side)
+            if types is not None and not _are_types(types):
                 raise TypeError(
                     f"relation {relation.name!r}: {side} must be a list of entity types, "
                     f"got {types!r}"
@@ -31,9 +31,15 @@ def read_relations(spec: LabelSpec) -> list[Label]:
     return relations
 
 
+def _are_types(given: Any) -> bool:
+    several = isinstance(given, Sequence | Set) and not isinstance(given, str | bytes)
+    return several and all(isinstance(kind, str) for kind in given)
+
+
 def _types(relations: Sequence[Label]) -> tuple[str, ...]:
     """Give the types the relations speak of; any entity too where one of them takes any head."""
-    typed = [t for r in relations for side in ("head", "tail") for t in r.options.get(side) or ()]
+    given = [r.options.get(side) or () for r in relations for side in ("head", "tail")]
+    typed = [t for types in given for t in (sorted(types) if isinstance(types, Set) else types)]
     free = any(not relation.options.get("head") for relation in relations)
     return tuple(dict.fromkeys([*typed, *(ANY_ENTITY if free else ())]))
 
@@ -44,10 +50,15 @@ def read_entities(
     """Give spans, checked, or the entity types to look for."""
     if entities is None:
         return _types(relations)
-    if isinstance(entities, Mapping | str):
+    if isinstance(entities, Mapping | str) or not isinstance(entities, Iterable):
+        read_labels(entities)
         return entities
     items: list[Any] = list(entities)
     spans = [span for span in items if isinstance(span, Span)]
+    if isinstance(entities, Set):
+        if items and not spans:
+            read_labels(entities)  # type: ignore[arg-type]  # refuses it: the order would vary
+        spans.sort(key=lambda span: (span.start, span.end, span.label))
     if spans and len(spans) < len(items):
         other = next(item for item in items if not isinstance(item, Span))
         raise TypeError(f"entities must be all Spans or all types, got a Span and {other!r:.80}")

@@ -39,11 +39,15 @@ class Argument:
     name: str
     value: Any
     for_all: bool
+    kind: str = "a list"
+    """What the value for a single text is."""
 
 
 def string_argument(name: str, value: Any) -> Argument:
     """Give an argument that is a string or one for each text."""
-    return Argument(name, value, isinstance(value, str | bytes) or not isinstance(value, Iterable))
+    return Argument(
+        name, value, isinstance(value, str | bytes) or not isinstance(value, Iterable), "str"
+    )
 
 
 def check_string(name: str, value: object) -> str:
@@ -70,15 +74,19 @@ def shaped(
     Declared as for one text, since ``by_shape`` declares the rest.
 
     Raises:
-        TypeError: a text is not str.
+        TypeError: a text is not str, or an argument of one text is a generator or the like.
         ValueError: an argument's number of values differs from the number of texts.
     """
     if isinstance(text, str):
         for argument in arguments:
-            if not argument.for_all:
-                raise ValueError(
-                    f"one text, but several values of {argument.name}; give one, or a list of texts"
-                )
+            if argument.for_all:
+                continue
+            if not isinstance(argument.value, Sequence):
+                got = type(argument.value).__name__
+                raise TypeError(f"{argument.name} must be {argument.kind}, got {got}")
+            raise ValueError(
+                f"one text, but several values of {argument.name}; give one, or a list of texts"
+            )
         return run([text], [tuple(argument.value for argument in arguments)])[0]
     if not isinstance(text, Iterable) or isinstance(text, bytes | bytearray):
         raise TypeError(f"text must be str or several of them, got {_kind(text)}")

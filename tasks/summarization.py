@@ -1,11 +1,12 @@
 """Extractive summarization: the sentences, or the pieces, of a text that sum it up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from glinermt.loading import load_extractor
+from glinermt.queries import check_count, check_number
 from glinermt.tasks.asking import ask, default_threshold, wording
 from glinermt.tasks.shapes import by_shape, shaped
 from glinermt.tasks.stretches import sentences as places_of_sentences
@@ -49,19 +50,21 @@ def summarize(
         words: instead, how many words at most.
         ratio: instead, which part of the text's words at most, above 0 and up to 1.
         unit: ``sentence``, or ``span`` for the paper's way: all pieces from ``threshold`` on.
-        threshold: least score of a piece with ``unit="span"``; None = the model's, else 0.1.
+        threshold: least score of a piece, with ``unit="span"`` only; None = the model's, else 0.1.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
         TypeError: a text is no string, or a budget no number.
-        ValueError: more than one budget, a budget out of range, or one with ``unit="span"``.
+        ValueError: more than one budget, a budget out of range or with ``unit="span"``, or a
+            threshold without.
     """
-    _check(sentences, words, ratio, unit)
+    _check({"sentences": sentences, "words": words, "ratio": ratio}, unit, threshold)
     extractor = load_extractor(model)
 
     def run(texts: list[str], _: list[tuple[()]]) -> list[Summary]:
-        limit = default_threshold(extractor, TASK, threshold, THRESHOLD)
-        least = limit if unit == "span" else LEAST_SCORE
+        least = LEAST_SCORE
+        if unit == "span":
+            least = default_threshold(extractor, TASK, threshold, THRESHOLD)
         prompt = wording(extractor.settings.prompts, TASK, PROMPT)
         name = extractor.settings.labels.get(TASK, LABEL)
         queries = [Query(t, (name,), prompt) for t in texts]
@@ -83,8 +86,7 @@ def example(text: str, spans: Iterable[Span]) -> Example:
     return Example(Query(text, (LABEL,), PROMPT), found)
 
 
-def _check(sentences: int | None, words: int | None, ratio: float | None, unit: str) -> None:
-    given = {"sentences": sentences, "words": words, "ratio": ratio}
+def _check(given: Mapping[str, float | None], unit: str, threshold: float | None) -> None:
     budgets = {name: value for name, value in given.items() if value is not None}
     if unit not in ("sentence", "span"):
         raise ValueError(f"unit {unit!r} is not known: choose from 'sentence', 'span'")
@@ -92,20 +94,13 @@ def _check(sentences: int | None, words: int | None, ratio: float | None, unit: 
         raise ValueError(f"give one budget, not {' and '.join(budgets)}")
     if budgets and unit == "span":
         raise ValueError(f"{next(iter(budgets))} is a budget of sentences; spans take a threshold")
+    if threshold is not None and unit == "sentence":
+        raise ValueError("threshold is for unit='span'; sentences are ranked, so give a budget")
     for name, value in budgets.items():
-        if name == "ratio":
-            _check_ratio(value)
-        elif isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number, got {value!r}")
-        elif value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value!r}")
-
-
-def _check_ratio(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"ratio must be a number, got {value!r}")
-    if not 0 < value <= 1:  # NaN fails too
-        raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
+        if name != "ratio":
+            check_count(name, value)
+        elif not 0 < check_number(name, value) <= 1:  # NaN fails too
+            raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
 
 
 def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:

@@ -282,7 +282,7 @@ def test_an_error_is_one_line_that_says_what_to_do(
         (["relations", TEXT, "--relations", "a: b > "], "got 'a: b >'"),
         (["relations", TEXT, "--relations", "a,a: b > c"], "'a' is given twice"),
         (["answer", TEXT, "-q", " "], "question is empty"),
-        (["answer", TEXT, "-q", "Who?", "--top-k", "0"], "top_k 0 must be at least 1"),
+        (["answer", TEXT, "-q", "Who?", "--top-k", "0"], "top_k must be at least 1, got 0"),
         (["open", TEXT, "-i", ""], "instruction is empty"),
         (["summarize", TEXT, "--sentences", "0"], "sentences must be at least 1, got 0"),
         (["summarize", TEXT, "--words", "9", "--ratio", "0.5"], "give one budget, not words and"),

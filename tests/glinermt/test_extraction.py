@@ -212,6 +212,12 @@ def test_thresholds_outside_0_to_1_are_refused(model: GlinerMT, threshold: float
         model.extract([Query("a", ("person",))], threshold=threshold)
 
 
+@pytest.mark.parametrize("threshold", [True, "0.5", {"person": None}, {"person": False}])
+def test_thresholds_that_are_no_numbers_are_refused(model: GlinerMT, threshold: float) -> None:
+    with pytest.raises(TypeError, match="threshold must be a number, got "):
+        model.extract([Query("a", ("person",))], threshold=threshold)
+
+
 def test_a_label_without_threshold_is_named(model: GlinerMT) -> None:
     with pytest.raises(ValueError, match="no threshold for label 'city'"):
         model.extract([Query("a", ("person", "city"))], threshold={"person": 0.5})

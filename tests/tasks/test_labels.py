@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glinermt.tasks import extract_entities, extract_relations
@@ -113,6 +114,8 @@ def test_a_bad_specification_is_named(
         ([""], ValueError, "a relation is empty"),
         ({"met": {"heads": ["person"]}}, ValueError, "relation 'met': unknown option 'heads'"),
         ({"met": {"head": "person"}}, TypeError, "'met': head must be a list of entity types"),
+        ({"met": {"head": iter(["person"])}}, TypeError, "'met': head must be a list of entity"),
+        ({"met": {"tail": 3}}, TypeError, "'met': tail must be a list of entity types, got 3"),
         ({"met": {"tail": [3]}}, TypeError, "'met': tail must be a list of entity types"),
         ({"met": {"symmetric": "no"}}, TypeError, "'met': symmetric must be True or False"),
     ],
@@ -128,3 +131,21 @@ def test_a_bad_relation_is_named(
 def test_a_threshold_outside_0_to_1_is_refused(threshold: float, model: StubExtractor) -> None:
     with pytest.raises(ValueError, match=r"lies outside \[0, 1\]"):
         found(["person"], model, threshold=threshold)
+
+
+@pytest.mark.parametrize("threshold", [True, "0.5", np.True_])
+def test_a_threshold_that_is_no_number_is_refused(threshold: Any, model: StubExtractor) -> None:
+    with pytest.raises(TypeError, match="threshold must be a number, got "):
+        found(["person"], model, threshold=threshold)
+
+
+def test_a_threshold_may_be_numpys(model: StubExtractor) -> None:
+    found(["person"], model, threshold=np.float32(0.25))
+    found({"person": {"threshold": np.float32(0.75)}}, model)
+    assert [call["threshold"] for call in model.calls] == [{"person": 0.25}, {"person": 0.75}]
+
+
+def test_thresholds_by_label_are_shown_the_way_to_write_them(model: StubExtractor) -> None:
+    message = r"threshold must be one number; .* labels=\{'person': \{'threshold': 0\.7\}\}"
+    with pytest.raises(TypeError, match=message):
+        found(["person"], model, threshold={"person": 0.7})

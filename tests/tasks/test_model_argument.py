@@ -1,8 +1,10 @@
 """``model``: a loaded one, a folder or hub id, or none for the shipped one, loaded once."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(GlinerMT, "from_pretrained", load)
     monkeypatch.setattr(loading, "_shipped", [])
+    monkeypatch.setattr(loading, "_last", {})
     return asked
 
 
@@ -43,6 +46,31 @@ def test_the_shipped_model_is_loaded_once_by_many_threads(loads: list[object]) -
 def test_a_folder_or_hub_id_is_loaded(loads: list[object], path: str | Path) -> None:
     extract_entities("Ann", ["person"], model=path)
     assert loads == [path]
+
+
+def test_the_last_folder_or_hub_id_is_loaded_once(loads: list[object], tmp_path: Path) -> None:
+    def ask(model: str | Path) -> None:
+        extract_entities("Ann", ["person"], model=model)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ask("somebody/some-model"), range(16)))
+    assert loads == ["somebody/some-model"]
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"1")
+    ask(tmp_path)
+    ask(str(tmp_path / ".." / tmp_path.name))
+    assert loads == ["somebody/some-model", tmp_path]
+    os.utime(weights, ns=(1, 1))
+    ask(tmp_path)
+    ask("somebody/some-model")
+    assert loads == ["somebody/some-model", tmp_path, tmp_path, "somebody/some-model"]
+
+
+def test_what_is_no_model_is_refused(loads: list[object]) -> None:
+    wrong: Any = 42
+    with pytest.raises(TypeError, match=r"model must be a loaded model, a folder, .* got int: 42"):
+        extract_entities("Ann", ["person"], model=wrong)
+    assert loads == []
 
 
 def test_a_loaded_model_is_used_as_it_is(loads: list[object]) -> None:

@@ -1,5 +1,8 @@
 """Answers: ranked, whole, not overlapping, and none where the text does not answer."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from glinermt.config import TaskSettings
@@ -76,9 +79,20 @@ def test_top_k_without_any_answer_is_one_that_abstains() -> None:
     assert answer("Who?", TEXT, top_k=3, model=scripted()) == [Answer(None, 0.0, 1.0)]
 
 
-def test_top_k_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="top_k 0 must be at least 1"):
+def test_top_k_is_a_whole_number_from_one_on() -> None:
+    with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
         answer("Who?", TEXT, top_k=0, model=scripted())
+    wrong: Any
+    for wrong in (2.5, True, "2"):
+        with pytest.raises(TypeError, match="top_k must be a whole number, got "):
+            answer("Who?", TEXT, top_k=wrong, model=scripted())
+    assert len(answer("Who?", TEXT, top_k=np.int64(2), model=scripted())) == 1  # type: ignore[call-overload]
+
+
+def test_a_threshold_of_zero_finds_the_least_likely_answer() -> None:
+    model = scripted(("Byron", 0.004))
+    assert answer("Who?", TEXT, model=model).span is None
+    assert answer("Who?", TEXT, threshold=0, model=model).text == "Byron"
 
 
 def test_a_whole_answer_wins_over_its_part_when_they_tie() -> None:

@@ -84,3 +84,23 @@ def test_entities_and_types_cannot_be_mixed() -> None:
     mixed: Any = [ENTITIES[0], "person"]
     with pytest.raises(TypeError, match="entities must be all Spans or all types"):
         extract_relations(TEXT, ["founder"], entities=mixed, model=scripted(TAILS))
+
+
+@pytest.mark.parametrize("entities", ["person", {"person", "city"}, 3])
+def test_types_are_a_list_or_a_mapping_as_labels_are(entities: Any) -> None:
+    with pytest.raises(TypeError, match="labels must be a list or a mapping, got "):
+        extract_relations(TEXT, ["founder"], entities=entities, model=scripted(TAILS))
+
+
+def test_a_set_of_entities_is_read_in_the_order_of_the_text() -> None:
+    model = scripted(TAILS)
+    found = extract_relations(TEXT, ["founder"], entities=set(ENTITIES), model=model)
+    assert triples(found) == [("Acme", "founder", "Ann Lee")]
+    names = ("Acme", "Ann Lee", "Bonn", "Bob Ray")
+    assert model.queries[0].labels == tuple(f"{name} <> founder" for name in names)
+
+
+def test_types_of_a_relation_may_be_a_set() -> None:
+    model = scripted(TAILS, [])
+    extract_relations(TEXT, {"founder": {"head": {"firm", "band", "club"}}}, model=model)
+    assert model.queries[0].labels == ("band", "club", "firm")

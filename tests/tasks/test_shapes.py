@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +170,17 @@ def test_one_text_takes_one_of_each_argument(model: StubExtractor) -> None:
         answer(["Who?", "When?"], "Ann", model=model)
     with pytest.raises(ValueError, match="one text, but several values of labels"):
         extract_entities("Ann", [["a"], ["b"]], model=model)
+
+
+def test_arguments_of_one_text_are_no_generators_or_arrays(model: StubExtractor) -> None:
+    wrong: Any
+    for wrong in (np.array(["a"]), (name for name in ["a"])):
+        with pytest.raises(TypeError, match="labels must be a list, got "):
+            extract_entities("Ann", wrong, model=model)
+        with pytest.raises(TypeError, match="relations must be a list, got "):
+            extract_relations("Ann", wrong, model=model)
+        with pytest.raises(TypeError, match="question must be str, got "):
+            answer(wrong, "Ann", model=model)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,7 +172,8 @@ def test_the_models_settings_are_used() -> None:
         ({"sentences": 2, "words": 9}, ValueError, "give one budget, not sentences and words"),
         ({"sentences": 2, "unit": "span"}, ValueError, "sentences is a budget of sentences"),
         ({"unit": "word"}, ValueError, "unit 'word' is not known: choose from 'sentence', 'span'"),
-        ({"threshold": 2}, ValueError, r"threshold 2 lies outside \[0, 1\]"),
+        ({"threshold": 2, "unit": "span"}, ValueError, r"threshold 2 lies outside \[0, 1\]"),
+        ({"threshold": 0.9}, ValueError, "threshold is for unit='span'; sentences are ranked"),
     ],
 )
 def test_a_bad_budget_is_refused(
@@ -179,6 +181,12 @@ def test_a_bad_budget_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         summarize(TEXT, model=scripted(SCORES), **options)
+
+
+def test_numbers_may_be_numpys() -> None:
+    assert chosen(sentences=np.int64(2)) == chosen(sentences=2)
+    assert chosen(words=np.int32(12)) == chosen(words=12)
+    assert chosen(ratio=np.float32(0.5)) == chosen(ratio=0.5)
 
 
 PIECES = ["It rained. ", "Dr. No left!\n\n", "再见。", "Cats, dogs; birds ", "e.g. this? ", "\t"]
