@@ -14,7 +14,7 @@ from glinermt.fast.attention import (
     PlainAttention,
     position_projections,
 )
-from glinermt.fast.linear import ROWS, MakeLinears, activation_of
+from glinermt.fast.linear import MakeLinears, activation_of
 
 Attention = Callable[[Tensor, Sequence[int]], Tensor]
 _FIRST_POSITION = {"Bert": False, "BertModel": False, "RobertaModel": True, "XLMRobertaModel": True}
@@ -65,12 +65,17 @@ class FastEncoder:
     """All layers; made by ``fast_encoder``."""
 
     def __init__(
-        self, encoder: Any, layers: Sequence[FastLayer], *, first_position: int, padded: bool
+        self,
+        encoder: Any,
+        layers: Sequence[FastLayer],
+        *,
+        first_position: int,
+        filler: Callable[[int], int],
     ) -> None:
         self.embeddings = encoder.embeddings
         self.layers = layers
         self.first_position = first_position
-        self.padded = padded
+        self.filler = filler
 
     def __call__(
         self, ids: Int[Tensor, " token"], lengths: Sequence[int], keep: Int[Tensor, " kept"]
@@ -83,8 +88,8 @@ class FastEncoder:
             keep: which tokens' vectors are wanted, as indices into ``ids``.
         """
         positions = torch.cat([torch.arange(length) for length in lengths]) + self.first_position
-        if self.padded:
-            filler = -len(ids) % ROWS
+        filler = self.filler(len(ids))
+        if filler:
             ids, positions = (functional.pad(part, (0, filler)) for part in (ids, positions))
         tokens = self.embeddings(input_ids=ids[None], position_ids=positions[None])[0]
         for layer in self.layers[:-1]:
@@ -105,7 +110,7 @@ def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
         first = 0
     else:
         return None
-    return FastEncoder(encoder, layers, first_position=first, padded=make.shapes_cost)
+    return FastEncoder(encoder, layers, first_position=first, filler=make.filler)
 
 
 def _layers(encoder: Any) -> list[Any]:

@@ -19,8 +19,9 @@ Linear = Callable[[Float[Tensor, "row input"]], Float[Tensor, "row output"]]
 MakeLinear = Callable[[Tensor, Tensor | None, Activation], Linear]
 """Packs weight and bias."""
 
-ROWS = 32
-"""Rows come in multiples of this where a new shape costs time (``MakeLinears.shapes_cost``)."""
+ROWS, FEW_ROWS, FEW = 32, 8, 256
+"""Rows come in multiples of ``ROWS`` where a new shape costs time (``MakeLinears.shapes_cost``); up
+to ``FEW`` of them in multiples of ``FEW_ROWS``, since there the filling costs more."""
 _WIN = 0.9
 """Part of the plain time that oneDNN may take to be chosen."""
 
@@ -117,6 +118,12 @@ class MakeLinears:
     def shapes_cost(self) -> bool:
         """Whether a number of rows not seen before costs time to prepare."""
         return not {self.usual, self.outer}.isdisjoint({OneDnnLinear, Bf16Linear})
+
+    def filler(self, rows: int) -> int:
+        """Give the number of rows to add to so many."""
+        if not self.shapes_cost:
+            return 0
+        return -rows % (FEW_ROWS if rows <= FEW else ROWS)
 
 
 def linears_for(precision: Precision) -> MakeLinears:
