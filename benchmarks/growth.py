@@ -28,7 +28,7 @@ from workloads import LABELS, text_of
 
 WORDS = (50, 200, 1000, 5000, 20000)
 COUNTS = (1, 5, 15, 30, 100, 200)
-TEXTS = (1, 10, 100, 1000)
+TEXTS = (1, 10, 100, 1000, 10000)
 THRESHOLD = 0.5
 console = Console(width=120)
 app = typer.Typer(add_completion=False)
