@@ -106,7 +106,17 @@ def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:
     """Build an encoder with random weights from its own configuration.
 
     Transformers is imported only for what is not BERT: it takes longer than all else.
+
+    Raises:
+        ConfigError: there is no such encoder.
     """
+    try:
+        return _empty_encoder(encoder_config, vocab_size)
+    except Exception as error:  # torch and transformers raise whatever they stumble over
+        raise ConfigError(f"no encoder can be built from its configuration: {error}") from error
+
+
+def _empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:
     values = {**encoder_config, "vocab_size": vocab_size}
     if is_plain_bert(values):
         return Bert(values)
@@ -114,11 +124,8 @@ def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:
 
     model_type = values.pop("model_type", None)
     if not model_type:
-        raise CheckpointError("the encoder's configuration has no model_type")
-    try:
-        hf_config = AutoConfig.for_model(model_type, **values)
-    except ValueError as error:
-        raise CheckpointError(f"encoder {model_type!r} is not known: {error}") from error
+        raise ConfigError("it has no model_type")
+    hf_config = AutoConfig.for_model(model_type, **values)
     encoder: PreTrainedModel = AutoModel.from_config(hf_config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     return encoder
 
@@ -149,12 +156,14 @@ def own_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    path = folder / "tokenizer.json"
+    path, about = folder / "tokenizer.json", folder / "tokenizer_config.json"
     try:
         backend = Tokenizer.from_file(str(path))
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = json.loads(about.read_text(encoding="utf-8"))
     except Exception as error:  # tokenizers raises bare Exception for whatever is wrong
         raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{about}: expected an object, got {type(settings).__name__}")
     kept = {name: value for name, value in settings.items() if name in _TOKENIZER_SETTINGS}
     tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, **kept

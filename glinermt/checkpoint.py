@@ -20,7 +20,7 @@ from torch import Tensor
 
 from glinermt.build import assemble, empty_encoder, own_tokenizer
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
-from glinermt.errors import CheckpointError
+from glinermt.errors import CheckpointError, ConfigError
 from glinermt.published import GLINER_CONFIG, load_published
 
 if TYPE_CHECKING:
@@ -57,10 +57,12 @@ def load(path: str | Path | None = None, *, revision: str | None = None) -> "Gli
         CheckpointError: see ``GlinerMT.from_pretrained``.
     """
     folder = SHIPPED if path is None else _folder(path, revision)
-    if (folder / CONFIG).exists():
-        return _load_ours(folder)
-    if (folder / GLINER_CONFIG).exists():
-        return load_published(folder, read_weights(folder))
+    for name, read in ((CONFIG, _load_ours), (GLINER_CONFIG, _load_gliner)):
+        if (folder / name).exists():
+            try:
+                return read(folder)
+            except ConfigError as error:
+                raise CheckpointError(f"{folder / name}: {error}") from error
     raise CheckpointError(f"{folder}: neither {CONFIG} nor {GLINER_CONFIG} is there")
 
 
@@ -166,17 +168,20 @@ def _load_ours(folder: Path) -> "GlinerMT":
             f"{folder / CONFIG}: format_version {version!r} is not {FORMAT_VERSION}; "
             "it was written by another version of glinermt"
         )
-    where = str(folder / CONFIG)
-    config = from_mapping(ModelConfig, data.get("model", {}), where=where)
-    settings = from_mapping(TaskSettings, data.get("settings", {}), where=where)
+    config = from_mapping(ModelConfig, data.get("model", {}), where="model")
+    settings = from_mapping(TaskSettings, data.get("settings", {}), where="settings")
     weights = read_weights(folder)
     encoder_config = dict(config.encoder_config)
     if not isinstance(encoder_config.get("vocab_size"), int):
-        raise CheckpointError(f"{where}: model.encoder_config has no vocab_size")
+        raise ConfigError("model: encoder_config has no vocab_size")
     encoder = empty_encoder(encoder_config, encoder_config["vocab_size"])
     model = assemble(config, encoder, own_tokenizer(folder), settings)
     fill(model, weights, where=folder)
     return model.eval()
+
+
+def _load_gliner(folder: Path) -> "GlinerMT":
+    return load_published(folder, read_weights(folder))
 
 
 def _folder(path: str | Path, revision: str | None) -> Path:

@@ -1,6 +1,7 @@
 """Configurations: frozen dataclasses, read strictly from mappings."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -11,13 +12,18 @@ from glinermt.errors import ConfigError, unknown_choice
 
 T = TypeVar("T")
 
+TASKS = ("entities", "open_entities", "relations", "answer", "summarize", "matches")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
     """What a model says about how the tasks should use it. Saved beside its weights.
 
-    Keys are task names: ``entities open_entities relations answer summarize matches``. A task
-    missing here uses its own default, which stands in ``tasks/<task>.py``.
+    Keys are task names, of ``TASKS``. A task missing here uses its own default, which stands in
+    ``tasks/<task>.py``.
+
+    Raises:
+        ConfigError: an unknown task, or a number out of range.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -37,13 +43,31 @@ class TaskSettings:
     lead: float = 0.0
     """Part that an early place has in a summary sentence's score, 0 to 1. News leads with what
     matters; see ``glinermt calibrate``."""
-    span_score: str = "mean"
+    span_score: Literal["mean", "min"] = "mean"
     """``mean`` of the inside probabilities (the paper) or ``min`` (the package gliner)."""
+
+    def __post_init__(self) -> None:
+        for name in ("thresholds", "temperatures", "prompts", "labels", "words_at_once"):
+            for task in getattr(self, name):
+                if task not in TASKS:
+                    raise ConfigError(f"{name}: {unknown_choice('task', task, TASKS)}")
+        for name in ("thresholds", "label_thresholds"):
+            for key, value in getattr(self, name).items():
+                _expect(0 <= value <= 1, "a number in [0, 1]", value, f"{name}.{key}")
+        for task, value in self.temperatures.items():
+            _expect(0 < value < math.inf, "a number above 0", value, f"temperatures.{task}")
+        for task, number in self.words_at_once.items():
+            _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
+        _expect(0 <= self.lead <= 1, "a number in [0, 1]", self.lead, "lead")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The network of a checkpoint. Defaults are the paper's."""
+    """The network of a checkpoint. Defaults are the paper's.
+
+    Raises:
+        ConfigError: a number out of range.
+    """
 
     encoder: str = "microsoft/deberta-v3-large"
     """Hugging Face id or folder the encoder came from."""
@@ -74,13 +98,22 @@ class ModelConfig:
     max_tokens: int = 0
     """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
 
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "num_rnn_layers", "max_labels", "max_tokens"):
+            value = getattr(self, name)
+            _expect(value >= 0, "a number from 0 on", value, name)
+        _expect(self.max_width >= 1, "a number from 1 on", self.max_width, "max_width")
+        _expect(0 <= self.dropout <= 1, "a number in [0, 1]", self.dropout, "dropout")
+
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
     """Build the dataclass ``cls`` from ``data``; nested dataclasses from nested mappings.
 
     Raises:
-        ConfigError: an unknown key (with a suggestion), a missing one, or a value of another type.
+        ConfigError: an unknown key (with a suggestion), a missing one, or a value of another type
+            or that ``cls`` refuses.
     """
+    _expect(isinstance(data, Mapping), "a table", data, where)
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
@@ -90,7 +123,7 @@ def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
         values[key] = _convert(hints[key], value, where=f"{where}: {key}")
     try:
         return cls(**values)
-    except TypeError as error:
+    except (TypeError, ConfigError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 

@@ -66,17 +66,13 @@ def ask(
             threshold=threshold,
             overlap=overlap,
             multi_label=multi_label,
-            span_score=span_score or _span_score(model),
+            span_score=span_score or model.settings.span_score,
         )
         for (i, start, _), result in zip(pieces, spans, strict=True):
             found[i] += [
                 replace(s, score=tempered(s.score, temperature)) for s in moved(result, start)
             ]
     return found
-
-
-def _span_score(model: Extractor) -> SpanScore:
-    return "min" if model.settings.span_score == "min" else "mean"
 
 
 def _groups(

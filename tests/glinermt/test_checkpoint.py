@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glinermt import checkpoint
-from glinermt.errors import CheckpointError, ConfigError
+from glinermt.errors import CheckpointError
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 from tests.tiny_models import tiny_model
@@ -80,12 +80,79 @@ def test_a_damaged_configuration_is_an_error(saved: Path) -> None:
         GlinerMT.from_pretrained(saved)
 
 
-def test_an_unknown_key_gets_a_suggestion(saved: Path) -> None:
-    data = json.loads((saved / "glinermt_config.json").read_text())
-    data["model"]["dropuot"] = 0.1
-    (saved / "glinermt_config.json").write_text(json.dumps(data))
-    with pytest.raises(ConfigError, match=r"unknown key 'dropuot' .did you mean 'dropout'"):
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("model", {"dropuot": 0.1}, r"model: unknown key 'dropuot' .did you mean 'dropout'"),
+        ("model", {"head": "spam"}, "unknown head 'spam'"),
+        ("model", {"words": "spam"}, "unknown word splitter 'spam'"),
+        ("model", {"hidden_size": -1}, "model: hidden_size: expected a number from 0 on, got -1"),
+        ("model", {"max_width": 0}, "model: max_width: expected a number from 1 on, got 0"),
+        ("model", {"dropout": 2.0}, r"model: dropout: expected a number in \[0, 1\], got 2.0"),
+        ("model", {"encoder_config": {}}, "model: encoder_config has no vocab_size"),
+        ("model", None, "model: expected a table, got None"),
+        ("settings", [], r"settings: expected a table, got \[\]"),
+        ("settings", {"span_score": "max"}, "settings: span_score: unknown value 'max'"),
+        ("settings", {"thresholds": {"answr": 0.5}}, "unknown task 'answr' .did you mean 'answer'"),
+        ("settings", {"thresholds": {"answer": 5}}, r"thresholds.answer: expected a number in \[0"),
+        ("settings", {"label_thresholds": {"x": -1}}, "label_thresholds.x: expected a number in"),
+        ("settings", {"temperatures": {"answer": 0}}, "temperatures.answer: .* above 0, got 0"),
+        ("settings", {"words_at_once": {"answer": -1}}, "words_at_once.answer: .* from 0 on"),
+        ("settings", {"lead": 1.5}, r"lead: expected a number in \[0, 1\], got 1.5"),
+    ],
+)
+def test_an_impossible_configuration_is_an_error_that_names_the_file(
+    saved: Path, part: str, values: object, message: str
+) -> None:
+    path = saved / "glinermt_config.json"
+    before = json.loads(path.read_text())[part]
+    change(path, **{part: {**before, **values} if isinstance(values, dict) else values})
+    with pytest.raises(CheckpointError, match=f"glinermt_config.json: .*{message}"):
         GlinerMT.from_pretrained(saved)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"num_attention_heads": 3},
+        {"num_attention_heads": 0},
+        {"hidden_size": -4},
+        {"num_hidden_layers": "two"},
+        {"model_type": "abacus"},
+        {"model_type": None},
+    ],
+)
+def test_an_encoder_that_cannot_be_built_is_an_error(
+    saved: Path, values: dict[str, object]
+) -> None:
+    path = saved / "glinermt_config.json"
+    model = json.loads(path.read_text())["model"]
+    model["encoder_config"].update(values)
+    change(path, model=model)
+    with pytest.raises(CheckpointError, match=r"glinermt_config\.json: .*encoder"):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_a_tokenizer_configuration_that_is_no_object_is_an_error(saved: Path) -> None:
+    (saved / "tokenizer_config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: expected an object"):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_an_impossible_published_configuration_is_an_error(saved: Path, tmp_path: Path) -> None:
+    encoder = json.loads((saved / "glinermt_config.json").read_text())["model"]["encoder_config"]
+    for path in saved.glob("token*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = load_file(saved / "model.safetensors")
+    prefix = "token_rep_layer.bert_layer.model."
+    save_file(
+        {f"{prefix}{name.removeprefix('encoder.encoder.')}": t for name, t in weights.items()},
+        tmp_path / "model.safetensors",
+    )
+    data = {"encoder_config": encoder, "span_mode": "token_level", "hidden_size": -1}
+    (tmp_path / "gliner_config.json").write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=r"gliner_config\.json: hidden_size: expected"):
+        GlinerMT.from_pretrained(tmp_path)
 
 
 def test_another_format_version_is_refused(saved: Path) -> None:
