@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,14 +45,17 @@ def fine_tune_command(
     replay: Annotated[
         Path | None, typer.Option(help="General Example JSONL mixed in against forgetting.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps at most.")] = 200,
-    lora_rank: Annotated[int, typer.Option(help="Rank of LoRA adapters; 0 = train all.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = 200,
+    lora_rank: Annotated[
+        int, typer.Option(min=0, help="Rank of LoRA adapters; 0 = train all.")
+    ] = 0,
 ) -> None:
     """Train a model further on examples."""
     from glinermt.model import GlinerMT
     from glinermt.training.fine_tuning import Tuning, fine_tune
     from glinermt.training.readers import read_examples
 
+    out.mkdir(parents=True, exist_ok=True)
     tuned = GlinerMT.from_pretrained(model)
     report = fine_tune(
         tuned,
@@ -68,7 +72,9 @@ def fine_tune_command(
 
 
 def self_train_command(
-    texts: Annotated[Path, typer.Option(help="Folder with *.txt (a text a line) or *.jsonl.")],
+    texts: Annotated[
+        Path, typer.Option(help="Folder with *.txt (a text a line) or *.jsonl, also .gz or .xz.")
+    ],
     labels: Annotated[str, typer.Option(help="Entity types to learn, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Folder for the trained model and report.json.")],
     model: Annotated[
@@ -77,7 +83,7 @@ def self_train_command(
     dev: Annotated[
         Path | None, typer.Option(help="Labelled Example JSONL; guards against getting worse.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps at most.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = 500,
     threshold: Annotated[float, typer.Option(help="Score from which a span is trusted.")] = 0.6,
     margin: Annotated[float, typer.Option(help="Doubtful zone below the threshold.")] = 0.2,
     allow_worse: Annotated[
@@ -89,6 +95,7 @@ def self_train_command(
     from glinermt.training.readers import read_examples
     from glinermt.training.self_training import SelfTraining, read_texts, self_train
 
+    out.mkdir(parents=True, exist_ok=True)
     start = GlinerMT.from_pretrained(model)
     report = self_train(
         start,
@@ -112,6 +119,10 @@ def self_train_command(
 
 
 def _write_report(out: Path, report: Any) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False)
+    """Write the report as JSON, which has no NaN: what was not measured is null."""
+    values = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in dataclasses.asdict(report).items()
+    }
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")

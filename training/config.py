@@ -1,5 +1,6 @@
 """What a training run is: sources, stages, optimiser; strict TOML, changed by ``--set``."""
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 from glinermt.config import ModelConfig, from_mapping
 from glinermt.errors import ConfigError
+from glinermt.training import overrides
 
 TaskName = Literal["ner", "relations", "qa", "summaries", "gap_summaries", "examples"]
 
@@ -178,7 +180,44 @@ class TrainConfig:
     dev: Dev = field(default_factory=Dev)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+_FROM_0, _FROM_1, _SHARE = (0, math.inf), (1, math.inf), (0, 1)
+RANGES: Mapping[type, Mapping[str, tuple[float, float]]] = {
+    TrainConfig: {
+        "pad_multiple": _FROM_1,
+        "save_every": _FROM_1,
+        "log_every": _FROM_1,
+        "max_bad_share": _SHARE,
+    },
+    Dev: {"limit": _FROM_0, "threshold": _SHARE, "every": _FROM_1},
+    Stage: {
+        "steps": _FROM_1,
+        "batch_tokens": _FROM_0,
+        "batch_size": _FROM_0,
+        "accumulate": _FROM_1,
+        "max_minutes": _FROM_0,
+    },
+    Source: {"weight": _FROM_0, "cap": _FROM_0},
+    Sampling: {
+        "max_positives": _FROM_1,
+        "max_negatives": _FROM_0,
+        "borrowed_negatives": _FROM_0,
+        "max_empty_share": _FROM_0,
+        "max_words": _FROM_1,
+        "max_summary_words": _FROM_1,
+        "max_relation_labels": _FROM_1,
+    },
+    Optim: {
+        "encoder_lr": _FROM_0,
+        "other_lr": _FROM_0,
+        "weight_decay": _FROM_0,
+        "warmup": _SHARE,
+        "clip": _FROM_0,
+    },
+}
+"""Least and greatest value of numbers, where any other makes no sense."""
+
+
+def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     """Read a TOML file and apply ``key.sub=value`` overrides; ``stages.0.steps=10`` reaches lists.
 
     A stage with ``like = "NAME"`` takes what it does not set from an earlier stage of that name,
@@ -189,11 +228,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    for override in overrides:
-        _apply(data, override)
-    _complete(data.get("stages"))
+    for override in changes:
+        overrides.apply(data, override)
+    overrides.complete(data.get("stages"))
     config = from_mapping(TrainConfig, data, where=str(path))
     check_config(config)
     return config
@@ -203,8 +242,9 @@ def check_config(config: TrainConfig) -> None:
     """Check what types alone cannot.
 
     Raises:
-        ConfigError: a stage cannot be run.
+        ConfigError: a stage cannot be run, or a number is out of range.
     """
+    _check_numbers(config, "")
     if not config.stages:
         raise ConfigError("a training run needs at least one stage; add [[stages]]")
     names = [stage.name for stage in config.stages]
@@ -212,6 +252,25 @@ def check_config(config: TrainConfig) -> None:
         raise ConfigError(f"stages need names of their own, not {names}")
     for stage in config.stages:
         _check_stage(stage)
+
+
+def _check_numbers(part: Any, where: str) -> None:
+    """Check the numbers of a dataclass and of those in it against ``RANGES``."""
+    ranges = RANGES.get(type(part), {})
+    for name in part.__slots__:
+        value, (least, most) = getattr(part, name), ranges.get(name, (-math.inf, math.inf))
+        if name in ranges and not least <= value <= most:
+            limits = f"at least {least}" + (f" and at most {most}" if most < math.inf else "")
+            raise ConfigError(f"{where}{name} must be {limits}, not {value}")
+        for key, inner in _parts(value):
+            _check_numbers(inner, f"{where}{name}.{key}")
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    """Give the dataclasses that a field holds, with what their keys begin with."""
+    if isinstance(value, tuple):
+        return [(f"{i}.", item) for i, item in enumerate(value) if type(item) in RANGES]
+    return [("", value)] if type(value) in RANGES else []
 
 
 def _check_stage(stage: Stage) -> None:
@@ -233,58 +292,3 @@ def _check_stage(stage: Stage) -> None:
         raise ConfigError(f"{where}: set one of batch_tokens and batch_size, the other to 0")
     if stage.clock == "time" and stage.max_minutes <= 0:
         raise ConfigError(f"{where}: clock = 'time' needs max_minutes")
-    if stage.steps < 1 or stage.accumulate < 1:
-        raise ConfigError(f"{where}: steps and accumulate must be at least 1")
-
-
-def _complete(stages: Any) -> None:
-    """Fill in what stages take from those they are ``like``; wrong types are found later."""
-    known: dict[str, Any] = {}
-    for i, stage in enumerate(stages if isinstance(stages, list) else ()):
-        if not isinstance(stage, dict):
-            continue
-        like = stage.pop("like", None)
-        if like is not None and str(like) not in known:
-            raise ConfigError(f"stages.{i}.like: no earlier stage is called {like!r}")
-        stages[i] = known[str(stage.get("name"))] = _merged(known.get(str(like), {}), stage)
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give ``base`` with ``changes``, tables inside tables merged, lists replaced."""
-    merged = {**base, **changes}
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged[key] = _merged(base[key], value)
-    return merged
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    path, found, raw = override.partition("=")
-    if not found:
-        raise ConfigError(f"--set {override}: expected key=value")
-    target: Any = data
-    *parents, last = path.split(".")
-    for key in parents:
-        target = _step(target, key, override)
-    value = _value(raw)
-    if isinstance(target, list):
-        _step(target, last, override)
-        target[int(last)] = value
-    else:
-        target[last] = value
-
-
-def _step(target: Any, key: str, override: str) -> Any:
-    if isinstance(target, dict):
-        return target.setdefault(key, {})
-    if isinstance(target, list) and key.isdigit() and int(key) < len(target):
-        return target[int(key)]
-    raise ConfigError(f"--set {override}: there is nothing at {key!r}")
-
-
-def _value(raw: str) -> Any:
-    """Read a TOML value; what is none is a plain string, so that paths need no quotes."""
-    try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        return raw

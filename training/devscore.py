@@ -1,10 +1,12 @@
-"""Scores a model on entity files while it trains: strict micro F1, fixed labels and threshold."""
+"""Scores a model while it trains: strict micro F1 on entity files, or on Examples of any task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-from glinermt.tasks import ner
+from glinermt.tasks import instructed, ner, open_ner, qa, relations, summarization
+from glinermt.tasks.asking import ask, default_threshold
 from glinermt.training.config import Dev, Source
 from glinermt.training.labels import count_labels
 from glinermt.training.readers import read_source
@@ -57,6 +59,77 @@ def score_dev(model: Extractor, sets: Sequence[DevSet], *, threshold: float) -> 
         dev.name: strict_f1(dev.gold, model.extract(list(dev.queries), threshold=threshold))
         for dev in sets
     }
+
+
+def predict(
+    model: Extractor, examples: Sequence[Example], *, threshold: float | None = None
+) -> list[list[Span]]:
+    """Ask the examples' queries as their tasks do, under the thresholds and rules of the model.
+
+    Spans inside others, and one span under several labels, are asked for where some example's gold
+    has them, and where tails of relations are sought. ``threshold`` stands for all of the model's.
+    """
+    found: list[list[Span]] = [[] for _ in examples]
+    members: dict[str, list[int]] = {}
+    for i, example in enumerate(examples):
+        members.setdefault(_task(example.query), []).append(i)
+    for task, places in members.items():
+        rows = [examples[i] for i in places]
+        related = task == relations.TASK
+        spans = ask(
+            model,
+            task,
+            [row.query for row in rows],
+            [_thresholds(model, task, row.query, threshold) for row in rows],
+            overlap="nested" if related or any(map(_is_nested, rows)) else "flat",
+            multi_label=related or any(map(_has_double_labels, rows)),
+            span_score=SPAN_SCORES.get(task),
+        )
+        for i, row_spans in zip(places, spans, strict=True):
+            found[i] = row_spans
+    return found
+
+
+THRESHOLDS = {
+    ner.TASK: ner.THRESHOLD,
+    relations.TASK: relations.THRESHOLD,
+    qa.TASK: qa.THRESHOLD,
+    summarization.TASK: summarization.THRESHOLD,
+    open_ner.TASK: instructed.THRESHOLD,
+}
+SPAN_SCORES = {relations.TASK: relations.SPAN_SCORE, qa.TASK: qa.SPAN_SCORE}
+
+
+def _task(query: Query) -> str:
+    """Give the task whose ``example`` made the query."""
+    if query.prompt == relations.PROMPT:
+        return relations.TASK
+    if not query.prompt or len(query.labels) > 1:
+        return ner.TASK
+    labels = {
+        qa.LABEL: qa.TASK,
+        summarization.LABEL: summarization.TASK,
+        instructed.LABEL: open_ner.TASK,
+    }
+    return labels.get(query.labels[0], ner.TASK)
+
+
+def _thresholds(model: Extractor, task: str, query: Query, given: float | None) -> dict[str, float]:
+    limit = default_threshold(model, task, given, THRESHOLDS[task])
+    own = model.settings.label_thresholds if given is None and task == ner.TASK else {}
+    return {label: own.get(label, limit) for label in query.labels}
+
+
+def _is_nested(example: Example) -> bool:
+    return any(a.overlaps(b) and not _same_place(a, b) for a, b in combinations(example.spans, 2))
+
+
+def _has_double_labels(example: Example) -> bool:
+    return any(_same_place(a, b) and a.label != b.label for a, b in combinations(example.spans, 2))
+
+
+def _same_place(a: Span, b: Span) -> bool:
+    return (a.start, a.end) == (b.start, b.end)
 
 
 def label_f1(

@@ -9,13 +9,13 @@ from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no t
 
 from glinermt.training.batching import Batches
 from glinermt.training.config import Loss, Optim, Sampling, Source
-from glinermt.training.devscore import strict_f1
+from glinermt.training.devscore import predict, strict_f1
 from glinermt.training.lora import with_lora, without_lora
 from glinermt.training.mixture import Feed, Mixture
 from glinermt.training.progress import Meter
 from glinermt.training.sampling import make_sampler
 from glinermt.training.stepper import Stepper
-from glinermt.types import Example, Extractor
+from glinermt.types import Example
 
 Score = Callable[[Any], float]
 """Model -> dev score; higher is better."""
@@ -35,8 +35,8 @@ class Tuning:
     """Times the dev set is scored, spread evenly."""
     patience: int = 3
     """Scorings without a new best after which training stops; 0 = never."""
-    threshold: float = 0.5
-    """Score from which a span counts on the dev set."""
+    threshold: float | None = None
+    """Score from which a span counts on the dev set; None = as the model's settings say."""
     lora_rank: int = 0
     """Rank of LoRA adapters on the encoder's linear layers, merged at the end; 0 = train all."""
     seed: int = 42
@@ -70,16 +70,15 @@ def fine_tune(
         examples: what to learn; labels without spans teach what is absent.
         steps: optimiser steps at most.
         replay: general examples mixed in, so that less of the old is forgotten.
-        dev: held-out examples; strict F1 on them stops training early and picks the weights.
+        dev: held-out examples; strict F1 on them, asked as their task asks, stops training early
+            and picks the weights.
         tuning: rates, batch size and the rest.
 
     Raises:
-        ValueError: there is no example, or ``steps`` is not positive.
+        ValueError: there is no example, one asks for nothing, or ``steps`` is not positive.
     """
     tuning = tuning or Tuning()
-    score = None
-    if dev:
-        score = _dev_score(dev, tuning.threshold)
+    score = _dev_score(dev, tuning.threshold) if dev else None
     return tune(model, examples, steps=steps, replay=replay, score=score, tuning=tuning)
 
 
@@ -96,13 +95,23 @@ def tune(
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
     if not examples:
         raise ValueError("there are no examples to learn from")
+    for row in (*examples, *replay):
+        if not row.query.labels:
+            raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     batches = _batches(examples, replay, tuning)
     device = model.device
     if tuning.lora_rank:
         with_lora(model, tuning.lora_rank, seed=tuning.seed)
-    stepper = Stepper(model, Accelerator(), loss=tuning.loss, optim=tuning.optim, seed=tuning.seed)
+    stepper = Stepper(
+        model,
+        Accelerator(),
+        loss=tuning.loss,
+        optim=tuning.optim,
+        seed=tuning.seed,
+        steps=steps,
+    )
     keeper = _BestWeights(model, score, patience=tuning.patience)
     every = max(1, steps // max(1, tuning.evaluations))
     step, meter = 0, Meter()
@@ -154,13 +163,9 @@ class _BestWeights:
         return self._best[1]
 
 
-def _dev_score(dev: Sequence[Example], threshold: float) -> Score:
-    queries, gold = [e.query for e in dev], [e.spans for e in dev]
-
-    def score(model: Extractor) -> float:
-        return strict_f1(gold, model.extract(queries, threshold=threshold))
-
-    return score
+def _dev_score(dev: Sequence[Example], threshold: float | None) -> Score:
+    gold = [example.spans for example in dev]
+    return lambda model: strict_f1(gold, predict(model, dev, threshold=threshold))
 
 
 def _batches(examples: Sequence[Example], replay: Sequence[Example], tuning: Tuning) -> Batches:

@@ -87,6 +87,7 @@ class StageRun:
             loss=self.stage.loss,
             optim=self.stage.optim,
             seed=config.seed,
+            steps=self.stage.steps,
             pad_multiple=config.pad_multiple,
         )
         if state is not None:
@@ -159,17 +160,22 @@ class StageRun:
 
     def _dev(self, journal: Journal | None) -> None:
         """Score on the main process; keep the model where it is the best so far."""
-        if self._score and self._accelerator.is_main_process:
-            self.model.eval()
-            scores = self._score(self.model)
-            self.model.train()
-            mean = sum(scores.values()) / len(scores)
-            named = {f"dev_{name}": value for name, value in scores.items()}
-            self._record(journal, {**named, "dev": mean})
-            if mean > self.progress.best:
-                self.progress.best = mean
-                save_model(self.model, self.output / "best")
+        if self._score and journal:
+            known = journal.dev_score(self.progress.step)
+            mean = self._scored(journal, self._score) if known is None else known
+            self.progress.best = max(mean, self.progress.best)
         self._accelerator.wait_for_everyone()
+
+    def _scored(self, journal: Journal, score: Score) -> float:
+        self.model.eval()
+        scores = score(self.model)
+        self.model.train()
+        mean = sum(scores.values()) / len(scores)
+        if mean > self.progress.best:
+            save_model(self.model, self.output / "best")
+        named = {f"dev_{name}": value for name, value in scores.items()}
+        self._record(journal, {**named, "dev": mean})
+        return mean
 
     def _record(self, journal: Journal | None, values: Mapping[str, float]) -> None:
         if journal:

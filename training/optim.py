@@ -35,17 +35,23 @@ def make_optimizer(model: TwoPart, optim: Optim) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, fused=True)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, optim: Optim, progress: float) -> None:
-    """Set the learning rates for ``progress`` in [0, 1] of the run."""
-    factor = rate_factor(optim, progress)
+def set_rates(
+    optimizer: torch.optim.Optimizer, optim: Optim, progress: float, *, stride: float = 0.0
+) -> None:
+    """Set the learning rates for ``progress`` in [0, 1] of the run; see ``rate_factor``."""
+    factor = rate_factor(optim, progress, stride=stride)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
 
 
-def rate_factor(optim: Optim, progress: float) -> float:
-    """Give the share of the peak rate: rising over ``warmup``, then falling to 0 at the end."""
+def rate_factor(optim: Optim, progress: float, *, stride: float = 0.0) -> float:
+    """Give the share of the peak rate: rising over ``warmup``, then falling to 0 at the end.
+
+    ``stride`` is the share of the run that one step takes: the rise is to where the step ends, so
+    that the first step learns, too.
+    """
     if progress < optim.warmup:
-        return progress / optim.warmup
+        return min(1.0, (progress + stride) / optim.warmup)
     if optim.schedule == "constant":
         return 1.0
     left = (1.0 - min(1.0, progress)) / (1.0 - optim.warmup) if optim.warmup < 1 else 0.0

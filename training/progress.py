@@ -47,10 +47,18 @@ class Journal:
         output.mkdir(parents=True, exist_ok=True)
         self._path = output / "metrics.jsonl"
         self._stage = stage
+        self._dev: dict[int, float] = {}
         kept = [r for r in read_journal(output) if r["stage"] != stage or r["step"] <= step]
         partial = self._path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
         partial.replace(self._path)
+        for record in kept:
+            if record["stage"] == stage and "dev" in record:
+                self._dev[record["step"]] = record["dev"]
+
+    def dev_score(self, step: int) -> float | None:
+        """Give the score that a run before this one has written down for the step."""
+        return self._dev.get(step)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}

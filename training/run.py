@@ -13,11 +13,12 @@ from rich.console import Console
 from glinermt.errors import ConfigError
 from glinermt.training.batching import Batches
 from glinermt.training.checkpointing import has_state, load_state
-from glinermt.training.config import TrainConfig
+from glinermt.training.config import TrainConfig, check_config
 from glinermt.training.curves import draw_curves
 from glinermt.training.devscore import load_dev, score_dev
 from glinermt.training.loop import Progress, Score, StageRun
 from glinermt.training.mixture import Mixture, load_feeds
+from glinermt.training.resuming import CONFIG, check_same
 from glinermt.training.signals import stop_on_signals
 
 
@@ -28,13 +29,17 @@ def train(config: TrainConfig, *, resume: bool = False, console: Console | None 
     checkpoint to resume from are written below ``config.output``.
 
     Raises:
-        ConfigError: the output holds a run and ``resume`` is not set, or the launcher asks for
-            a sharded model.
+        ConfigError: the configuration cannot be run, or ``resume`` is set and it is not that of
+            the run; the output holds a run and ``resume`` is not set; or the launcher asks for a
+            sharded model.
         CheckpointError: ``resume`` is set and there is nothing to resume.
     """
     console = console or Console(stderr=True)
     output = Path(config.output)
+    check_config(config)
     state = load_state(output) if resume else None
+    if resume:
+        check_same(config, output)
     if not resume and has_state(output):
         raise ConfigError(f"{output} holds a run: resume it, or choose another output")
     trackers = list(config.trackers) or None
@@ -110,4 +115,4 @@ def _score(config: TrainConfig) -> Score | None:
 def _write_config(config: TrainConfig, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False)
-    (output / "config.json").write_text(text + "\n", encoding="utf-8")
+    (output / CONFIG).write_text(text + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 from glinermt.errors import DataError
 from glinermt.tasks import ner
 from glinermt.training.config import Loss, Optim, Sampling
-from glinermt.training.devscore import label_f1, strict_f1
+from glinermt.training.devscore import label_f1, predict, strict_f1
 from glinermt.training.files import read_lines
 from glinermt.training.fine_tuning import Tuning, tune
 from glinermt.types import Example, Extractor, Query
@@ -87,26 +87,22 @@ def self_train(
     """
     settings = settings or SelfTraining()
     examples = annotate(model, texts, labels, settings=settings)
-    queries, gold = [e.query for e in dev], [e.spans for e in dev]
-
-    def predict(extractor: Extractor) -> list[Any]:
-        return extractor.extract(queries, threshold=settings.tuning.threshold)
-
+    gold, threshold = [e.spans for e in dev], settings.tuning.threshold
     start = copy.deepcopy(model.state_dict())
-    old = predict(model) if dev else []
+    old = predict(model, dev, threshold=threshold)
     report = tune(
         model,
         examples,
         steps=settings.steps,
         replay=(),
-        score=(lambda m: strict_f1(gold, predict(m))) if dev else None,
+        score=(lambda m: strict_f1(gold, predict(m, dev, threshold=threshold))) if dev else None,
         tuning=settings.tuning,
         keep_best=not settings.allow_worse,
     )
     refused = bool(dev) and report.best_step == 0
     if refused:
         model.load_state_dict(start)
-    new = predict(model) if dev else []
+    new = predict(model, dev, threshold=threshold)
     names = sorted({span.label for spans in gold for span in spans})
     return SelfTrainingReport(
         num_examples=len(examples),
@@ -151,14 +147,17 @@ def annotate(
 def read_texts(folder: Path) -> list[str]:
     """Read a folder's texts: each line of ``*.txt``, the ``text`` of each row of ``*.jsonl``.
 
+    Both may be packed, as ``.gz`` or ``.xz``; other files are passed over.
+
     Raises:
         DataError: the folder has no texts, or a line of JSON has no ``text``.
     """
     texts: list[str] = []
     for path in sorted(folder.glob("*")):
-        if path.suffix == ".txt":
+        name = path.name.removesuffix(".gz").removesuffix(".xz")
+        if name.endswith(".txt"):
             texts += [line.strip() for _, line in read_lines(path)]
-        elif ".jsonl" in path.suffixes:
+        elif name.endswith(".jsonl"):
             texts += [_text(path, number, line) for number, line in read_lines(path)]
     if not texts:
         raise DataError(f"{folder}: there are no *.txt or *.jsonl files with texts")

@@ -45,6 +45,7 @@ class Stepper:
         model: trained in place; it has the training API of ``GlinerMT``.
         loss: how cells and examples are weighed.
         optim: learning rates and their schedule.
+        steps: how many the run has; see ``rate_factor``.
         pad_multiple: shapes are padded to multiples of it.
     """
 
@@ -56,6 +57,7 @@ class Stepper:
         loss: Loss,
         optim: Optim,
         seed: int,
+        steps: int,
         pad_multiple: int = 1,
     ) -> None:
         self.accelerator = accelerator
@@ -63,6 +65,7 @@ class Stepper:
         self._loss = loss
         self._optim = optim
         self._seed = seed
+        self._stride = 1 / steps
         self._pad_multiple = pad_multiple
         self._module, self.optimizer = accelerator.prepare(
             LossModule(model, loss), make_optimizer(model, optim)
@@ -94,7 +97,7 @@ class Stepper:
                 self.accelerator.backward(losses.sum() * (world / total))
         clip = self._optim.clip or math.inf
         norm = self.accelerator.clip_grad_norm_(self._module.parameters(), clip)
-        set_rates(self.optimizer, self._optim, progress)
+        set_rates(self.optimizer, self._optim, progress, stride=self._stride)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(norm)

@@ -56,7 +56,15 @@ def test_values_are_set_by_key(tmp_path: Path) -> None:
         ("stages.0.shares.ner=0", "shares must not be negative and not all 0"),
         ("stages.0.batch_size=4", "set one of batch_tokens and batch_size"),
         ("stages.0.clock=time", "clock = 'time' needs max_minutes"),
-        ("stages.0.steps=0", "steps and accumulate must be at least 1"),
+        ("stages.0.steps=0", r"stages\.0\.steps must be at least 1, not 0"),
+        ("stages.0.accumulate=0", r"stages\.0\.accumulate must be at least 1"),
+        ("save_every=0", "save_every must be at least 1, not 0"),
+        ("log_every=0", "log_every must be at least 1"),
+        ("dev.every=0", r"dev\.every must be at least 1"),
+        ("stages.0.optim.warmup=-1", r"optim\.warmup must be at least 0 and at most 1, not -1"),
+        ("stages.0.optim.encoder_lr=-1", r"optim\.encoder_lr must be at least 0"),
+        ("stages.0.sampling.max_words=0", r"sampling\.max_words must be at least 1"),
+        ("stages.0.sources.0.cap=-1", r"stages\.0\.sources\.0\.cap must be at least 0"),
         ("stages=[]", "at least one stage"),
         ("stages.0.sources=[]", "stage 's' has no sources"),
     ],
@@ -95,6 +103,12 @@ def test_rates_rise_in_the_warmup_and_fall_to_nothing() -> None:
     assert rate_factor(Optim(warmup=0.0, schedule="constant"), 0.7) == 1.0
 
 
+def test_the_first_step_learns_also_where_there_is_a_warmup() -> None:
+    optim = Optim(warmup=0.1)
+    assert rate_factor(optim, 0.0, stride=0.01) == pytest.approx(0.1)
+    assert rate_factor(optim, 0.0, stride=1.0) == 1.0
+
+
 def test_a_stage_takes_from_another_what_it_does_not_set(tmp_path: Path) -> None:
     again = """
 [[stages]]
@@ -112,3 +126,5 @@ clip = 1.0
     assert first.optim.clip == Optim().clip
     with pytest.raises(ConfigError, match=r"stages\.1\.like: no earlier stage is called 'r'"):
         load_config(path, ["stages.1.like=r"])
+    with pytest.raises(ConfigError, match="'sources' is that of stage 's', which this one is like"):
+        load_config(path, ["stages.1.sources.0.cap=5"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -36,6 +37,17 @@ def test_fine_tuning_raises_the_dev_score_and_keeps_the_best_weights(model: Glin
 def test_fine_tuning_without_a_dev_set_ends_with_the_last_weights(model: GlinerMT) -> None:
     report = fine_tune(model, sentences(NAMES, CITIES), steps=3, tuning=tuning())
     assert (report.steps, report.best_step, report.scores) == (3, 3, ())
+
+
+def test_a_single_step_learns(model: GlinerMT) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fine_tune(model, sentences(NAMES, CITIES), steps=1)
+    assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_an_example_that_asks_for_nothing_is_an_error(model: GlinerMT) -> None:
+    with pytest.raises(ValueError, match="an example asks for no label: 'ann left'"):
+        fine_tune(model, [Example(Query("ann left", ()), ())], steps=1)
 
 
 def test_fine_tuning_stops_when_the_score_no_longer_rises(model: GlinerMT) -> None:
@@ -83,6 +95,10 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [step for step, _ in report["scores"]] == [0, 1, 2]
     GlinerMT.from_pretrained(tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
+    assert isinstance(refused.exception, FileExistsError)
+    assert "F1" not in refused.output
 
 
 def test_moving_to_domains_is_measured_on_their_test_files(model: GlinerMT, tmp_path: Path) -> None:

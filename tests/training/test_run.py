@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from glinermt.errors import CheckpointError, ConfigError, DataError
 from glinermt.model import GlinerMT
 from glinermt.training.batching import POOL, Batches
-from glinermt.training.config import Dev, Optim, TrainConfig
+from glinermt.training.config import Dev, Optim, Sampling, TrainConfig
 from glinermt.training.mixture import Item
 from glinermt.training.run import train
 from glinermt.types import Query
@@ -137,13 +137,58 @@ def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
         train(tiny_config(tmp_path), resume=True)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 7}, "seed: 42 -> 7"),
+        ({"optim": Optim(encoder_lr=7e-7)}, r"stages\.0\.optim\.encoder_lr: 0\.005 -> 7e-07"),
+        ({"batch_size": 2}, r"stages\.0\.batch_size: 4 -> 2"),
+    ],
+)
+def test_resuming_under_another_configuration_is_refused(
+    tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    config = tiny_config(tmp_path, steps=1)
+    train(config)
+    before = (Path(config.output) / "config.json").read_text()
+    other = replace(config, **change) if "seed" in change else with_stage(config, **change)
+    with pytest.raises(ConfigError, match=rf"begun with another configuration \(.*{named}"):
+        train(other, resume=True)
+    assert (Path(config.output) / "config.json").read_text() == before
+
+
+def test_a_run_may_be_made_longer_and_saved_less_often(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=2)
+    train(config)
+    longer = with_stage(config, steps=3, sampling=Sampling(max_words=50))
+    train(replace(longer, save_every=7, log_every=3), resume=True)
+    assert journal(config)[-1]["step"] == 3
+
+
+def test_resuming_a_finished_run_adds_nothing(tmp_path: Path) -> None:
+    config = replace(tiny_config(tmp_path, steps=2), dev=Dev(paths=("train.jsonl",), limit=4))
+    train(config)
+    before = journal(config)
+    train(config, resume=True)
+    assert journal(config) == before
+
+
+def test_what_cannot_be_run_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    config = replace(tiny_config(tmp_path), save_every=0)
+    with pytest.raises(ConfigError, match="save_every must be at least 1, not 0"):
+        train(config)
+    assert not Path(config.output).exists()
+
+
 def test_resuming_with_other_sources_is_refused(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, steps=2)
     train(config)
     write_rows(tmp_path / "data/more.jsonl", entity_rows())
     source = config.stages[0].sources[0]
     more = with_stage(config, steps=4, sources=(source, replace(source, path="more.jsonl")))
-    with pytest.raises(ConfigError, match="the checkpoint mixes 1 sources, the config 2"):
+    with pytest.raises(
+        ConfigError, match=r"stages\.0\.sources\.1\.path: 'nothing' -> 'more.jsonl'"
+    ):
         train(more, resume=True)
 
 

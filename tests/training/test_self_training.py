@@ -1,6 +1,8 @@
 """Self-training: what is trusted, what is refused."""
 
+import gzip
 import json
+import lzma
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,7 +102,9 @@ def test_a_worse_result_stays_where_allowed(half_trained: GlinerMT) -> None:
 def test_texts_are_read_from_lines_and_rows(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\n\n two \n")
     (tmp_path / "b.jsonl").write_text('{"text": "three"}\n')
-    assert read_texts(tmp_path) == ["one", "two", "three"]
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"four\n"))
+    (tmp_path / "d.jsonl.xz").write_bytes(lzma.compress(b'{"text": "five"}\n'))
+    assert read_texts(tmp_path) == ["one", "two", "three", "four", "five"]
     (tmp_path / "b.jsonl").write_text('{"txt": "three"}\n')
     with pytest.raises(DataError, match=r"b\.jsonl:1: expected"):
         read_texts(tmp_path)
@@ -126,7 +130,8 @@ def test_the_command_writes_the_model_and_a_report(half_trained: GlinerMT, tmp_p
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "learned from 16 texts in 2 steps" in done.output
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["refused"] is False
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["refused"], report["before"], report["after"]) == (False, None, None)
     assert GlinerMT.from_pretrained(tmp_path / "out").extract([Query(TEXT, ("person",))])
     done = CliRunner().invoke(app, [*arguments, "--dev", str(tmp_path / "dev.jsonl")])
     assert "F1" in done.output
