@@ -1,4 +1,4 @@
-"""Configurations: frozen dataclasses, read strictly from mappings."""
+"""Configurations: frozen dataclasses, read strictly from mappings; and checks of numbers."""
 
 import dataclasses
 import math
@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
 
 from glinermt.errors import ConfigError, unknown_choice
@@ -23,7 +24,8 @@ class TaskSettings:
     ``tasks/<task>.py``.
 
     Raises:
-        ConfigError: an unknown task, or a number out of range.
+        ConfigError: an unknown task, or a temperature or number of words out of range.
+        ValueError: another number outside [0, 1].
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -53,12 +55,12 @@ class TaskSettings:
                     raise ConfigError(f"{name}: {unknown_choice('task', task, TASKS)}")
         for name in ("thresholds", "label_thresholds"):
             for key, value in getattr(self, name).items():
-                _expect(0 <= value <= 1, "a number in [0, 1]", value, f"{name}.{key}")
+                check_share(f"{name}.{key}", value)
         for task, value in self.temperatures.items():
             _expect(0 < value < math.inf, "a number above 0", value, f"temperatures.{task}")
         for task, number in self.words_at_once.items():
             _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
-        _expect(0 <= self.lead <= 1, "a number in [0, 1]", self.lead, "lead")
+        check_share("lead", self.lead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class ModelConfig:
     """The network of a checkpoint. Defaults are the paper's.
 
     Raises:
-        ConfigError: a number out of range.
+        ConfigError: a size out of range.
+        ValueError: a dropout outside [0, 1].
     """
 
     encoder: str = "microsoft/deberta-v3-large"
@@ -103,7 +106,44 @@ class ModelConfig:
             value = getattr(self, name)
             _expect(value >= 0, "a number from 0 on", value, name)
         _expect(self.max_width >= 1, "a number from 1 on", self.max_width, "max_width")
-        _expect(0 <= self.dropout <= 1, "a number in [0, 1]", self.dropout, "dropout")
+        check_share("dropout", self.dropout)
+
+
+def check_number(name: str, value: object) -> float:
+    """Give a number of any kind, such as NumPy's, as a float.
+
+    Raises:
+        TypeError: it is none; True and False are none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r:.80}")
+    return float(value)
+
+
+def check_share(name: str, value: object) -> float:
+    """Give a number in [0, 1] as a float; see ``check_number``.
+
+    Raises:
+        ValueError: it lies outside.
+    """
+    number = check_number(name, value)
+    if not 0 <= number <= 1:  # NaN fails too
+        raise ValueError(f"{name} {value!r} lies outside [0, 1]")
+    return number
+
+
+def check_count(name: str, value: object) -> int:
+    """Give a whole number of any kind, at least 1, as an int.
+
+    Raises:
+        TypeError: it is none; True and False are none.
+        ValueError: it is less.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r:.80}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value!r}")
+    return int(value)
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
@@ -123,7 +163,7 @@ def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
         values[key] = _convert(hints[key], value, where=f"{where}: {key}")
     try:
         return cls(**values)
-    except (TypeError, ConfigError) as error:
+    except (TypeError, ValueError, ConfigError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 

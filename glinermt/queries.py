@@ -1,8 +1,8 @@
 """Checks what users pass: clear errors before any work is done."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 
+from glinermt.config import check_share
 from glinermt.types import Query, Threshold
 
 
@@ -43,43 +43,6 @@ def check_threshold(threshold: Threshold) -> Threshold:
     if not isinstance(threshold, Mapping):
         return check_share("threshold", threshold)
     return {k: check_share(f"label {k!r}: threshold", value) for k, value in threshold.items()}
-
-
-def check_number(name: str, value: object) -> float:
-    """Give a number of any kind, such as NumPy's, as a float.
-
-    Raises:
-        TypeError: it is none; True and False are none.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r:.80}")
-    return float(value)
-
-
-def check_share(name: str, value: object) -> float:
-    """Give a number in [0, 1] as a float; see ``check_number``.
-
-    Raises:
-        ValueError: it lies outside.
-    """
-    number = check_number(name, value)
-    if not 0 <= number <= 1:  # NaN fails too
-        raise ValueError(f"{name} {value!r} lies outside [0, 1]")
-    return number
-
-
-def check_count(name: str, value: object) -> int:
-    """Give a whole number of any kind, at least 1, as an int.
-
-    Raises:
-        TypeError: it is none; True and False are none.
-        ValueError: it is less.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number, got {value!r:.80}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value!r}")
-    return int(value)
 
 
 def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[float]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from glinermt.queries import check_share
+from glinermt.config import check_share
 from glinermt.tasks.stretches import cut, moved
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from glinermt.queries import check_share
+from glinermt.config import check_share
 
 LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from glinermt.config import check_count
 from glinermt.loading import load_extractor
-from glinermt.queries import check_count
 from glinermt.tasks.asking import ask, default_threshold, wording
 from glinermt.tasks.shapes import check_string, shaped, string_argument
 from glinermt.types import Answer, Example, Extractor, Query, Span, SpanScore

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from glinermt.config import check_count, check_number
 from glinermt.loading import load_extractor
-from glinermt.queries import check_count, check_number
 from glinermt.tasks.asking import ask, default_threshold, wording
 from glinermt.tasks.shapes import by_shape, shaped
 from glinermt.tasks.stretches import sentences as places_of_sentences
