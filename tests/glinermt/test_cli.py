@@ -128,17 +128,6 @@ def test_lines_of_json_may_come_from_standard_input() -> None:
     assert "standard input:2: not JSON" in str(result.exception)
 
 
-def test_offsets_are_those_of_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "text.txt"
-    file.write_bytes(b"Dear\r\n\r\nAnn Lee")
-    (span,) = read("extract", call("extract", file, "--json"))
-    assert (span.start, span.end, span.text) == (8, 15, "Ann Lee")
-    assert read("extract", call("extract", "-", "--json", input=file.read_bytes())) == [span]
-    file.write_bytes("Öl, Ann Lee".encode("utf-8-sig"))
-    (span,) = read("extract", call("extract", file, "--json"))
-    assert (span.start, span.end, span.text) == (4, 11, "Ann Lee")
-
-
 def test_standard_streams_are_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     bytes_in, bytes_out = io.BytesIO("Łódź: Ann Lee".encode()), io.BytesIO()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(bytes_in, encoding="cp1252"))
@@ -377,16 +366,6 @@ def test_a_file_of_texts_is_read_as_the_work_goes_on(
     assert call("entities", "--jsonl", file, "--json").count("Ann Lee") == number
     assert seen[0] < number
     assert seen[-1] == number
-
-
-def test_standard_input_that_is_no_text_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8")
-    monkeypatch.setattr(sys, "stdin", stream)
-    code, error = fail(capsys, monkeypatch, "entities", "-", "--labels", "person")
-    assert code == 1
-    assert "standard input: not UTF-8 text" in error
 
 
 class TestShippedModel:
