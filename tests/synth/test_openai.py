@@ -58,6 +58,12 @@ def without_schemas(body: dict[str, Any]) -> tuple[int, str]:
     return 200, json.dumps(REPLIES["ner"])
 
 
+class Server(ThreadingHTTPServer):
+    """Lets all requests of a test wait in line; by default the sixth may be turned away."""
+
+    request_queue_size = 100
+
+
 @contextmanager
 def serving(answer: Answer, usage: bool = True) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
@@ -75,7 +81,7 @@ def serving(answer: Answer, usage: bool = True) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
