@@ -18,22 +18,19 @@ from rich.table import Table
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.ner import read_ner
 from glinermt.tasks.ner import TASK, extract_entities
+from glinermt.tasks.stretches import joined as one_text
 
 LEFT_OUT = "miscellaneous"
 
 
 def joined(cases: Sequence[NerCase], number: int) -> list[NerCase]:
     """Join each ``number`` cases in a row to one."""
-    return [_join(cases[i : i + number]) for i in range(0, len(cases), number)]
+    return [_as_one(cases[i : i + number]) for i in range(0, len(cases), number)]
 
 
-def _join(cases: Sequence[NerCase]) -> NerCase:
-    text, spans = "", []
-    for case in cases:
-        start = len(text) + 1 if text else 0
-        text = f"{text} {case.text}" if text else case.text
-        spans += [replace(s, start=s.start + start, end=s.end + start) for s in case.spans]
-    return replace(cases[0], text=text, spans=tuple(spans))
+def _as_one(cases: Sequence[NerCase]) -> NerCase:
+    text, spans = one_text((case.text, case.spans) for case in cases)
+    return replace(cases[0], text=text, spans=spans)
 
 
 def f1(model: Any, cases: Sequence[NerCase]) -> float:

@@ -67,3 +67,13 @@ def cut(query: Query, most_words: int) -> list[tuple[int, Query]]:
 def moved(spans: Sequence[Span], offset: int) -> list[Span]:
     """Give the spans of a stretch their places in the whole text."""
     return [replace(s, start=s.start + offset, end=s.end + offset) for s in spans]
+
+
+def joined(pieces: Iterable[tuple[str, Sequence[Span]]]) -> tuple[str, tuple[Span, ...]]:
+    """Give texts with their spans as one text, a space between them."""
+    whole, spans = "", []
+    for text, own in pieces:
+        start = len(whole) + 1 if whole else 0
+        whole = f"{whole} {text}" if whole else text
+        spans += moved(own, start)
+    return whole, tuple(spans)

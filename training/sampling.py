@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from glinermt.tasks import ner, open_ner, qa, summarization
+from glinermt.tasks.stretches import joined
 from glinermt.training.config import Sampling, Source
 from glinermt.training.cutting import cut, shift
 from glinermt.training.edited_questions import edit
@@ -17,6 +18,9 @@ from glinermt.types import Example, Span
 
 Sampler = Callable[[Any, random.Random], Example]
 
+MOST_JOINED = 4
+"""Rows that ``joined_share`` adds to one, at most."""
+
 OPEN_INSTRUCTIONS = (
     "Find all mentions of {label} in the text.",
     "Extract every {label}.",
@@ -24,10 +28,6 @@ OPEN_INSTRUCTIONS = (
     "Which words refer to {label}?",
 )
 """Wordings of the open NER instruction made from a label."""
-
-
-MOST_JOINED = 4
-"""Rows that ``joined_share`` adds to one, at most."""
 
 
 class EntitySampler:
@@ -45,7 +45,8 @@ class EntitySampler:
         sampling = self._sampling
         if rng.random() < sampling.joined_share:
             others = rng.choices(self._rows, k=rng.randint(1, MOST_JOINED))
-            row = joined(rng.sample([row, *others], len(others) + 1))
+            parts = rng.sample([row, *others], len(others) + 1)
+            row = EntityRow(*joined((part.text, part.spans) for part in parts))
         text, spans = _cut(row.text, row.spans, sampling.max_words, rng)
         present = sorted({span.label for span in spans})
         if present and rng.random() < sampling.open_ner_share:
@@ -63,16 +64,6 @@ class EntitySampler:
         names = _wordings(asked + absent, sampling, rng)
         kept = [replace(span, label=names[span.label]) for span in spans if span.label in asked]
         return shuffled(ner.example(text, kept, list(names.values())), rng)
-
-
-def joined(rows: Sequence[EntityRow]) -> EntityRow:
-    """Give the rows as one text."""
-    text, spans = "", []
-    for row in rows:
-        start = len(text) + 1 if text else 0
-        text = f"{text} {row.text}" if text else row.text
-        spans += [replace(s, start=s.start + start, end=s.end + start) for s in row.spans]
-    return EntityRow(text, tuple(spans))
 
 
 class QuestionSampler:
