@@ -204,11 +204,7 @@ def _place(offsets: list[tuple[int, int]], first: int, last: int) -> tuple[int, 
 
 
 def _span(text: str, start: int, end: int, label: str) -> Span:
-    if not 0 <= start < end <= len(text):
-        raise ValueError(
-            f"span {start}:{end} lies outside the text, which has {len(text)} characters"
-        )
-    return Span(start, end, text[start:end], label)
+    return span_of(text, {"start": start, "end": end, "label": label})
 
 
 def _disjoint(spans: Iterable[Span], *, key: Callable[[Span], tuple[int, int]]) -> tuple[Span, ...]:
