@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from glinermt import __version__
-from glinermt.eval.benchmark import Benchmark
 from glinermt.eval.fingerprint import data_hash, versions
+from glinermt.eval.predictions import Run, run
+from glinermt.eval.protocol import Benchmark
 from glinermt.eval.report import Report
-from glinermt.eval.results import evaluate, groups_of
-from glinermt.eval.runner import Run, run
+from glinermt.eval.scores import evaluate, groups_of
 from glinermt.types import Extractor
 
 MODEL = "model"

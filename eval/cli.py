@@ -12,9 +12,9 @@ from rich.table import Table
 from glinermt.errors import DataError
 
 if TYPE_CHECKING:
-    from glinermt.eval.benchmark import Options
+    from glinermt.eval.protocol import Options
     from glinermt.eval.report import Report
-    from glinermt.eval.results import Result
+    from glinermt.eval.scores import Result
 
 GLINER = "gliner:"
 SAVED = "saved"
@@ -70,10 +70,10 @@ def bench(
     """Measure a model on public benchmarks; every number with an interval and its protocol."""
     from glinermt.eval.bench import bench as run_bench
     from glinermt.eval.bench import limit_cases
+    from glinermt.eval.benchmarks.registry import make_benchmark
     from glinermt.eval.chart import draw_chart
     from glinermt.eval.data.hub import CROSSNER_SETS
     from glinermt.eval.fingerprint import model_hash
-    from glinermt.eval.registry import make_benchmark
     from glinermt.eval.report import write_reports
 
     if (data is None) != sample:
@@ -154,10 +154,10 @@ def calibrate(
     from dataclasses import asdict, replace
     from json import dumps
 
-    from glinermt.eval.calibrate import calibrate as run_calibrate
-    from glinermt.eval.calibrate import find_dev_files, read_dev, with_choice
-    from glinermt.eval.lead import choose_lead
-    from glinermt.eval.reliability import draw_reliability
+    from glinermt.eval.calibration.choose import calibrate as run_calibrate
+    from glinermt.eval.calibration.choose import find_dev_files, read_dev, with_choice
+    from glinermt.eval.calibration.lead import choose_lead
+    from glinermt.eval.calibration.plot import draw_reliability
 
     console = Console()
     files, refused = find_dev_files(dev)
@@ -206,7 +206,7 @@ def calibrate(
 
 
 def _options(threshold: str, miscellaneous: bool, sets: tuple[str, ...]) -> "Options":
-    from glinermt.eval.benchmark import Options
+    from glinermt.eval.protocol import Options
 
     try:
         number = None if threshold == SAVED else float(threshold)
@@ -219,7 +219,7 @@ def _options(threshold: str, miscellaneous: bool, sets: tuple[str, ...]) -> "Opt
 
 def _names(name: str, sample: bool) -> list[str]:
     """Give the benchmarks to run; ``all`` leaves out ner20, whose sets the user chooses."""
-    from glinermt.eval.registry import BENCHMARKS
+    from glinermt.eval.benchmarks.registry import BENCHMARKS
     from glinermt.eval.samples import SAMPLED
 
     if sample and name not in ("all", *SAMPLED):
@@ -248,7 +248,7 @@ def _extractor(model: str | None) -> Any:
         from glinermt.eval.gliner_adapter import GlinerExtractor
 
         return GlinerExtractor.load(model.removeprefix(GLINER))
-    from glinermt.loading import load_extractor
+    from glinermt.default_model import load_extractor
 
     return load_extractor(model)
 

@@ -7,13 +7,13 @@ import numpy as np
 
 from glinermt.errors import DataError
 from glinermt.eval.bench import SCORES
-from glinermt.eval.benchmark import Options
+from glinermt.eval.benchmarks.registry import make_benchmark
 from glinermt.eval.data.files import read_jsonl
-from glinermt.eval.intervals import ROUNDS, interval, point, replicates
-from glinermt.eval.metrics import Counts, FloatArray, Measure
-from glinermt.eval.registry import make_benchmark
+from glinermt.eval.metrics.entities import Counts, FloatArray, Measure
+from glinermt.eval.metrics.intervals import ROUNDS, interval, point, replicates
+from glinermt.eval.protocol import Options
 from glinermt.eval.report import read_reports
-from glinermt.eval.results import AVERAGE, Metric
+from glinermt.eval.scores import AVERAGE, Metric
 
 
 @dataclass(frozen=True, slots=True)

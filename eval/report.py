@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-from glinermt.eval.results import Metric, Result
+from glinermt.eval.scores import Metric, Result
 
 JSON_NAME, MARKDOWN_NAME = "report.json", "report.md"
 

@@ -15,8 +15,8 @@ from glinermt.config import ModelConfig, TaskSettings
 from glinermt.decode import Candidates, choose
 from glinermt.encoder import WordEncoder
 from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
+from glinermt.fast.choose import FastPath
 from glinermt.fast.linear import Precision
-from glinermt.fast.path import FastPath
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.layers import BiLSTM
 from glinermt.loss import bce_loss
@@ -82,7 +82,7 @@ class GlinerMT(nn.Module):
             ValueError: a device that is not here, a dtype that weights cannot have, an unknown
                 precision, or one that cannot be had with device and dtype.
         """
-        from glinermt.checkpoint import check_device, load, weight_dtype
+        from glinermt.checkpoints.native import check_device, load, weight_dtype
 
         check_device(device)
         chosen = weight_dtype(dtype)
@@ -96,13 +96,13 @@ class GlinerMT(nn.Module):
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write configuration, weights and tokenizer; ``dtype`` converts the weights."""
-        from glinermt.checkpoint import save
+        from glinermt.checkpoints.native import save
 
         save(self, folder, dtype=dtype)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload what ``save_pretrained`` writes; give the repository's address."""
-        from glinermt.checkpoint import push
+        from glinermt.checkpoints.native import push
 
         return push(self, repo_id, private=private, token=token)
 

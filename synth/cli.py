@@ -64,7 +64,7 @@ def generate_command(
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
 ) -> None:
     """Let an LLM write training examples from texts."""
-    from glinermt.synth.engines import Work, asking
+    from glinermt.synth.engines.choose import Work, asking
     from glinermt.synth.finish import write_report
     from glinermt.synth.generate import Options
     from glinermt.synth.preview import preview as show_preview

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import ConfigError, DataError
-from glinermt.synth.ask import Ask, Record
-from glinermt.synth.contamination import Benchmarks
-from glinermt.synth.derive import derive
-from glinermt.synth.ledger import Ledger
+from glinermt.synth.checks.contamination import Benchmarks
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.engines.ask import Ask, Record
+from glinermt.synth.make_examples import derive
 from glinermt.synth.plan import PlanCounts, Row, planned, read_plan, write_plan
 from glinermt.synth.prompts import SYSTEM, templates
 from glinermt.synth.settings import PIPELINE, Settings, fingerprint

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from glinermt.synth.contamination import Benchmarks
+from glinermt.synth.checks.contamination import Benchmarks
+from glinermt.synth.checks.similar import NearDuplicates
 from glinermt.synth.prompts import SYSTEM, template, templates
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
-from glinermt.synth.similar import NearDuplicates
 from glinermt.synth.texts import passages, read_texts, text_files
 
 

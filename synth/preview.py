@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from glinermt.synth.ask import Ask
-from glinermt.synth.contamination import Benchmarks
-from glinermt.synth.derive import derive
-from glinermt.synth.ledger import Ledger
+from glinermt.synth.checks.contamination import Benchmarks
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.engines.ask import Ask
+from glinermt.synth.make_examples import derive
 from glinermt.synth.plan import PlanCounts, Row, planned, prompt
 from glinermt.synth.report import Prices, usage
 from glinermt.synth.settings import Settings

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from glinermt.errors import BackendError, DataError
-from glinermt.synth.ask import Record
+from glinermt.synth.engines.ask import Record
 
 MANIFEST = "manifest.json"
 

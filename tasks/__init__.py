@@ -1,11 +1,11 @@
 """The six tasks: each asks the model about a text and reads the spans it finds as a result."""
 
-from glinermt.tasks.ner import extract_entities
+from glinermt.tasks.answers import answer
+from glinermt.tasks.entities import extract_entities
 from glinermt.tasks.open_ie import extract_matches
 from glinermt.tasks.open_ner import extract_open_entities
-from glinermt.tasks.qa import answer
 from glinermt.tasks.relations import extract_relations
-from glinermt.tasks.summarization import summarize
+from glinermt.tasks.summaries import summarize
 
 TASKS = {
     "entities": extract_entities,

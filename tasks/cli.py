@@ -205,7 +205,7 @@ def summarize(
 
 def demo(model: Model = None) -> None:
     """Extract from a sample document: entities, an answer and a summary."""
-    from glinermt.loading import load_extractor
+    from glinermt.default_model import load_extractor
     from glinermt.tasks import answer as find_answer
     from glinermt.tasks import extract_entities
     from glinermt.tasks import summarize as sum_up
@@ -266,7 +266,7 @@ class _Request:
 
 def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
     """Read the texts, run the task on them, and show the results; ``title`` heads the page."""
-    from glinermt.loading import load_extractor
+    from glinermt.default_model import load_extractor
 
     html = request.html
     if html is not None:
@@ -290,7 +290,7 @@ def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
         if html is not None:
             pages.append((text, result))
     if html is not None:
-        from glinermt.tasks.html import page
+        from glinermt.tasks.page import page
 
         html.write_text(page(pages, title), encoding="utf-8", errors="replace")
         typer.echo(f"wrote {html}", err=True)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from glinermt.loading import load_extractor
-from glinermt.tasks import instructed
-from glinermt.tasks.shapes import by_shape
+from glinermt.default_model import load_extractor
+from glinermt.tasks import instructions
+from glinermt.tasks.inputs import by_shape
 from glinermt.types import Example, Extractor, Span
 
 TASK = "matches"
-LABEL = instructed.LABEL
+LABEL = instructions.LABEL
 
 
 @by_shape
@@ -33,11 +33,11 @@ def extract_matches(
         ValueError: an empty instruction, or numbers that do not match.
     """
     extractor = load_extractor(model)
-    return instructed.extract_instructed(
+    return instructions.extract_instructed(
         text, instruction, (LABEL,), task=TASK, threshold=threshold, model=extractor
     )
 
 
 def example(text: str, instruction: str, spans: Iterable[Span]) -> Example:
     """Make the training example."""
-    return instructed.example(text, instruction, spans)
+    return instructions.example(text, instruction, spans)

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from glinermt.loading import load_extractor
-from glinermt.tasks import instructed
+from glinermt.default_model import load_extractor
+from glinermt.tasks import instructions
+from glinermt.tasks.inputs import by_shape
 from glinermt.tasks.labels import LabelSpec
-from glinermt.tasks.shapes import by_shape
 from glinermt.types import Example, Extractor, Query, Span
 
 TASK = "open_entities"
-LABEL = instructed.LABEL
+LABEL = instructions.LABEL
 
 
 @by_shape
@@ -36,7 +36,7 @@ def extract_open_entities(
         ValueError: an empty instruction or label, or numbers that do not match.
     """
     extractor = load_extractor(model)
-    return instructed.extract_instructed(
+    return instructions.extract_instructed(
         text, instruction, labels, task=TASK, threshold=threshold, model=extractor
     )
 
@@ -46,5 +46,5 @@ def example(
 ) -> Example:
     """Make the training example; spans of a single label may carry any label."""
     if len(labels) == 1:
-        return instructed.example(text, instruction, spans, labels[0])
+        return instructions.example(text, instruction, spans, labels[0])
     return Example(Query(text, tuple(labels), instruction), tuple(spans))

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from glinermt.tasks.entities import extract_entities
 from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels
-from glinermt.tasks.ner import extract_entities
 from glinermt.types import Extractor, Span
 
 ANY_ENTITY = ("person", "organization", "location", "date", "event", "product", "creative work")

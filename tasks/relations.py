@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from glinermt.loading import load_extractor
-from glinermt.tasks.asking import ask, default_threshold, wording
+from glinermt.default_model import load_extractor
+from glinermt.tasks.inputs import Argument, by_shape, shaped
 from glinermt.tasks.labels import Label, LabelSpec, is_one_spec
+from glinermt.tasks.long_texts import moved, sentences, surroundings
 from glinermt.tasks.related import are_for_all, find_entities, read_entities, read_relations
-from glinermt.tasks.shapes import Argument, by_shape, shaped
-from glinermt.tasks.stretches import moved, sentences, surroundings
+from glinermt.tasks.run import ask, default_threshold, wording
 from glinermt.types import Example, Extractor, Query, Relation, Span, SpanScore
 
 TASK = "relations"

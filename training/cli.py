@@ -28,7 +28,7 @@ def train_command(
 ) -> None:
     """Train a model as a configuration says."""
     from glinermt.training.config import load_config
-    from glinermt.training.run import train
+    from glinermt.training.run.train import train
 
     train(load_config(config, changes or ()), resume=resume)
 
@@ -52,8 +52,8 @@ def fine_tune_command(
 ) -> None:
     """Train a model further on examples."""
     from glinermt.model import GlinerMT
-    from glinermt.training.fine_tuning import Tuning, fine_tune
-    from glinermt.training.readers import read_examples
+    from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
+    from glinermt.training.data.readers import read_examples
 
     out.mkdir(parents=True, exist_ok=True)
     tuned = GlinerMT.from_pretrained(model)
@@ -92,8 +92,8 @@ def self_train_command(
 ) -> None:
     """Train a model on its own confident annotations of unlabelled texts."""
     from glinermt.model import GlinerMT
-    from glinermt.training.readers import read_examples
-    from glinermt.training.self_training import SelfTraining, read_texts, self_train
+    from glinermt.training.adapt.self_training import SelfTraining, read_texts, self_train
+    from glinermt.training.data.readers import read_examples
 
     out.mkdir(parents=True, exist_ok=True)
     start = GlinerMT.from_pretrained(model)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from glinermt.config import ModelConfig, from_mapping
 from glinermt.errors import ConfigError
-from glinermt.training import overrides
+from glinermt.training import config_overrides
 
 TaskName = Literal["ner", "relations", "qa", "summaries", "gap_summaries", "examples"]
 
@@ -231,8 +231,8 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in changes:
-        overrides.apply(data, override)
-    overrides.complete(data.get("stages"))
+        config_overrides.apply(data, override)
+    config_overrides.complete(data.get("stages"))
     config = from_mapping(TrainConfig, data, where=str(path))
     check_config(config)
     return config

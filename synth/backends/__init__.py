@@ -5,7 +5,7 @@ from typing import Any
 
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.backends import openai, scripted, transformers, vllm
-from glinermt.synth.llm import LLM
+from glinermt.synth.backends.base import LLM
 
 Connect = Callable[[str, Mapping[str, Any]], LLM]
 """(model, options of the backend) -> the LLM."""

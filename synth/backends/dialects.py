@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glinermt.errors import BackendError
-from glinermt.synth.llm import Reply, Request, with_schema
+from glinermt.synth.backends.base import Reply, Request, with_schema
 from glinermt.synth.schema import record, several, text
 
 Dialect = Callable[[Request], dict[str, Any]]

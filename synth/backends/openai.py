@@ -16,8 +16,8 @@ from typing import Any
 
 from glinermt.config import from_mapping
 from glinermt.errors import BackendError, ConfigError, unknown_choice
+from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.backends.dialects import DIALECTS, probe
-from glinermt.synth.llm import LLM, Reply, Request
 
 REFUSED = (401, 403, 404)
 """Statuses that no other prompt would change."""

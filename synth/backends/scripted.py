@@ -9,7 +9,7 @@ from typing import Any
 
 from glinermt.config import from_mapping
 from glinermt.errors import DataError
-from glinermt.synth.llm import LLM, Reply, Request
+from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.texts import read_lines
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from glinermt.config import from_mapping
 from glinermt.errors import BackendError
-from glinermt.synth.llm import LLM, Reply, Request, with_schema
+from glinermt.synth.backends.base import LLM, Reply, Request, with_schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from glinermt.config import from_mapping
 from glinermt.errors import BackendError
-from glinermt.synth.llm import LLM, Reply, Request
+from glinermt.synth.backends.base import LLM, Reply, Request
 
 ROOM_FOR_REPLY = 64
 """Tokens that a prompt must leave free of the model's length."""

@@ -1,6 +1,5 @@
 """The recipes: the paper's six tasks and UniversalNER's two. A new one is a file and a line."""
 
-from glinermt.synth.recipe import Recipe
 from glinermt.synth.recipes import (
     ner,
     ner_definitions,
@@ -11,6 +10,7 @@ from glinermt.synth.recipes import (
     relations,
     summarization,
 )
+from glinermt.synth.recipes.base import Recipe
 
 RECIPES: dict[str, Recipe] = {
     "ner": ner.RECIPE,

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from glinermt.synth.filters import clean_label, label_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import entity_spans, plain_label
-from glinermt.synth.recipe import LABEL, MENTION, Recipe, quotes
+from glinermt.synth.checks.filters import clean_label, label_fault
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import entity_spans, plain_label
+from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source
-from glinermt.tasks.ner import example
+from glinermt.tasks.entities import example
 from glinermt.types import Example
 
 

@@ -6,14 +6,14 @@ Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
 from collections.abc import Mapping
 from typing import Any
 
-from glinermt.synth.filters import MOST_DEFINITION_WORDS, label_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import entity_spans
-from glinermt.synth.recipe import MENTION, Recipe, quotes
+from glinermt.synth.checks.filters import MOST_DEFINITION_WORDS, label_fault
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import entity_spans
+from glinermt.synth.recipes.base import MENTION, Recipe, quotes
 from glinermt.synth.recipes.ner_types import PASSAGE_TOKENS
 from glinermt.synth.schema import record, text
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.ner import example
+from glinermt.tasks.entities import example
 from glinermt.types import Example
 
 

@@ -5,12 +5,12 @@ Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
 
 from typing import Any
 
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import entity_spans, plain_label
-from glinermt.synth.recipe import LABEL, MENTION, Recipe, quotes
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import entity_spans, plain_label
+from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source
-from glinermt.tasks.ner import example
+from glinermt.tasks.entities import example
 from glinermt.types import Example
 
 PASSAGE_TOKENS = 256

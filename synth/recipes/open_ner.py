@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from glinermt.synth.filters import NOTHING_KEPT, mention_fault, prompt_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import matched_spans
-from glinermt.synth.recipe import MENTION, PROMPT, Recipe, quotes
+from glinermt.synth.checks.filters import NOTHING_KEPT, mention_fault, prompt_fault
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import matched_spans
+from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.instructed import LABEL
+from glinermt.tasks.instructions import LABEL
 from glinermt.tasks.open_ner import example
 from glinermt.types import Example
 

@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from glinermt.synth.filters import MOST_MENTION_WORDS, NOTHING_KEPT, piece_fault, question_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import place
-from glinermt.synth.recipe import MENTION, PROMPT, Recipe, quotes
+from glinermt.synth.checks.filters import (
+    MOST_MENTION_WORDS,
+    NOTHING_KEPT,
+    piece_fault,
+    question_fault,
+)
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import place
+from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.qa import LABEL, example
+from glinermt.tasks.answers import LABEL, example
 from glinermt.types import Example, Span
 
 MOST_ANSWER_WORDS = 2 * MOST_MENTION_WORDS

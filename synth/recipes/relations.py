@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from glinermt.synth.align import occurrences
-from glinermt.synth.filters import clean_label, label_fault, may_be_symmetric, mention_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import place
-from glinermt.synth.recipe import BEFORE, LABEL, MENTION, Recipe
+from glinermt.synth.checks.align import occurrences
+from glinermt.synth.checks.filters import clean_label, label_fault, may_be_symmetric, mention_fault
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import place
+from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
 from glinermt.tasks.relations import example

@@ -4,13 +4,13 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from glinermt.synth.filters import piece_fault, prompt_fault, summary_fault
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.mentions import matched_spans
-from glinermt.synth.recipe import PROMPT, SENTENCE, Recipe, quotes
+from glinermt.synth.checks.filters import piece_fault, prompt_fault, summary_fault
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.mentions import matched_spans
+from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source
-from glinermt.tasks.summarization import LABEL, example
+from glinermt.tasks.summaries import LABEL, example
 from glinermt.types import Example
 
 

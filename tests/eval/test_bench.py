@@ -10,13 +10,13 @@ import pytest
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.bench import MODEL, bench, limit_cases
-from glinermt.eval.benchmark import Options
+from glinermt.eval.benchmarks.registry import BENCHMARKS, make_benchmark
 from glinermt.eval.compare import compare
 from glinermt.eval.data.cases import RelationCase, SummaryCase
 from glinermt.eval.data.hub import CROSSNER_SETS
-from glinermt.eval.registry import BENCHMARKS, make_benchmark
+from glinermt.eval.predictions import run
+from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report, markdown, read_reports, write_reports
-from glinermt.eval.runner import run
 from glinermt.eval.samples import SAMPLED, sample_folder
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
-from glinermt.eval.answer_metrics import ScoredAnswer, answer_f1
-from glinermt.eval.calibrate import calibrate, find_dev_files, read_dev, with_choice
-from glinermt.eval.calibration import (
+from glinermt.eval.calibration.choose import calibrate, find_dev_files, read_dev, with_choice
+from glinermt.eval.calibration.lead import choose_lead
+from glinermt.eval.calibration.plot import draw_reliability
+from glinermt.eval.calibration.thresholds import (
     best_answer_threshold,
     best_span_threshold,
     best_temperature,
     calibration_error,
 )
-from glinermt.eval.lead import choose_lead
-from glinermt.eval.reliability import draw_reliability
-from glinermt.tasks.asking import tempered
-from glinermt.tasks.ner import extract_entities
+from glinermt.eval.metrics.answers import ScoredAnswer, answer_f1
+from glinermt.tasks.entities import extract_entities
+from glinermt.tasks.run import tempered
 from glinermt.types import Query
 from tests.stub import StubExtractor
 

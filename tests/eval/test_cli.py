@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval import cli
-from glinermt.eval.registry import BENCHMARKS
+from glinermt.eval.benchmarks.registry import BENCHMARKS
 from glinermt.types import Query
 from tests.stub import StubExtractor
 
@@ -37,7 +37,7 @@ def first_word(query: Query) -> list[tuple[str, str, float]]:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> SavableStub:
     stub = SavableStub(first_word)
-    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: stub)
+    monkeypatch.setattr("glinermt.default_model.load_extractor", lambda _: stub)
     return stub
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from glinermt.eval.fewrel import FewRel
-from glinermt.eval.intervals import interval, point, replicates
+from glinermt.eval.benchmarks.fewrel import FewRel
+from glinermt.eval.metrics.intervals import interval, point, replicates
 
 
 def pair(gold: str, chosen: str) -> dict[str, float]:

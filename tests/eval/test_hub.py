@@ -7,9 +7,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from glinermt.errors import BackendError
-from glinermt.eval.benchmark import Options
+from glinermt.eval.benchmarks.registry import make_benchmark
 from glinermt.eval.data.hub import CROSSNER_SETS, SOURCES, fetch
-from glinermt.eval.registry import make_benchmark
+from glinermt.eval.protocol import Options
 
 TAGS = ["O", "B-person", "I-person", "B-politicalparty", "B-misc"]
 ENTITIES = Dataset.from_dict(

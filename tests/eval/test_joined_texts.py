@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
+from glinermt.eval.benchmarks.joined_texts import f1, joined, main
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.joined_texts import f1, joined, main
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 

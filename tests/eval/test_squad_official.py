@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from transformers.data.metrics.squad_metrics import squad_evaluate  # the official script, ported
 
+from glinermt.eval.benchmarks.squad2 import Squad2
 from glinermt.eval.data.cases import QaCase
-from glinermt.eval.results import evaluate
 from glinermt.eval.samples import sample_folder
-from glinermt.eval.squad2 import Squad2
+from glinermt.eval.scores import evaluate
 
 THRESHOLD = 0.4
 BENCHMARK = Squad2()

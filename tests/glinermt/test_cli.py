@@ -31,8 +31,8 @@ def script(query: Query) -> list[tuple[str, str, float]]:
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> StubExtractor:
     stub = StubExtractor(script)
-    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: stub)
-    for task in ("ner", "qa", "relations", "summarization", "open_ner", "open_ie"):
+    monkeypatch.setattr("glinermt.default_model.load_extractor", lambda _: stub)
+    for task in ("entities", "answers", "relations", "summaries", "open_ner", "open_ie"):
         monkeypatch.setattr(f"glinermt.tasks.{task}.load_extractor", lambda model: model)
     return stub
 
@@ -114,7 +114,7 @@ def test_the_model_is_not_loaded_for_a_text_that_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("glinermt.loading.load_extractor", asked.append)
+    monkeypatch.setattr("glinermt.default_model.load_extractor", asked.append)
     for source in (["missing.txt"], ["--jsonl", str(tmp_path / "no.jsonl")]):
         result = CliRunner().invoke(app, ["entities", "--labels", "person", *source])
         assert isinstance(result.exception, DataError)
@@ -312,7 +312,7 @@ def test_ctrl_c_ends_without_a_word(
 def test_lines_before_a_failure_are_already_printed(
     model: StubExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glinermt.tasks.shapes.CHUNK", 2)
+    monkeypatch.setattr("glinermt.tasks.inputs.CHUNK", 2)
 
     def once(query: Query) -> list[tuple[str, str, float]]:
         if len(model.queries) > 2:
@@ -362,7 +362,7 @@ def test_a_file_of_texts_is_read_as_the_work_goes_on(
         return [("Ann Lee", query.labels[0], 0.9)]
 
     monkeypatch.setattr("glinermt.tasks.cli.show.read_jsonl", counted)
-    monkeypatch.setattr("glinermt.loading.load_extractor", lambda _: StubExtractor(once))
+    monkeypatch.setattr("glinermt.default_model.load_extractor", lambda _: StubExtractor(once))
     assert call("entities", "--jsonl", file, "--json").count("Ann Lee") == number
     assert seen[0] < number
     assert seen[-1] == number

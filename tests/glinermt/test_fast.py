@@ -27,7 +27,6 @@ from glinermt.build import assemble, load_tokenizer, token_ids
 from glinermt.config import ModelConfig
 from glinermt.encoding import Batch
 from glinermt.fast.encoder import fast_encoder
-from glinermt.fast.forward import FastForward
 from glinermt.fast.linear import (
     MakeLinears,
     OneDnnLinear,
@@ -37,6 +36,7 @@ from glinermt.fast.linear import (
     has_bf16,
     linears_for,
 )
+from glinermt.fast.network import FastForward
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 from tests.tiny_models import save_tokenizer
@@ -260,6 +260,6 @@ def test_a_precision_is_refused_where_it_cannot_be_had(
     with pytest.raises(ValueError, match="precision"):
         GlinerMT.from_pretrained(tmp_path, precision="int7")  # type: ignore[arg-type]
     assert not has_bf16() or scores(GlinerMT.from_pretrained(tmp_path, precision="bf16"))
-    monkeypatch.setattr("glinermt.fast.path.has_bf16", lambda: False)
+    monkeypatch.setattr("glinermt.fast.choose.has_bf16", lambda: False)
     with pytest.raises(ValueError, match="needs a processor with bfloat16 instructions"):
         GlinerMT.from_pretrained(tmp_path, precision="bf16")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from glinermt.synth.llm import Reply, Request
+from glinermt.synth.backends.base import Reply, Request
 
 TEXT = (
     "Marie Curie was born in Warsaw in 1867. She moved to Paris, where she studied physics. "

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glinermt.synth.align import Place, Status, align
+from glinermt.synth.checks.align import Place, Status, align
 from glinermt.synth.source import Source
 
 

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from glinermt.errors import BackendError, ConfigError, DataError
-from glinermt.synth.ask import ask
+from glinermt.synth.backends.base import LLM, Reply, Request
+from glinermt.synth.engines.ask import ask
 from glinermt.synth.finish import write_report
 from glinermt.synth.generate import Options, generate
-from glinermt.synth.llm import LLM, Reply, Request
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
 from glinermt.synth.store import Store
 from glinermt.training.config import Source
-from glinermt.training.readers import read_examples, read_source
+from glinermt.training.data.readers import read_examples, read_source
 from glinermt.types import Example
 from tests.synth.golden import REPLIES, Script, write_texts
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glinermt.synth.align import Status
-from glinermt.synth.ask import Record, fault
-from glinermt.synth.contamination import Benchmarks
-from glinermt.synth.derive import derive
-from glinermt.synth.ledger import Ledger
-from glinermt.synth.llm import Reply
+from glinermt.synth.backends.base import Reply
+from glinermt.synth.checks.align import Status
+from glinermt.synth.checks.contamination import Benchmarks
+from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.engines.ask import Record, fault
+from glinermt.synth.make_examples import derive
 from glinermt.synth.plan import Row
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.source import normal

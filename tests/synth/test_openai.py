@@ -12,8 +12,8 @@ import pytest
 
 from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends import connect
+from glinermt.synth.backends.base import Request
 from glinermt.synth.backends.openai import Pace
-from glinermt.synth.llm import Request
 from glinermt.synth.recipes import RECIPES
 from tests.synth.golden import REPLIES
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from glinermt.errors import BackendError, ConfigError
-from glinermt.synth.engines import Work, asking
+from glinermt.synth.backends.base import Reply, Request
+from glinermt.synth.engines.choose import Work, asking
+from glinermt.synth.engines.ray_vllm import ERROR, from_engine, to_engine, to_reply, to_row
 from glinermt.synth.generate import Options, generate
-from glinermt.synth.llm import Reply, Request
-from glinermt.synth.ray_processor import ERROR, from_engine, to_engine, to_reply, to_row
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
 from glinermt.synth.store import Store

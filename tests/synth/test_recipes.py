@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glinermt.synth.ledger import Ledger
+from glinermt.synth.checks.ledger import Ledger
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import fit
 from glinermt.synth.source import Source

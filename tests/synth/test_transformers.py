@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends import connect
-from glinermt.synth.llm import Request
+from glinermt.synth.backends.base import Request
 from glinermt.synth.recipes import RECIPES
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }} {% endfor %}"

@@ -9,8 +9,8 @@ import pytest
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends import connect
+from glinermt.synth.backends.base import Request
 from glinermt.synth.backends.vllm import Vllm
-from glinermt.synth.llm import Request
 from glinermt.synth.recipes import RECIPES
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from glinermt import loading
+from glinermt import default_model
 from glinermt.model import GlinerMT
 from glinermt.tasks import answer, extract_entities, summarize
 from glinermt.types import Extractor
@@ -27,8 +27,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return StubExtractor(lambda query: [(query.text, query.labels[0], 0.9)])
 
     monkeypatch.setattr(GlinerMT, "from_pretrained", load)
-    monkeypatch.setattr(loading, "_shipped", [])
-    monkeypatch.setattr(loading, "_last", {})
+    monkeypatch.setattr(default_model, "_shipped", [])
+    monkeypatch.setattr(default_model, "_last", {})
     return asked
 
 

@@ -13,8 +13,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from glinermt.config import ModelConfig
+from glinermt.training.adapt.fine_tuning import Tuning
 from glinermt.training.config import Optim, Sampling, Source, Stage, TrainConfig
-from glinermt.training.fine_tuning import Tuning
 from glinermt.types import Example, Query, Span
 
 NAMES = ("ann", "bob", "eve", "kim")

@@ -1,0 +1,210 @@
+"""FewRel val_wiki: fill in the tail, choose the relation, and do not fire on mere company."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glinermt.config import TaskSettings
+from glinermt.eval.data.cases import RelationCase
+from glinermt.eval.data.files import find_file, jsonl_patterns
+from glinermt.eval.data.relations import read_relations
+from glinermt.eval.metrics.answers import answer_f1, exact_match
+from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
+from glinermt.eval.protocol import Baseline, Options, Prediction
+from glinermt.tasks.relations import LABEL, PROMPT, SPAN_SCORE, TASK, THRESHOLD
+from glinermt.tasks.run import ask, wording
+from glinermt.types import Extractor, Query
+
+TAIL, PAIR = "tail filling", "pair choice"
+FLOOR = 0.05
+"""Tails below this score are not looked for."""
+ENTAILED = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("part of", "member of"),
+        ("part of", "constellation"),
+        ("crosses", "located in or next to body of water"),
+    )
+)
+"""Relations that may both hold of a pair although only one is annotated: no false positives."""
+
+
+@dataclass(frozen=True)
+class FewRel:
+    """Two protocols over the same pairs, as two groups."""
+
+    name: str = "fewrel"
+    headline: str = "f1"
+    averaged: bool = False
+    protocol: tuple[str, ...] = (
+        "All pairs of FewRel val_wiki (16 relations); tokens joined by one space.",
+        f"{TAIL} (the paper's): head and relation are given; the best scored span is the tail, "
+        f"from a score of {FLOOR} up. EM and F1 of its text, normalised as SQuAD does.",
+        f"{PAIR}: head and tail are given, all relations of the set are asked; a relation's score "
+        "is that of its best span that overlaps the tail; the best one is chosen. Accuracy, "
+        "macro F1.",
+        "false_positive_rate: share of (pair, other relation) that scores at or above the "
+        "relation threshold saved with the model (0.5 if none), and held_rate the same for the "
+        "relation that holds: a model that never fires is good at the first and bad at the second. "
+        "Left out, as both may hold: "
+        + "; ".join(sorted(" and ".join(sorted(pair)) for pair in ENTAILED)),
+    )
+
+    def load(self, folder: Path) -> list[RelationCase]:
+        patterns = [*jsonl_patterns("fewrel.val_wiki"), "val_wiki.json", *jsonl_patterns("fewrel")]
+        cases = read_relations(find_file(folder, patterns), TAIL)
+        return [
+            replace(case, id=f"{group}/{case.id}", group=group)
+            for group in (TAIL, PAIR)
+            for case in cases
+        ]
+
+    def settings(self, saved: TaskSettings) -> dict[str, Any]:
+        threshold = saved.thresholds.get(TASK, THRESHOLD)
+        return {"threshold": threshold, "floor": FLOOR, "span_score": SPAN_SCORE}
+
+    def predict(self, model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
+        queries = [_query(model, case) for case in cases]
+        floors = [FLOOR] * len(cases)
+        found = ask(
+            model,
+            TASK,
+            queries,
+            floors,
+            overlap="nested",
+            multi_label=True,
+            span_score=SPAN_SCORE,
+        )
+        predictions: list[Prediction] = []
+        for case, spans in zip(cases, found, strict=True):
+            if case.group == TAIL:
+                best = max(spans, key=lambda span: span.score, default=None)
+                score = best.score if best else 0.0
+                predictions.append({"text": best.text if best else "", "score": score})
+                continue
+            scores: dict[str, float] = {}
+            names = {_label(model, case, name): name for name in case.relations}
+            for span in spans:
+                if span.overlaps(case.tail):
+                    name = names[span.label]
+                    scores[name] = max(span.score, scores.get(name, 0.0))
+            predictions.append({"scores": scores})
+        return predictions
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        return {
+            "most frequent relation": _most_frequent,
+            "next capitalised words": _next_capitalised,
+        }
+
+    def score(
+        self, case: RelationCase, prediction: Prediction, settings: Mapping[str, Any]
+    ) -> dict[str, float]:
+        if case.group == TAIL:
+            text, gold = prediction["text"], (case.tail.text,)
+            return {"count": 1, "exact": exact_match(text, gold), "tail_f1": answer_f1(text, gold)}
+        scores, threshold = prediction["scores"], settings["threshold"]
+        chosen = max(scores, key=scores.__getitem__, default="")
+        others = [
+            name
+            for name in case.relations
+            if name != case.relation and frozenset((name, case.relation)) not in ENTAILED
+        ]
+        return {
+            "pairs": 1,
+            "held": float(scores.get(case.relation, 0.0) >= threshold),
+            "others": len(others),
+            "fired": sum(scores.get(name, 0.0) >= threshold for name in others),
+            "correct": float(chosen == case.relation),
+            f"gold:{case.relation}": 1,
+            f"right:{case.relation}": float(chosen == case.relation),
+            **({f"chosen:{chosen}": 1} if chosen else {}),
+        }
+
+    def measure(self, totals: Totals) -> dict[str, FloatArray]:
+        if "count" in totals:
+            count = total(totals, "count")
+            return {
+                "exact": ratio(total(totals, "exact"), count),
+                "f1": ratio(total(totals, "tail_f1"), count),
+            }
+        pairs = total(totals, "pairs")
+        return {
+            "accuracy": ratio(total(totals, "correct"), pairs),
+            "macro_f1": _macro_f1(totals),
+            "false_positive_rate": ratio(total(totals, "fired"), total(totals, "others")),
+            "held_rate": ratio(total(totals, "held"), pairs),
+        }
+
+    def extras(
+        self,
+        cases: Sequence[RelationCase],
+        predictions: Sequence[Prediction],
+        settings: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        table: dict[str, dict[str, list[float]]] = {TAIL: {}, PAIR: {}}
+        for case, prediction in zip(cases, predictions, strict=True):
+            counts = self.score(case, prediction, settings)
+            value = counts["tail_f1"] if case.group == TAIL else float(counts["correct"])
+            table[case.group].setdefault(case.relation, []).append(value)
+        return {
+            "relations": {
+                group: {name: sum(values) / len(values) for name, values in sorted(rows.items())}
+                for group, rows in table.items()
+            }
+        }
+
+
+def fewrel(options: Options) -> FewRel:  # noqa: ARG001  # the threshold is the model's
+    """Give the benchmark."""
+    return FewRel()
+
+
+def _query(model: Extractor, case: RelationCase) -> Query:
+    asked = (case.relation,) if case.group == TAIL else case.relations
+    labels = tuple(_label(model, case, relation) for relation in asked)
+    return Query(case.text, labels, wording(model.settings.prompts, TASK, PROMPT))
+
+
+def _label(model: Extractor, case: RelationCase, relation: str) -> str:
+    head = case.head.text
+    return wording(model.settings.labels, TASK, LABEL, head=head, relation=relation)
+
+
+def _macro_f1(totals: Totals) -> FloatArray:
+    """Give the mean over the relations that are there: a resample may miss some."""
+    names = [name.removeprefix("gold:") for name in totals if name.startswith("gold:")]
+    gold = np.array([total(totals, f"gold:{name}") for name in names])
+    right = np.array([total(totals, f"right:{name}") for name in names])
+    chosen = np.array([total(totals, f"chosen:{name}") for name in names])
+    there = gold > 0
+    return ratio((there * ratio(2 * right, gold + chosen)).sum(0), there.sum(0).astype(float))
+
+
+def _most_frequent(cases: Sequence[RelationCase]) -> list[Prediction | None]:
+    """Answer every pair with the relation most pairs stand in."""
+    counts = Counter(case.relation for case in cases)
+    name = min(counts, key=lambda name: (-counts[name], name))
+    return [{"scores": {name: 1.0}} if case.group == PAIR else None for case in cases]
+
+
+def _next_capitalised(cases: Sequence[RelationCase]) -> list[Prediction | None]:
+    """Take the first run of capitalised words after the head, else the first before it."""
+    return [{"text": _near(case), "score": 1.0} if case.group == TAIL else None for case in cases]
+
+
+def _near(case: RelationCase) -> str:
+    after, before = case.text[case.head.end :], case.text[: case.head.start]
+    for part in (after, before):
+        words = part.split()
+        start = next((i for i, word in enumerate(words) if word[0].isupper()), None)
+        if start is not None:
+            end = start
+            while end < len(words) and words[end][0].isupper():
+                end += 1
+            return " ".join(words[start:end])
+    return ""

@@ -1,0 +1,1 @@
+"""Thresholds, temperatures and other settings chosen on dev data."""

@@ -1,0 +1,23 @@
+"""``python -m glinermt``: the command line."""
+
+from pathlib import Path
+
+LINKED = ("annotate", "eval", "integrations", "serve", "synth", "tasks", "training")
+
+
+def main() -> None:
+    """Run the command line, or say why this checkout cannot."""
+    here = Path(__file__).parent
+    broken = [name for name in LINKED if not (here / name).is_dir()]
+    if broken:
+        raise SystemExit(
+            f"glinermt/{broken[0]} should be a link to the folder ../{broken[0]}: this checkout "
+            "has no symbolic links; run 'git config core.symlinks true', then 'git checkout .'"
+        )
+    from glinermt.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

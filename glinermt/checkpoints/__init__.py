@@ -1,0 +1,1 @@
+"""Readers and writers of checkpoints, one file for each published family."""

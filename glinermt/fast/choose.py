@@ -1,0 +1,96 @@
+"""Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from glinermt.encoding import Batch
+from glinermt.errors import unknown_choice
+from glinermt.fast.encoder import fast_encoder
+from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
+from glinermt.fast.network import FastForward
+
+if TYPE_CHECKING:
+    from glinermt.model import GlinerMT
+
+
+class FastPath:
+    """Makes the fast forward when it is first needed, and again when weights have changed.
+
+    A change shows in a weight's version or place, which every optimizer, ``load_state_dict`` and
+    ``to`` alter. What writes through ``parameter.data`` must call ``forget``.
+    """
+
+    def __init__(self, precision: Precision = "exact") -> None:
+        self.precision = precision
+        self._made: tuple[tuple[tuple[int, int], ...], FastForward | None] | None = None
+
+    def logits(self, model: "GlinerMT", batch: Batch) -> Float[Tensor, "batch word label axis"]:
+        """Give the logits of the batch, fast where that is possible."""
+        fast = self._forward(model)
+        return model(batch.to(model.device)) if fast is None else fast(batch)
+
+    def check(self, model: "GlinerMT") -> None:
+        """Raise ValueError where the precision asked for cannot be had."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(unknown_choice("precision", self.precision, PRECISIONS))
+        if self.precision == "bf16" and not has_bf16():
+            raise ValueError(
+                "precision 'bf16' needs a processor with bfloat16 instructions, which this one "
+                "lacks; use precision='exact' or 'int8'"
+            )
+        if self.precision != "exact" and self._forward(model) is None:
+            name = type(model.encoder.encoder).__name__
+            dtype = next(model.parameters()).dtype
+            raise ValueError(
+                f"precision {self.precision!r} needs float32 weights on the cpu and an encoder "
+                f"like BERT, RoBERTa or DeBERTa-v3, not {name} with {dtype} on "
+                f"{model.device}; use precision='exact'"
+            )
+
+    def forget(self) -> None:
+        """Drop what was made; the next call makes it anew."""
+        self._made = None
+
+    def _forward(self, model: "GlinerMT") -> FastForward | None:
+        parameters = _parameters(model)
+        if model.training or not _are_plain(parameters):
+            return None
+        state = tuple((p.data_ptr(), p._version) for p in parameters)
+        made = self._made
+        if made is None or made[0] != state:
+            made = state, self._make(model)
+            self._made = made
+        return made[1]
+
+    @torch.inference_mode()
+    def _make(self, model: "GlinerMT") -> FastForward | None:
+        make = linears_for(self.precision)
+        encoder = fast_encoder(model.encoder.encoder, make)
+        return None if encoder is None else FastForward(model, encoder, make)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "FastPath":
+        return FastPath(self.precision)
+
+    def __reduce__(self) -> tuple[type["FastPath"], tuple[Precision]]:
+        return FastPath, (self.precision,)
+
+
+def _are_plain(parameters: list[nn.Parameter]) -> bool:
+    """Say whether the weights are float32 ones on the processor, to be used as they are."""
+    return not torch.is_autocast_enabled("cpu") and all(
+        p.dtype == torch.float32 and p.is_cpu and not p.is_inference() for p in parameters
+    )
+
+
+def _parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Give all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
+    found: list[nn.Parameter] = []
+    modules = [model]
+    while modules:
+        module = modules.pop()
+        found += [p for p in module._parameters.values() if p is not None]
+        modules += [part for part in module._modules.values() if part is not None]
+    return found

@@ -1,0 +1,1 @@
+"""spaCy, Presidio, Haystack, LangChain, pandas: the tasks inside other people's pipelines."""

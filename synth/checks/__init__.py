@@ -1,0 +1,1 @@
+"""What keeps a reply out: alignment, filters, duplicates, contamination."""

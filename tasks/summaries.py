@@ -1,0 +1,149 @@
+"""Extractive summarization: the sentences, or the pieces, of a text that sum it up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from glinermt.config import check_count, check_number
+from glinermt.default_model import load_extractor
+from glinermt.tasks.inputs import by_shape, shaped
+from glinermt.tasks.long_texts import sentences as places_of_sentences
+from glinermt.tasks.run import ask, default_threshold, wording
+from glinermt.types import Example, Extractor, Query, Span, SpanScore, Summary
+
+TASK = "summarize"
+PROMPT = "Summarize the given text, highlighting the most important information:"
+LABEL = "summary"
+SENTENCES = 3
+THRESHOLD = 0.1
+"""The paper's, for pieces. Sentences are ranked, so they need none."""
+LEAST_SCORE = 0.01
+SPAN_SCORE: SpanScore = "min"
+"""Of the pieces that sentences are ranked by: with so low a ``LEAST_SCORE`` the mean of the inside
+scores forgets where a piece starts and ends, and prefers single words."""
+REDUNDANT = 0.6
+"""A sentence that shares this part of its words with a chosen one is passed over."""
+
+
+@by_shape
+def summarize(
+    text: str | Iterable[str],
+    *,
+    sentences: int | None = None,
+    words: int | None = None,
+    ratio: float | None = None,
+    unit: Literal["sentence", "span"] = "sentence",
+    threshold: float | None = None,
+    model: Extractor | str | Path | None = None,
+) -> Summary:
+    """Sum a text up in its own words, in the order of the text.
+
+    A sentence's score is the sum over the pieces found in it, each times the part of it that the
+    piece covers, mixed with how early it stands as the model's ``settings.lead`` says; of equal
+    ones earlier sentences come first. A sentence that says again what a chosen one says is passed
+    over. A budget larger than the text gives the whole text, and any budget at least one sentence.
+
+    Args:
+        text: one text, a list, or an iterable of texts; the result has the same shape.
+        sentences: how many; 3 where no budget is given.
+        words: instead, how many words at most.
+        ratio: instead, which part of the text's words at most, above 0 and up to 1.
+        unit: ``sentence``, or ``span`` for the paper's way: all pieces from ``threshold`` on.
+        threshold: least score of a piece, with ``unit="span"`` only; None = the model's, else 0.1.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+
+    Raises:
+        TypeError: a text is no string, or a budget no number.
+        ValueError: more than one budget, a budget out of range or with ``unit="span"``, or a
+            threshold without.
+    """
+    _check({"sentences": sentences, "words": words, "ratio": ratio}, unit, threshold)
+    extractor = load_extractor(model)
+
+    def run(texts: list[str], _: list[tuple[()]]) -> list[Summary]:
+        least = LEAST_SCORE
+        if unit == "span":
+            least = default_threshold(extractor, TASK, threshold, THRESHOLD)
+        prompt = wording(extractor.settings.prompts, TASK, PROMPT)
+        name = extractor.settings.labels.get(TASK, LABEL)
+        queries = [Query(t, (name,), prompt) for t in texts]
+        rule = None if unit == "span" else SPAN_SCORE
+        found = ask(extractor, TASK, queries, [least] * len(texts), span_score=rule)
+        if unit == "span":
+            return [Summary(tuple(replace(s, label=LABEL) for s in spans)) for spans in found]
+        return [
+            _best_sentences(_scored(t, spans, extractor.settings.lead), sentences, words, ratio)
+            for t, spans in zip(texts, found, strict=True)
+        ]
+
+    return shaped(text, (), run)
+
+
+def example(text: str, spans: Iterable[Span]) -> Example:
+    """Make the training example from the pieces that belong in the summary."""
+    found = tuple(replace(span, label=LABEL) for span in spans)
+    return Example(Query(text, (LABEL,), PROMPT), found)
+
+
+def _check(given: Mapping[str, float | None], unit: str, threshold: float | None) -> None:
+    budgets = {name: value for name, value in given.items() if value is not None}
+    if unit not in ("sentence", "span"):
+        raise ValueError(f"unit {unit!r} is not known: choose from 'sentence', 'span'")
+    if len(budgets) > 1:
+        raise ValueError(f"give one budget, not {' and '.join(budgets)}")
+    if budgets and unit == "span":
+        raise ValueError(f"{next(iter(budgets))} is a budget of sentences; spans take a threshold")
+    if threshold is not None and unit == "sentence":
+        raise ValueError("threshold is for unit='span'; sentences are ranked, so give a budget")
+    for name, value in budgets.items():
+        if name != "ratio":
+            check_count(name, value)
+        elif not 0 < check_number(name, value) <= 1:  # NaN fails too
+            raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
+
+
+def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:
+    """Give the sentences of a text: what the pieces say of them, and ``lead`` of their place."""
+    places = places_of_sentences(text)
+    return [
+        Span(start, end, text[start:end], LABEL, (1 - lead) * score + lead * (1 - i / len(places)))
+        for i, (start, end) in enumerate(places)
+        for score in [_score(start, end, pieces)]
+    ]
+
+
+def _best_sentences(
+    spans: list[Span], sentences: int | None, words: int | None, ratio: float | None
+) -> Summary:
+    total = sum(len(span.text.split()) for span in spans)
+    if ratio is not None:
+        words = round(ratio * total)
+    most = len(spans) if words is not None else sentences or SENTENCES
+    if most >= len(spans) and (words is None or words >= total):
+        return Summary(tuple(spans))
+    chosen: list[Span] = []
+    seen: list[set[str]] = []
+    used = 0
+    for span in sorted(spans, key=lambda span: (-span.score, span.start)):
+        bag = span.text.casefold().split()
+        too_long = words is not None and chosen and used + len(bag) > words
+        if len(chosen) == most or too_long or _redundant(set(bag), seen):
+            continue
+        chosen.append(span)
+        seen.append(set(bag))
+        used += len(bag)
+    return Summary(tuple(sorted(chosen, key=lambda span: span.start)))
+
+
+def _score(start: int, end: int, pieces: Iterable[Span]) -> float:
+    covered = (
+        piece.score * (min(end, piece.end) - max(start, piece.start)) / (end - start)
+        for piece in pieces
+        if piece.start < end and start < piece.end
+    )
+    return min(sum(covered), 1.0)
+
+
+def _redundant(words: set[str], seen: Iterable[set[str]]) -> bool:
+    return any(len(words & other) >= REDUNDANT * len(words) for other in seen)

@@ -1,0 +1,121 @@
+"""Fine-tuning a tiny model."""
+
+import json
+import lzma
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from glinermt.model import GlinerMT
+from glinermt.training.adapt.fine_tuning import fine_tune
+from glinermt.training.adapt.self_training import SelfTraining
+from glinermt.training.cli import register
+from glinermt.training.config import Optim
+from glinermt.training.dev_scores import strict_f1
+from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
+from glinermt.types import Example, Query
+from tests.training.tiny import CITIES, NAMES, entity_rows, sentences, tuning
+
+
+def f1(model: GlinerMT, examples: Sequence[Example]) -> float:
+    return strict_f1([e.spans for e in examples], model.extract([e.query for e in examples]))
+
+
+def test_fine_tuning_raises_the_dev_score_and_keeps_the_best_weights(model: GlinerMT) -> None:
+    train, dev = sentences(NAMES, CITIES[:3]), sentences(NAMES, CITIES[3:])
+    report = fine_tune(model, train, steps=60, dev=dev, tuning=tuning())
+    scores = dict(report.scores)
+    assert scores[report.best_step] == max(scores.values()) > scores[0]
+    assert f1(model, dev) == pytest.approx(scores[report.best_step])
+    assert not model.training
+
+
+def test_fine_tuning_without_a_dev_set_ends_with_the_last_weights(model: GlinerMT) -> None:
+    report = fine_tune(model, sentences(NAMES, CITIES), steps=3, tuning=tuning())
+    assert (report.steps, report.best_step, report.scores) == (3, 3, ())
+
+
+def test_a_single_step_learns(model: GlinerMT) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fine_tune(model, sentences(NAMES, CITIES), steps=1)
+    assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_an_example_that_asks_for_nothing_is_an_error(model: GlinerMT) -> None:
+    with pytest.raises(ValueError, match="an example asks for no label: 'ann left'"):
+        fine_tune(model, [Example(Query("ann left", ()), ())], steps=1)
+
+
+def test_fine_tuning_stops_when_the_score_no_longer_rises(model: GlinerMT) -> None:
+    still = tuning(optim=Optim(encoder_lr=0.0, other_lr=0.0), evaluations=10, patience=2)
+    examples = sentences(NAMES[:1], CITIES[:1])
+    report = fine_tune(model, examples, steps=100, dev=examples, tuning=still)
+    assert (report.steps, report.best_step) == (20, 0)
+
+
+def test_replay_is_learned_along(model: GlinerMT) -> None:
+    examples = sentences(NAMES, CITIES)
+    other = [Example(Query("ann visits rome .", ("river",)), ())]
+    report = fine_tune(model, examples, steps=20, replay=other, tuning=tuning(replay_share=0.5))
+    assert report.steps == 20
+
+
+def test_adapters_are_merged_and_leave_an_ordinary_model(model: GlinerMT, tmp_path: Path) -> None:
+    names = set(model.state_dict())
+    examples = sentences(NAMES, CITIES)
+    fine_tune(model, examples, steps=60, dev=examples, tuning=tuning(lora_rank=4))
+    assert set(model.state_dict()) == names
+    assert all(p.requires_grad for p in model.parameters())
+    model.save_pretrained(tmp_path / "saved")
+    assert f1(GlinerMT.from_pretrained(tmp_path / "saved"), examples) == f1(model, examples) > 0
+
+
+@pytest.mark.parametrize(("number", "steps"), [(0, 5), (1, 0)])
+def test_nothing_to_learn_is_an_error(model: GlinerMT, number: int, steps: int) -> None:
+    with pytest.raises(ValueError, match=r"no examples|at least 1, not 0"):
+        fine_tune(model, sentences(NAMES, CITIES)[:number], steps=steps)
+
+
+def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "model")
+    for name, examples in (("e", sentences(NAMES, CITIES[:3])), ("d", sentences(NAMES, CITIES))):
+        lines = "".join(json.dumps(example.to_dict()) + "\n" for example in examples)
+        (tmp_path / f"{name}.jsonl").write_text(lines)
+    app = typer.Typer()
+    register(app)
+    arguments = ["fine-tune", "--model", str(tmp_path / "model"), "--steps", "2"]
+    arguments += ["--examples", str(tmp_path / "e.jsonl"), "--replay", str(tmp_path / "d.jsonl")]
+    arguments += ["--dev", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [step for step, _ in report["scores"]] == [0, 1, 2]
+    GlinerMT.from_pretrained(tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
+    assert isinstance(refused.exception, FileExistsError)
+    assert "F1" not in refused.output
+
+
+def test_moving_to_domains_is_measured_on_their_test_files(model: GlinerMT, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "model")
+    for domain in DOMAINS:
+        for split in ("train", "dev", "test"):
+            path = tmp_path / PATH.format(domain=domain, split=split)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = "".join(json.dumps(row) + "\n" for row in entity_rows())
+            path.write_bytes(lzma.compress(text.encode()))
+
+    def load() -> GlinerMT:
+        return GlinerMT.from_pretrained(tmp_path / "model")
+
+    moved = few_shot(load, tmp_path, number=4, steps=2, limit=3)
+    assert [row.domain for row in moved] == list(DOMAINS)
+    assert all(row.before == row.others_before for row in moved)  # the files are the same
+    settings = SelfTraining(steps=1, threshold=0.01, margin=0.0)
+    rows = self_trained(load, tmp_path, settings=settings, limit=3)
+    assert "texts, " in table("T", rows)

@@ -1,0 +1,1 @@
+"""A trained model made to fit: fine-tuning, self-training, adapters."""

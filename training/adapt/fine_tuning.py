@@ -1,0 +1,184 @@
+"""Fine-tunes a model on a handful of examples."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
+
+from glinermt.training.adapt.lora import with_lora, without_lora
+from glinermt.training.config import Loss, Optim, Sampling, Source
+from glinermt.training.data.batching import Batches
+from glinermt.training.data.mixture import Feed, Mixture
+from glinermt.training.data.sampling import make_sampler
+from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.run.metrics_log import Meter
+from glinermt.training.run.stepper import Stepper
+from glinermt.types import Example
+
+Score = Callable[[Any], float]
+"""Model -> dev score; higher is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How to fine-tune. The defaults suit some tens to some thousands of examples."""
+
+    batch_size: int = 8
+    optim: Optim = field(default_factory=lambda: Optim(encoder_lr=1e-5, other_lr=5e-5, warmup=0.1))
+    loss: Loss = field(default_factory=Loss)
+    sampling: Sampling = field(default_factory=lambda: Sampling(drop_share=0.2, max_words=300))
+    replay_share: float = 0.3
+    """Share of examples drawn from ``replay``, general data against forgetting."""
+    evaluations: int = 10
+    """Times the dev set is scored, spread evenly."""
+    patience: int = 3
+    """Scorings without a new best after which training stops; 0 = never."""
+    threshold: float | None = None
+    """Score from which a span counts on the dev set; None = as the model's settings say."""
+    lora_rank: int = 0
+    """Rank of LoRA adapters on the encoder's linear layers, merged at the end; 0 = train all."""
+    seed: int = 42
+
+
+@dataclass(frozen=True, slots=True)
+class TuningReport:
+    """What fine-tuning did."""
+
+    steps: int
+    """Optimiser steps made."""
+    scores: tuple[tuple[int, float], ...]
+    """``(step, dev score)``; step 0 is the model before. Empty without a dev set."""
+    best_step: int
+    """The step whose weights the model now has; without a dev set the last."""
+
+
+def fine_tune(
+    model: Any,
+    examples: Sequence[Example],
+    *,
+    steps: int = 200,
+    replay: Sequence[Example] = (),
+    dev: Sequence[Example] = (),
+    tuning: Tuning | None = None,
+) -> TuningReport:
+    """Train ``model`` in place on ``examples``; with ``dev``, end with the best weights seen.
+
+    Args:
+        model: a ``GlinerMT``; left in evaluation mode.
+        examples: what to learn; labels without spans teach what is absent.
+        steps: optimiser steps at most.
+        replay: general examples mixed in, so that less of the old is forgotten.
+        dev: held-out examples; strict F1 on them, asked as their task asks, stops training early
+            and picks the weights.
+        tuning: rates, batch size and the rest.
+
+    Raises:
+        ValueError: there is no example, one asks for nothing, or ``steps`` is not positive.
+    """
+    tuning = tuning or Tuning()
+    score = _dev_score(dev, tuning.threshold) if dev else None
+    return tune(model, examples, steps=steps, replay=replay, score=score, tuning=tuning)
+
+
+def tune(
+    model: Any,
+    examples: Sequence[Example],
+    *,
+    steps: int,
+    replay: Sequence[Example],
+    score: Score | None,
+    tuning: Tuning,
+    keep_best: bool = True,
+) -> TuningReport:
+    """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
+    if not examples:
+        raise ValueError("there are no examples to learn from")
+    for row in (*examples, *replay):
+        if not row.query.labels:
+            raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    batches = _batches(examples, replay, tuning)
+    device = model.device
+    if tuning.lora_rank:
+        with_lora(model, tuning.lora_rank, seed=tuning.seed)
+    stepper = Stepper(
+        model,
+        Accelerator(),
+        loss=tuning.loss,
+        optim=tuning.optim,
+        seed=tuning.seed,
+        steps=steps,
+    )
+    keeper = _BestWeights(model, score, patience=tuning.patience)
+    every = max(1, steps // max(1, tuning.evaluations))
+    step, meter = 0, Meter()
+    keeper.look(0)
+    while step < steps and not keeper.tired:
+        model.train()
+        stepper.step(batches.take(1), number=step, progress=step / steps, meter=meter)
+        step += 1
+        if step % every == 0 or step == steps:
+            keeper.look(step)
+    best_step = keeper.restore(step) if keep_best else step
+    if tuning.lora_rank:
+        without_lora(model)
+    model.to(device).eval()
+    return TuningReport(step, tuple(keeper.scores), best_step)
+
+
+class _BestWeights:
+    """Scores a model now and then and remembers its best weights."""
+
+    def __init__(self, model: Any, score: Score | None, *, patience: int) -> None:
+        self.scores: list[tuple[int, float]] = []
+        self._model = model
+        self._score = score
+        self._patience = patience
+        self._best: tuple[float, int, dict[str, Any]] | None = None
+        self._since = 0
+
+    @property
+    def tired(self) -> bool:
+        return 0 < self._patience <= self._since
+
+    def look(self, step: int) -> None:
+        if self._score is None:
+            return
+        self._model.eval()
+        score = self._score(self._model)
+        self.scores.append((step, score))
+        self._since += 1
+        if self._best is None or score > self._best[0]:
+            self._best = score, step, copy.deepcopy(self._model.state_dict())
+            self._since = 0
+
+    def restore(self, step: int) -> int:
+        """Put the best weights back; give the step they are from."""
+        if self._best is None:
+            return step
+        self._model.load_state_dict(self._best[2])
+        return self._best[1]
+
+
+def _dev_score(dev: Sequence[Example], threshold: float | None) -> Score:
+    gold = [example.spans for example in dev]
+    return lambda model: strict_f1(gold, predict(model, dev, threshold=threshold))
+
+
+def _batches(examples: Sequence[Example], replay: Sequence[Example], tuning: Tuning) -> Batches:
+    feeds = []
+    for name, rows in (("examples", examples), ("replay", replay)):
+        if rows:
+            sampler = make_sampler(Source(name, "examples"), rows, (), tuning.sampling)
+            feeds.append(Feed(name, name, rows, sampler, 1.0))
+    shares = {"examples": 1.0 - tuning.replay_share, "replay": tuning.replay_share}
+    known = {feed.group: shares[feed.group] for feed in feeds}
+    return Batches(
+        Mixture(feeds, known, seed=tuning.seed),
+        batch_tokens=0,
+        batch_size=tuning.batch_size,
+        seed=tuning.seed,
+    )

@@ -1,0 +1,171 @@
+"""Self-training: a model annotates texts of a new domain and learns from what it was sure of."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import DataError
+from glinermt.tasks import entities
+from glinermt.training.adapt.fine_tuning import Tuning, tune
+from glinermt.training.config import Loss, Optim, Sampling
+from glinermt.training.data.files import read_lines
+from glinermt.training.dev_scores import label_f1, predict, strict_f1
+from glinermt.types import Example, Extractor, Query
+
+
+def paper_tuning() -> Tuning:
+    """Give the paper's settings (section 3.4): rates 5e-6 and 7e-6, label smoothing 0.2."""
+    return Tuning(
+        optim=Optim(encoder_lr=5e-6, other_lr=7e-6, warmup=0.1, schedule="linear"),
+        loss=Loss(smoothing=0.2),
+        sampling=Sampling(drop_share=0.0, max_negatives=30, max_positives=30),
+        replay_share=0.0,
+        patience=2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTraining:
+    """How to self-train: the paper's way; how sure is sure, it leaves open."""
+
+    steps: int = 500
+    threshold: float = 0.6
+    """Score from which a span is taken as gold."""
+    margin: float = 0.2
+    """A label with a span between ``threshold - margin`` and ``threshold`` is unsure in that text
+    and not asked there, neither as present nor as absent."""
+    max_empty_share: float = 0.2
+    """Texts without any span kept, per text with one."""
+    tuning: Tuning = field(default_factory=paper_tuning)
+    allow_worse: bool = False
+    """Keep the last weights also where no dev score reached that of the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTrainingReport:
+    """What self-training did."""
+
+    num_examples: int
+    """Texts learned from."""
+    spans: dict[str, int]
+    """Spans taken as gold, per label."""
+    before: float
+    """Strict F1 on the dev set at the start; NaN without one."""
+    after: float
+    """The same with the weights the model now has."""
+    labels: dict[str, tuple[float, float]]
+    """F1 before and after, per label."""
+    steps: int
+    refused: bool
+    """No dev score was above the start: the model is as it was."""
+
+
+def self_train(
+    model: Any,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    dev: Sequence[Example] = (),
+    settings: SelfTraining | None = None,
+) -> SelfTrainingReport:
+    """Train ``model`` in place on its own confident annotations of ``texts``.
+
+    Args:
+        model: a ``GlinerMT``.
+        texts: unlabelled texts of the domain.
+        labels: what to look for.
+        dev: labelled examples; training stops when the score on them falls, and a result no
+            better than the start is refused.
+        settings: confidence, steps, rates.
+
+    Raises:
+        ValueError: there are no texts or labels, or the model is sure of nothing.
+    """
+    settings = settings or SelfTraining()
+    examples = annotate(model, texts, labels, settings=settings)
+    gold, threshold = [e.spans for e in dev], settings.tuning.threshold
+    start = copy.deepcopy(model.state_dict())
+    old = predict(model, dev, threshold=threshold)
+    report = tune(
+        model,
+        examples,
+        steps=settings.steps,
+        replay=(),
+        score=(lambda m: strict_f1(gold, predict(m, dev, threshold=threshold))) if dev else None,
+        tuning=settings.tuning,
+        keep_best=not settings.allow_worse,
+    )
+    refused = bool(dev) and report.best_step == 0
+    if refused:
+        model.load_state_dict(start)
+    new = predict(model, dev, threshold=threshold)
+    names = sorted({span.label for spans in gold for span in spans})
+    return SelfTrainingReport(
+        num_examples=len(examples),
+        spans=dict(Counter(span.label for e in examples for span in e.spans)),
+        before=strict_f1(gold, old) if dev else float("nan"),
+        after=strict_f1(gold, new) if dev else float("nan"),
+        labels={s: (label_f1(gold, old, s), label_f1(gold, new, s)) for s in names},
+        steps=report.steps,
+        refused=refused,
+    )
+
+
+def annotate(
+    model: Extractor, texts: Sequence[str], labels: Sequence[str], *, settings: SelfTraining
+) -> list[Example]:
+    """Give Examples of what the model is sure about in the texts.
+
+    Raises:
+        ValueError: there are no texts or labels, or the model is sure of nothing.
+    """
+    if not texts or not labels:
+        raise ValueError("self-training needs texts and labels")
+    queries = [Query(text, tuple(labels)) for text in texts]
+    low = max(0.0, settings.threshold - settings.margin)
+    found, empty = [], []
+    for query, spans in zip(queries, model.extract(queries, threshold=low), strict=True):
+        unsure = {span.label for span in spans if span.score < settings.threshold}
+        asked = [label for label in query.labels if label not in unsure]
+        kept = [replace(span, score=1.0) for span in spans if span.label in asked]
+        if kept:
+            found.append(entities.example(query.text, kept, asked))
+        elif asked and query.text.strip():
+            empty.append(entities.example(query.text, (), asked))
+    if not found:
+        raise ValueError(
+            f"no span of {len(texts)} texts reaches the threshold {settings.threshold} with no "
+            "doubtful one of its label beside it; lower the threshold or the margin"
+        )
+    return found + empty[: round(settings.max_empty_share * len(found))]
+
+
+def read_texts(folder: Path) -> list[str]:
+    """Read a folder's texts: each line of ``*.txt``, the ``text`` of each row of ``*.jsonl``.
+
+    Both may be packed, as ``.gz`` or ``.xz``; other files are passed over.
+
+    Raises:
+        DataError: the folder has no texts, or a line of JSON has no ``text``.
+    """
+    texts: list[str] = []
+    for path in sorted(folder.glob("*")):
+        name = path.name.removesuffix(".gz").removesuffix(".xz")
+        if name.endswith(".txt"):
+            texts += [line.strip() for _, line in read_lines(path)]
+        elif name.endswith(".jsonl"):
+            texts += [_text(path, number, line) for number, line in read_lines(path)]
+    if not texts:
+        raise DataError(f"{folder}: there are no *.txt or *.jsonl files with texts")
+    return texts
+
+
+def _text(path: Path, number: int, line: str) -> str:
+    try:
+        return str(json.loads(line)["text"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{path}:{number}: expected {{"text": ...}}, got {line[:80]!r}') from error

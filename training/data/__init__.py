@@ -1,0 +1,1 @@
+"""From files to the examples of a step: readers, sampling, mixing, batches."""

@@ -1,0 +1,147 @@
+"""Mixes sources into one endless seeded stream of Examples that can stop and go on anywhere."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import ConfigError, DataError
+from glinermt.training.config import Sampling, Source, Stage
+from glinermt.training.data.label_pool import count_labels, foreign_labels
+from glinermt.training.data.readers import BadLines, read_source
+from glinermt.training.data.rows import EntityRow, Row
+from glinermt.training.data.sampling import Sampler, make_sampler
+from glinermt.types import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An Example, the group its loss is counted under, and where its row came from."""
+
+    example: Example
+    group: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The rows of one source with their sampler."""
+
+    name: str
+    group: str
+    rows: Sequence[Row]
+    sampler: Sampler
+    weight: float
+    """Chance inside the group, not normalised."""
+
+
+class Mixture:
+    """Draws a group by share, a source by weight, and the source's next row in shuffled order.
+
+    The draw at a position depends on the seed, the position and the rows drawn so far alone, so
+    ``state`` is a few numbers and a restored mixture goes on exactly.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], shares: dict[str, float], *, seed: int) -> None:
+        self._feeds = feeds
+        self._seed = seed
+        self._groups = sorted(group for group, share in shares.items() if share > 0)
+        self._shares = [shares[group] for group in self._groups]
+        self._members = {
+            group: [i for i, feed in enumerate(feeds) if feed.group == group]
+            for group in self._groups
+        }
+        self._orders: dict[int, tuple[int, list[int]]] = {}
+        self._position = 0
+        self._drawn = [0] * len(feeds)
+
+    def state(self) -> dict[str, Any]:
+        return {"position": self._position, "drawn": list(self._drawn)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken.
+
+        Raises:
+            ConfigError: the state belongs to other sources.
+        """
+        if len(state["drawn"]) != len(self._feeds):
+            raise ConfigError(
+                f"the checkpoint mixes {len(state['drawn'])} sources, the config "
+                f"{len(self._feeds)}; resume with the config the run was started with"
+            )
+        self._position, self._drawn = state["position"], list(state["drawn"])
+
+    def draw(self) -> Item:
+        """Give the next Example."""
+        rng = random.Random(f"{self._seed}:{self._position}")
+        self._position += 1
+        group = rng.choices(self._groups, self._shares)[0]
+        members = self._members[group]
+        index = rng.choices(members, [self._feeds[i].weight for i in members])[0]
+        feed = self._feeds[index]
+        row = self._next_row(index, len(feed.rows))
+        return Item(feed.sampler(feed.rows[row], rng), feed.group, f"{feed.name} row {row}")
+
+    def _next_row(self, index: int, size: int) -> int:
+        epoch, offset = divmod(self._drawn[index], size)
+        self._drawn[index] += 1
+        if index not in self._orders or self._orders[index][0] != epoch:
+            order = list(range(size))
+            random.Random(f"{self._seed}:{self._feeds[index].name}:{epoch}").shuffle(order)
+            self._orders[index] = epoch, order
+        return self._orders[index][1][offset]
+
+
+def load_feeds(
+    stage: Stage, root: Path, *, max_bad_share: float, seed: int
+) -> tuple[list[Feed], dict[str, BadLines]]:
+    """Read a stage's sources; give their feeds, and the bad lines of each file that has some.
+
+    Raises:
+        DataError: a source is missing, has too many bad lines, or nothing to learn from.
+    """
+    loaded: list[tuple[Source, list[Row]]] = []
+    bad_lines = {}
+    for source in stage.sources:
+        if stage.shares[source.group or source.task] == 0:
+            continue
+        rows, bad = read_source(source, root, max_bad_share=max_bad_share)
+        kept = _fewer_empty(rows, stage.sampling, seed)
+        if not kept:
+            raise DataError(
+                f"{source.path}:0: none of {len(rows)} rows has an entity, exclude_labels left out"
+            )
+        loaded.append((source, kept))
+        if bad.count:
+            bad_lines[source.path] = bad
+    seen = [(source, count_labels(rows)) for source, rows in loaded]
+    feeds = []
+    for source, rows in loaded:
+        foreign = foreign_labels(source, seen, stage.sampling.common_labels)
+        size = min(len(rows), source.cap or len(rows))
+        feeds.append(
+            Feed(
+                name=source.path,
+                group=source.group or source.task,
+                rows=rows,
+                sampler=make_sampler(source, rows, foreign, stage.sampling),
+                weight=source.weight * size**stage.temperature,
+            )
+        )
+    return feeds, bad_lines
+
+
+def normalised(item: Item, weights: dict[str, float], power: float) -> float:
+    """Give the factor of an item's loss; see ``Loss.positive_power``."""
+    cells = sum(len(span.text.split()) + 2 for span in item.example.spans)
+    scale: float = max(1, cells) ** power
+    return weights.get(item.group, 1.0) / scale
+
+
+def _fewer_empty(rows: list[Row], sampling: Sampling, seed: int) -> list[Row]:
+    """Leave out surplus rows without any entity."""
+    empty = [i for i, row in enumerate(rows) if isinstance(row, EntityRow) and not row.spans]
+    allowed = round(sampling.max_empty_share * (len(rows) - len(empty)))
+    surplus = set(random.Random(seed).sample(empty, max(0, len(empty) - allowed)))
+    return [row for i, row in enumerate(rows) if i not in surplus]

@@ -1,0 +1,239 @@
+"""One gold row and a seeded generator -> one Example: what is asked about the row this time."""
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from glinermt.tasks import answers as answer_task
+from glinermt.tasks import entities, open_ner, summaries
+from glinermt.tasks.long_texts import joined
+from glinermt.training.config import Sampling, Source
+from glinermt.training.data.cutting import cut, shift
+from glinermt.training.data.edited_questions import edit
+from glinermt.training.data.label_pool import LabelPool, count_example_labels, count_labels
+from glinermt.training.data.paragraphs import Paragraphs, without_answers
+from glinermt.training.data.relation_sampling import RelationSampler
+from glinermt.training.data.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
+from glinermt.types import Example, Span
+
+Sampler = Callable[[Any, random.Random], Example]
+
+MOST_JOINED = 4
+"""Rows that ``joined_share`` adds to one, at most."""
+
+OPEN_INSTRUCTIONS = (
+    "Find all mentions of {label} in the text.",
+    "Extract every {label}.",
+    "List each {label} named in the following text:",
+    "Which words refer to {label}?",
+)
+"""Wordings of the open NER instruction made from a label."""
+
+
+class EntitySampler:
+    """Asks for some of a row's labels, and for absent ones."""
+
+    def __init__(
+        self, rows: Sequence[EntityRow], foreign: Sequence[str], sampling: Sampling
+    ) -> None:
+        self._rows = rows
+        self._pool = LabelPool(count_labels(rows))
+        self._foreign = foreign
+        self._sampling = sampling
+
+    def __call__(self, row: EntityRow, rng: random.Random) -> Example:
+        sampling = self._sampling
+        if rng.random() < sampling.joined_share:
+            others = rng.choices(self._rows, k=rng.randint(1, MOST_JOINED))
+            parts = rng.sample([row, *others], len(others) + 1)
+            row = EntityRow(*joined((part.text, part.spans) for part in parts))
+        text, spans = _cut(row.text, row.spans, sampling.max_words, rng)
+        present = sorted({span.label for span in spans})
+        if present and rng.random() < sampling.open_ner_share:
+            return _open_example(text, spans, rng.choice(present), rng)
+        asked = _some(present, sampling, rng)
+        least = 0 if asked else 1
+        absent = self._pool.draw(
+            rng.randint(least, max(least, sampling.max_negatives)),
+            exclude=present,
+            frequency_share=sampling.frequency_share,
+            rng=rng,
+        )
+        if self._foreign and (not asked + absent or rng.random() < sampling.foreign_share):
+            absent += rng.sample(self._foreign, min(rng.randint(1, 2), len(self._foreign)))
+        names = _wordings(asked + absent, sampling, rng)
+        kept = [replace(span, label=names[span.label]) for span in spans if span.label in asked]
+        return shuffled(entities.example(text, kept, list(names.values())), rng)
+
+
+class QuestionSampler:
+    """Asks a row's question of its paragraph, or one that the paragraph does not answer."""
+
+    def __init__(self, rows: Sequence[QuestionRow], sampling: Sampling) -> None:
+        self._paragraphs = Paragraphs(rows)
+        self._sampling = sampling
+
+    def __call__(self, row: QuestionRow, rng: random.Random) -> Example:
+        sampling = self._sampling
+        question, text, answers = row.question, row.text, row.answers
+        if rng.random() < sampling.unanswerable_share:
+            question, text, answers = self._unanswerable(row, rng)
+        text, answers = _cut(text, answers, sampling.max_words, rng)
+        return answer_task.example(text, question, answers)
+
+    def _unanswerable(
+        self, row: QuestionRow, rng: random.Random
+    ) -> tuple[str, str, tuple[Span, ...]]:
+        """Change the question or the paragraph; the row as it is where neither can be done."""
+        sampling = self._sampling
+        if row.answers and rng.random() < sampling.edited_share:
+            # The piece that held the answer is what looks right.
+            text, answers = _cut(row.text, row.answers, sampling.max_words, rng)
+            edited = edit(row.question, row.text, [span.text for span in answers], rng)
+            if edited is not None:
+                return edited, text, ()
+        if row.answers and rng.random() < sampling.removed_share:
+            shorter = without_answers(row.text, [span.text for span in row.answers])
+            if shorter is not None:
+                return row.question, shorter, ()
+        similar = rng.random() < sampling.similar_share
+        wrong = self._paragraphs.wrong(row, similar=similar, rng=rng)
+        return (row.question, row.text, row.answers) if wrong is None else (row.question, wrong, ())
+
+
+class SummarySampler:
+    """Asks for the sentences that sum a row up."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling = sampling
+
+    def __call__(self, row: SummaryRow, rng: random.Random) -> Example:
+        text, spans = _cut(row.text, row.spans, self._sampling.max_summary_words, rng)
+        return summaries.example(text, spans)
+
+
+class ExampleSampler:
+    """Asks for some of the labels an Example comes with."""
+
+    def __init__(self, rows: Sequence[Example], sampling: Sampling) -> None:
+        self._sampling = sampling
+        self._pool: LabelPool | None = None
+        if sampling.borrowed_negatives:
+            self._pool = LabelPool(count_example_labels(rows))
+
+    def __call__(self, row: Example, rng: random.Random) -> Example:
+        sampling = self._sampling
+        text, spans = _cut(row.query.text, row.spans, sampling.max_words, rng)
+        present = sorted({span.label for span in spans})
+        asked = _some(present, sampling, rng)
+        absent = sorted(set(row.query.labels) - {span.label for span in row.spans})
+        least = 0 if asked else 1
+        number = rng.randint(least, max(least, sampling.max_negatives))
+        labels = asked + rng.sample(absent, min(number, len(absent)))
+        labels += self._borrowed(row, rng)
+        labels += self._general(asked, labels, rng)
+        kept = most_specific([span for span in spans if span.label in labels], sampling)
+        labels = labels or [row.query.labels[0]]
+        return shuffled(Example(replace(row.query, text=text, labels=tuple(labels)), kept), rng)
+
+    def _general(
+        self, asked: Sequence[str], labels: Sequence[str], rng: random.Random
+    ) -> list[str]:
+        """General types not asked yet of which a kind is present."""
+        if rng.random() >= self._sampling.general_share:
+            return []
+        table = self._sampling.general_labels
+        return [s for s in table if s not in labels and not set(table[s]).isdisjoint(asked)]
+
+    def _borrowed(self, row: Example, rng: random.Random) -> list[str]:
+        """Labels of other examples; only where entities are asked, not a fixed label's task."""
+        if self._pool is None or row.query.prompt:
+            return []
+        return self._pool.draw(
+            rng.randint(0, self._sampling.borrowed_negatives),
+            exclude=row.query.labels,
+            frequency_share=self._sampling.frequency_share,
+            rng=rng,
+        )
+
+
+def make_sampler(
+    source: Source, rows: Sequence[Any], foreign: Sequence[str], sampling: Sampling
+) -> Sampler:
+    """Give the sampler for the rows of ``source``."""
+    first: Row = rows[0]
+    sampler: Sampler
+    match first:
+        case EntityRow():
+            sampler = EntitySampler(rows, foreign, sampling)
+        case RelationRow():
+            sampler = RelationSampler(rows, sampling)
+        case QuestionRow():
+            sampler = QuestionSampler(rows, sampling)
+        case SummaryRow():
+            sampler = SummarySampler(sampling)
+        case Example():
+            sampler = ExampleSampler(rows, sampling)
+    return _named(sampler, source.prompt) if source.prompt else sampler
+
+
+def most_specific(spans: Sequence[Span], sampling: Sampling) -> tuple[Span, ...]:
+    """Leave out a general type's span where a kind of it is labelled at the same place."""
+    table = sampling.general_labels
+    there = {(span.start, span.end, span.label) for span in spans}
+    return tuple(
+        span
+        for span in spans
+        if not any((span.start, span.end, kind) in there for kind in table.get(span.label, ()))
+    )
+
+
+def shuffled(example: Example, rng: random.Random) -> Example:
+    """Give the same example with its labels in another order."""
+    labels = list(example.query.labels)
+    rng.shuffle(labels)
+    return replace(example, query=replace(example.query, labels=tuple(labels)))
+
+
+def _named(sampler: Sampler, name: str) -> Sampler:
+    """Put a data set's name before what ``sampler`` asks."""
+
+    def sample(row: Any, rng: random.Random) -> Example:
+        example = sampler(row, rng)
+        prompt = f"{name} {example.query.prompt}".strip()
+        return replace(example, query=replace(example.query, prompt=prompt))
+
+    return sample
+
+
+def _cut(
+    text: str, spans: Sequence[Span], max_words: int, rng: random.Random
+) -> tuple[str, tuple[Span, ...]]:
+    start, end = cut(text, spans, max_words=max_words, rng=rng)
+    return text[start:end], shift(spans, start, end)
+
+
+def _some(present: Sequence[str], sampling: Sampling, rng: random.Random) -> list[str]:
+    """Give the labels to ask for: all, a few too many cut off, or a random part of them."""
+    asked = rng.sample(list(present), min(len(present), sampling.max_positives))
+    if len(asked) > 1 and rng.random() < sampling.drop_share:
+        asked = asked[: rng.randint(1, len(asked) - 1)]
+    return asked
+
+
+def _wordings(labels: Collection[str], sampling: Sampling, rng: random.Random) -> dict[str, str]:
+    """Give each label the name it is asked by, all different."""
+    names = {label: label for label in labels}
+    if rng.random() < sampling.paraphrase_share:
+        for label in labels:
+            options = [s for s in sampling.paraphrases.get(label, ()) if s not in names.values()]
+            if options:
+                names[label] = rng.choice(options)
+    return names
+
+
+def _open_example(text: str, spans: Sequence[Span], label: str, rng: random.Random) -> Example:
+    instruction = rng.choice(OPEN_INSTRUCTIONS).format(label=label)
+    matches = [replace(span, label="match") for span in spans if span.label == label]
+    return open_ner.example(text, instruction, matches)

@@ -1,0 +1,152 @@
+"""Scores a model while it trains: strict micro F1 on entity files, or on Examples of any task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from glinermt.tasks import answers, entities, instructions, open_ner, relations, summaries
+from glinermt.tasks.run import ask, default_threshold
+from glinermt.training.config import Dev, Source
+from glinermt.training.data.label_pool import count_labels
+from glinermt.training.data.readers import read_source
+from glinermt.training.data.rows import EntityRow
+from glinermt.types import Example, Extractor, Query, Span
+
+
+@dataclass(frozen=True, slots=True)
+class DevSet:
+    """Queries of one file, all with the file's full label set, and their gold spans."""
+
+    name: str
+    queries: tuple[Query, ...]
+    gold: tuple[tuple[Span, ...], ...]
+
+
+def load_dev(dev: Dev, root: Path, *, max_bad_share: float) -> list[DevSet]:
+    """Read the dev files; labels are those of the whole file, whatever the ``limit``."""
+    sets = []
+    for path in dev.paths:
+        source = Source(path, "ner", exclude_labels=dev.exclude_labels)
+        examples = entity_examples(source, root, limit=dev.limit, max_bad_share=max_bad_share)
+        name = Path(path).name.split(".jsonl")[0]
+        sets.append(
+            DevSet(name, tuple(e.query for e in examples), tuple(e.spans for e in examples))
+        )
+    return sets
+
+
+def entity_examples(
+    source: Source, root: Path, *, limit: int = 0, max_bad_share: float = 0.0
+) -> list[Example]:
+    """Read entity rows as Examples that all ask for every label of the file.
+
+    Args:
+        source: of task ``ner``; its ``exclude_labels`` are left out.
+        root: what its path is below.
+        limit: rows given, the first ones; 0 = all.
+        max_bad_share: see ``TrainConfig``.
+    """
+    rows, _ = read_source(source, root, max_bad_share=max_bad_share)
+    labels = sorted(count_labels(rows))
+    kept = [row for row in rows if isinstance(row, EntityRow)][: limit or None]
+    return [entities.example(row.text, row.spans, labels) for row in kept]
+
+
+def score_dev(model: Extractor, sets: Sequence[DevSet], *, threshold: float) -> dict[str, float]:
+    """Give each set's strict micro F1, 0 to 1."""
+    return {
+        dev.name: strict_f1(dev.gold, model.extract(list(dev.queries), threshold=threshold))
+        for dev in sets
+    }
+
+
+def predict(
+    model: Extractor, examples: Sequence[Example], *, threshold: float | None = None
+) -> list[list[Span]]:
+    """Ask the examples' queries as their tasks do, under the thresholds and rules of the model.
+
+    Spans inside others, and one span under several labels, are asked for where some example's gold
+    has them, and where tails of relations are sought. ``threshold`` stands for all of the model's.
+    """
+    found: list[list[Span]] = [[] for _ in examples]
+    members: dict[str, list[int]] = {}
+    for i, example in enumerate(examples):
+        members.setdefault(_task(example.query), []).append(i)
+    for task, places in members.items():
+        rows = [examples[i] for i in places]
+        related = task == relations.TASK
+        spans = ask(
+            model,
+            task,
+            [row.query for row in rows],
+            [_thresholds(model, task, row.query, threshold) for row in rows],
+            overlap="nested" if related or any(map(_is_nested, rows)) else "flat",
+            multi_label=related or any(map(_has_double_labels, rows)),
+            span_score=SPAN_SCORES.get(task),
+        )
+        for i, row_spans in zip(places, spans, strict=True):
+            found[i] = row_spans
+    return found
+
+
+THRESHOLDS = {
+    entities.TASK: entities.THRESHOLD,
+    relations.TASK: relations.THRESHOLD,
+    answers.TASK: answers.THRESHOLD,
+    summaries.TASK: summaries.THRESHOLD,
+    open_ner.TASK: instructions.THRESHOLD,
+}
+SPAN_SCORES = {relations.TASK: relations.SPAN_SCORE, answers.TASK: answers.SPAN_SCORE}
+
+
+def _task(query: Query) -> str:
+    """Give the task whose ``example`` made the query."""
+    if query.prompt == relations.PROMPT:
+        return relations.TASK
+    if not query.prompt or len(query.labels) > 1:
+        return entities.TASK
+    labels = {
+        answers.LABEL: answers.TASK,
+        summaries.LABEL: summaries.TASK,
+        instructions.LABEL: open_ner.TASK,
+    }
+    return labels.get(query.labels[0], entities.TASK)
+
+
+def _thresholds(model: Extractor, task: str, query: Query, given: float | None) -> dict[str, float]:
+    limit = default_threshold(model, task, given, THRESHOLDS[task])
+    own = model.settings.label_thresholds if given is None and task == entities.TASK else {}
+    return {label: own.get(label, limit) for label in query.labels}
+
+
+def _is_nested(example: Example) -> bool:
+    return any(a.overlaps(b) and not _same_place(a, b) for a, b in combinations(example.spans, 2))
+
+
+def _has_double_labels(example: Example) -> bool:
+    return any(_same_place(a, b) and a.label != b.label for a, b in combinations(example.spans, 2))
+
+
+def _same_place(a: Span, b: Span) -> bool:
+    return (a.start, a.end) == (b.start, b.end)
+
+
+def label_f1(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], label: str
+) -> float:
+    """Give strict F1 over the spans of one label."""
+    return strict_f1(
+        [[span for span in spans if span.label == label] for spans in gold],
+        [[span for span in spans if span.label == label] for spans in predicted],
+    )
+
+
+def strict_f1(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> float:
+    """Give micro F1 over ``(start, end, label)``; 0 where nothing is right."""
+    right = wanted = given = 0
+    for expected, found in zip(gold, predicted, strict=True):
+        a = {(span.start, span.end, span.label) for span in expected}
+        b = {(span.start, span.end, span.label) for span in found}
+        right, wanted, given = right + len(a & b), wanted + len(a), given + len(b)
+    return 2 * right / (wanted + given) if right else 0.0

@@ -1,0 +1,1 @@
+"""The run: stages, steps, checkpoints, logs."""

@@ -1,0 +1,184 @@
+"""The training loop: one stage, from a stream of batches to a trained model, with checkpoints."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
+
+from glinermt.training.config import TrainConfig
+from glinermt.training.data.batching import Batches
+from glinermt.training.run.checkpointing import save_model, save_state
+from glinermt.training.run.metrics_log import Bar, Journal, Meter
+from glinermt.training.run.signals import StopSignal
+from glinermt.training.run.stepper import Stepper
+
+Score = Callable[[Any], dict[str, float]]
+"""Model -> dev scores by name."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint."""
+
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    started: float = field(default_factory=time.monotonic, repr=False)
+
+    def elapsed(self) -> float:
+        """Seconds spent in this stage, earlier parts of a resumed run included."""
+        return self.seconds + time.monotonic() - self.started
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "stage": self.stage,
+            "step": self.step,
+            "seconds": self.elapsed(),
+            "best": self.best,
+        }
+
+
+class StageRun:
+    """One stage in the doing.
+
+    Args:
+        config: the whole run's configuration.
+        model: trained in place; it has the training API of ``GlinerMT``.
+        batches: where the data comes from.
+        progress: where to begin; ``state`` then holds the rest of the checkpoint.
+        score: gives dev scores; the mean decides which model is the best.
+        stop: asked after every step whether to save and leave.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: Any,
+        batches: Batches,
+        *,
+        accelerator: Accelerator,
+        progress: Progress,
+        state: dict[str, Any] | None = None,
+        score: Score | None = None,
+        stop: StopSignal | None = None,
+    ) -> None:
+        self.config = config
+        self.stage = config.stages[progress.stage]
+        self.output = Path(config.output)
+        self.model = model
+        self.progress = progress
+        self._batches = batches
+        self._accelerator = accelerator
+        self._score = score
+        self._stop = stop or StopSignal()
+        # Moments of rarely seen tokens decay into denormals, which a CPU computes very slowly.
+        torch.set_flush_denormal(True)
+        if state is not None:
+            model.load_state_dict(state["model"])
+            batches.restore(state["batches"])
+        self._stepper = Stepper(
+            model,
+            accelerator,
+            loss=self.stage.loss,
+            optim=self.stage.optim,
+            seed=config.seed,
+            steps=self.stage.steps,
+            pad_multiple=config.pad_multiple,
+        )
+        if state is not None:
+            self._stepper.optimizer.load_state_dict(state["optimizer"])
+
+    def run(self) -> bool:
+        """Train to the end of the stage; False where a signal stopped it before."""
+        main = self._accelerator.is_main_process
+        journal = None
+        if main:
+            journal = Journal(self.output, stage=self.stage.name, step=self.progress.step)
+        meter = Meter()
+        self.model.train()
+        done, stopped = self._agreed()
+        with Bar(self.stage.name, shown=main) as bar:
+            while done < 1.0 and not stopped:
+                norm = self._step(done, meter)
+                done, stopped = self._agreed()
+                if self.progress.step % self.config.log_every == 0:
+                    values = {**meter.read(), **self._stepper.rates(), "gradient_norm": norm}
+                    bar.show(done, self.progress.step, values)
+                    self._record(journal, {**values, **self._clock()})
+                if self._score and self.progress.step % self.config.dev.every == 0 and done < 1.0:
+                    self._dev(journal)
+                if self.progress.step % self.config.save_every == 0:
+                    self.save()
+        if done >= 1.0:
+            self._dev(journal)
+        self.save()
+        return done >= 1.0
+
+    def save(self) -> None:
+        """Write the checkpoint and the model as it is now."""
+        if not self._accelerator.is_main_process:
+            return
+        save_state(
+            self.output,
+            {
+                "progress": self.progress.to_dict(),
+                "model": self.model.state_dict(),
+                "optimizer": self._stepper.optimizer.state_dict(),
+                "batches": self._batches.state(),
+            },
+        )
+        save_model(self.model, self.output / "last")
+
+    def _agreed(self) -> tuple[float, bool]:
+        """Share of the stage that is over, and whether to stop: the same in every process."""
+        stage, progress = self.stage, self.progress
+        minutes, asked = progress.elapsed() / 60, self._stop.asked
+        if self._accelerator.num_processes > 1:
+            mine = torch.tensor([minutes, float(asked)], device=self._accelerator.device)
+            minutes, asked = self._accelerator.reduce(mine, "sum").tolist()
+            minutes, asked = minutes / self._accelerator.num_processes, asked > 0
+        steps = progress.step / stage.steps
+        over = minutes / stage.max_minutes if stage.max_minutes else 0.0
+        return (max(steps, over) if stage.clock == "time" or over >= 1.0 else steps), bool(asked)
+
+    def _step(self, done: float, meter: Meter) -> float:
+        number = self._accelerator.num_processes * self.stage.accumulate
+        norm = self._stepper.step(
+            self._batches.take(number), number=self.progress.step, progress=done, meter=meter
+        )
+        self.progress.step += 1
+        return norm
+
+    def _clock(self) -> dict[str, float]:
+        minutes, processes = self.progress.elapsed() / 60, self._accelerator.num_processes
+        return {"minutes": minutes, "processes": processes}
+
+    def _dev(self, journal: Journal | None) -> None:
+        """Score on the main process; keep the model where it is the best so far."""
+        if self._score and journal:
+            known = journal.dev_score(self.progress.step)
+            mean = self._scored(journal, self._score) if known is None else known
+            self.progress.best = max(mean, self.progress.best)
+        self._accelerator.wait_for_everyone()
+
+    def _scored(self, journal: Journal, score: Score) -> float:
+        self.model.eval()
+        scores = score(self.model)
+        self.model.train()
+        mean = sum(scores.values()) / len(scores)
+        if mean > self.progress.best:
+            save_model(self.model, self.output / "best")
+        named = {f"dev_{name}": value for name, value in scores.items()}
+        self._record(journal, {**named, "dev": mean})
+        return mean
+
+    def _record(self, journal: Journal | None, values: Mapping[str, float]) -> None:
+        if journal:
+            journal.write(self.progress.step, values)
+        named = {f"{self.stage.name}/{name}": value for name, value in values.items()}
+        self._accelerator.log(named, step=self.progress.step)

@@ -1,0 +1,127 @@
+"""One optimiser step: the part that full training, fine-tuning and self-training share."""
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
+from torch import Tensor, nn
+
+from glinermt.errors import DataError
+from glinermt.training.config import Loss, Optim
+from glinermt.training.data.mixture import Item, normalised
+from glinermt.training.run.metrics_log import Meter
+from glinermt.training.run.optim import make_optimizer, set_rates
+
+
+class LossModule(nn.Module):
+    """A model whose ``forward`` is its loss, as data parallel wrappers need it."""
+
+    def __init__(self, model: Any, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self._loss = loss
+
+    def forward(self, batch: Any) -> Tensor:
+        losses: Tensor = self.model.loss(
+            batch,
+            positive_weight=self._loss.positive_weight,
+            negative_weight=self._loss.negative_weight,
+            gamma=self._loss.gamma,
+            smoothing=self._loss.smoothing,
+        )
+        return losses
+
+
+class Stepper:
+    """A model in training with its optimiser.
+
+    Every random choice hangs on the seed, the step and the place of a batch in its step. So a
+    resumed run equals an uninterrupted one, and several processes equal one that accumulates.
+
+    Args:
+        model: trained in place; it has the training API of ``GlinerMT``.
+        loss: how cells and examples are weighed.
+        optim: learning rates and their schedule.
+        steps: how many the run has; see ``rate_factor``.
+        pad_multiple: shapes are padded to multiples of it.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        accelerator: Accelerator,
+        *,
+        loss: Loss,
+        optim: Optim,
+        seed: int,
+        steps: int,
+        pad_multiple: int = 1,
+    ) -> None:
+        self.accelerator = accelerator
+        self._model = model
+        self._loss = loss
+        self._optim = optim
+        self._seed = seed
+        self._stride = 1 / steps
+        self._pad_multiple = pad_multiple
+        self._module, self.optimizer = accelerator.prepare(
+            LossModule(model, loss), make_optimizer(model, optim)
+        )
+
+    def step(
+        self, batches: Sequence[list[Item]], *, number: int, progress: float, meter: Meter
+    ) -> float:
+        """Learn from the batches of one step, each process from its part; give the gradient's norm.
+
+        Args:
+            batches: those of all processes, the same list in each.
+            number: steps made before.
+            progress: share of the run that is over, which sets the learning rates.
+            meter: told the losses.
+
+        Raises:
+            DataError: a loss is not finite; the weights are still those of the step before.
+        """
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        total = sum(map(len, batches))
+        mine = list(enumerate(batches))[rank::world]
+        for i, items in mine:
+            last = i == mine[-1][0]
+            gather = nullcontext() if last else self.accelerator.no_sync(self._module)
+            with gather:
+                torch.manual_seed(hash((self._seed, number, i)))
+                losses = self._losses(items, number, meter)
+                self.accelerator.backward(losses.sum() * (world / total))
+        clip = self._optim.clip or math.inf
+        norm = self.accelerator.clip_grad_norm_(self._module.parameters(), clip)
+        set_rates(self.optimizer, self._optim, progress, stride=self._stride)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return float(norm)
+
+    def rates(self) -> dict[str, float]:
+        """Give the learning rates of the last step."""
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        return {"encoder_lr": rates[0], "other_lr": rates[-1]}
+
+    def _losses(self, items: list[Item], number: int, meter: Meter) -> Tensor:
+        examples = [item.example for item in items]
+        batch = self._model.collate(examples, multiple=self._pad_multiple)
+        losses: Tensor = self._module(batch.to(self.accelerator.device))
+        weights, power = dict(self._loss.task_weights), self._loss.positive_power
+        factors = [normalised(item, weights, power) for item in items]
+        losses = losses * losses.new_tensor(factors)
+        wrong = [items[i] for i in torch.nonzero(~torch.isfinite(losses)).flatten().tolist()]
+        if wrong:
+            names = "; ".join(f"{item.origin}: {item.example.query.text[:80]!r}" for item in wrong)
+            raise DataError(
+                f"step {number}: the loss is not finite for {names}; go on from the last "
+                "checkpoint with lower learning rates, or look at these examples"
+            )
+        for item, loss in zip(items, losses.detach().tolist(), strict=True):
+            meter.add(item.group, loss)
+        meter.add_tokens(batch.num_tokens)
+        return losses
