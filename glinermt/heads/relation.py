@@ -1,0 +1,161 @@
+"""The relation head: every pair of entity mentions of a pass is scored against every relation."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+BIAS = -4.0
+"""Where scores begin: nearly all pairs of a text stand in none of the relations asked for."""
+DISTANCES = (0, 1, 2, 4, 8, 16, 32)
+"""Words between two mentions from which a new distance bucket begins."""
+OVERLAPPING = 0
+"""Bucket of mentions that share a word; then come those of heads before tails, then the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Mentions of the rows of a batch, and the ordered pairs of them to score, row after row."""
+
+    mentions: Int[Tensor, "mention 3"]
+    """Row, first word, end word (exclusive); words are those of the row, prompt included."""
+    head: Int[Tensor, " pair"]
+    """Index into ``mentions``."""
+    tail: Int[Tensor, " pair"]
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    @property
+    def row(self) -> Int[Tensor, " pair"]:
+        """The row of the batch that each pair belongs to."""
+        return self.mentions[self.head, 0]
+
+    def to(self, device: torch.device | str) -> "Pairs":
+        return Pairs(self.mentions.to(device), self.head.to(device), self.tail.to(device))
+
+
+class RelationHead(nn.Module):
+    """Scores a pair vector against relation vectors: dot product / sqrt(hidden) + bias.
+
+    The pair vector is an MLP of head, tail, their product, the mean of the words between, and a
+    bucket of order and distance; head and tail are means of their words. The relation vector is an
+    MLP of the label vector that the encoder read from the prompt. As in ``SpanHead``, the first
+    layer is applied by parts (a mention's part once, however many pairs it is in; the words' part
+    before they are averaged) and the last one to the relations instead of to the pairs: the same
+    sums at a fraction of the cost. So a pair costs one product of ``hidden x inner`` and one of
+    ``inner x relations``.
+    """
+
+    def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        inner = 2 * hidden_size
+        self.head = nn.Linear(hidden_size, inner)
+        self.tail = nn.Linear(hidden_size, inner, bias=False)
+        self.product = nn.Linear(hidden_size, inner, bias=False)
+        self.between = nn.Linear(hidden_size, inner, bias=False)
+        self.distance = nn.Embedding(1 + 2 * len(DISTANCES), inner)
+        self.dropout = nn.Dropout(dropout)
+        self.pair = nn.Linear(inner, hidden_size)
+        self.relation = nn.Sequential(
+            nn.Linear(hidden_size, inner),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(inner, hidden_size),
+        )
+        self.bias = nn.Parameter(torch.tensor(BIAS))
+
+    def forward(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        relations: Float[Tensor, "batch relation hidden"],
+        pairs: Pairs,
+    ) -> Float[Tensor, "pair relation"]:
+        """Return the logits of each pair for the relations of its row."""
+        row, start, end = pairs.mentions.unbind(1)
+        mentions = range_means(words, row, start, end)
+        head, tail = self.head(mentions)[pairs.head], self.tail(mentions)[pairs.tail]
+        product = self.product(mentions[pairs.head] * mentions[pairs.tail])
+        first, last = between(pairs)
+        middle = range_means(self.between(words), pairs.row, first, last)
+        hidden = head + tail + product + middle + self.distance(distance_bucket(pairs))
+        return self._scores(self.dropout(hidden.relu()), relations, pairs)
+
+    def _scores(
+        self,
+        hidden: Float[Tensor, "pair inner"],
+        relations: Float[Tensor, "batch relation hidden"],
+        pairs: Pairs,
+    ) -> Float[Tensor, "pair relation"]:
+        relation = self.relation(relations) / math.sqrt(relations.shape[2])
+        factors = relation @ self.pair.weight  # batch relation inner
+        offset = relation @ self.pair.bias + self.bias  # batch relation
+        counts = torch.bincount(pairs.row, minlength=len(relations)).tolist()
+        rows = zip(torch.split(hidden, counts), factors, offset, strict=True)
+        return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
+
+    def targets(
+        self, related: Int[Tensor, "related 2"], shape: tuple[int, int]
+    ) -> Float[Tensor, "pair relation"]:
+        """Return the gold values of the logits.
+
+        Args:
+            related: rows of (pair, relation) that hold.
+            shape: numbers of pairs and relations.
+        """
+        target = torch.zeros(*shape)
+        target[related[:, 0], related[:, 1]] = 1
+        return target
+
+    def valid(
+        self, relation_mask: Bool[Tensor, "batch relation"], pairs: Pairs
+    ) -> Bool[Tensor, "pair relation"]:
+        """Return which logits belong to a relation that the pair's row asks for."""
+        return relation_mask[pairs.row]
+
+
+def between(pairs: Pairs) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
+    """Return the first and end word of what lies between head and tail; equal for nothing."""
+    _, head_start, head_end = pairs.mentions[pairs.head].unbind(1)
+    _, tail_start, tail_end = pairs.mentions[pairs.tail].unbind(1)
+    first = torch.minimum(head_end, tail_end)
+    return first, torch.maximum(torch.maximum(head_start, tail_start), first)
+
+
+def distance_bucket(pairs: Pairs) -> Int[Tensor, " pair"]:
+    """Return which row of the distance table each pair uses: order, and words between."""
+    _, head_start, head_end = pairs.mentions[pairs.head].unbind(1)
+    _, tail_start, tail_end = pairs.mentions[pairs.tail].unbind(1)
+    gap = torch.maximum(head_start, tail_start) - torch.minimum(head_end, tail_end)
+    edges = torch.tensor(DISTANCES, device=gap.device)
+    bucket = torch.bucketize(gap.clamp(min=0), edges, right=True)
+    bucket = bucket + len(DISTANCES) * (head_start > tail_start)
+    return torch.where(gap < 0, OVERLAPPING, bucket)
+
+
+def range_means(
+    words: Float[Tensor, "batch word size"],
+    row: Int[Tensor, " range"],
+    start: Int[Tensor, " range"],
+    end: Int[Tensor, " range"],
+) -> Float[Tensor, "range size"]:
+    """Return the mean vector of the words ``start`` to ``end`` of a row; zero for an empty range.
+
+    Sums run over each row once, in float32 whatever the weights are, so that the cost does not
+    grow with the length of the ranges.
+    """
+    sums = functional.pad(words.float().cumsum(1), (0, 0, 1, 0))
+    total = sums[row, end] - sums[row, start]
+    return (total / (end - start).clamp(min=1)[:, None]).to(words.dtype)
+
+
+def all_pairs(mentions: Int[Tensor, "mention 3"]) -> Pairs:
+    """Return every ordered pair of different mentions of a row; mentions must be sorted by row."""
+    row = mentions[:, 0]
+    same = row[:, None] == row[None, :]
+    same.fill_diagonal_(False)
+    head, tail = same.nonzero(as_tuple=True)
+    return Pairs(mentions, head, tail)
