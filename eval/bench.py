@@ -1,7 +1,6 @@
 """One benchmark from data to report; what ``glinermt bench`` does for each."""
 
 import datetime
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from glinermt.eval.predictions import Run, run
 from glinermt.eval.protocol import Benchmark
 from glinermt.eval.report import Report
 from glinermt.eval.scores import evaluate, groups_of
+from glinermt.jsonl import write_jsonl
 from glinermt.types import Extractor
 
 MODEL = "model"
@@ -95,8 +95,11 @@ def _write_scores(
     path: Path,
 ) -> None:
     """Write what each case counted, for ``compare``."""
-    with path.open("w", encoding="utf-8") as file:
-        for case, prediction in zip(cases, done.predictions, strict=True):
-            counts = benchmark.score(case, prediction, settings)
-            row = {"id": case.id, "group": case.group, "counts": counts}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    pairs = zip(cases, done.predictions, strict=True)
+    write_jsonl(
+        path,
+        (
+            {"id": c.id, "group": c.group, "counts": benchmark.score(c, prediction, settings)}
+            for c, prediction in pairs
+        ),
+    )

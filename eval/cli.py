@@ -158,6 +158,7 @@ def calibrate(
     from glinermt.eval.calibration.choose import find_dev_files, read_dev, with_choice
     from glinermt.eval.calibration.lead import choose_lead
     from glinermt.eval.calibration.plot import draw_reliability
+    from glinermt.jsonl import write_text
 
     console = Console()
     files, refused = find_dev_files(dev)
@@ -196,7 +197,7 @@ def calibrate(
         console.print(f"lead of summaries: {lead.lead}, chosen on {lead.num_cases} documents")
     extractor.settings = settings
     save(out)
-    (out / "calibration.json").write_text(dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_text(out / "calibration.json", dumps(data, indent=1) + "\n")
     if chosen:
         draw_reliability(chosen, out / "reliability")
         console.print(table)
@@ -297,7 +298,8 @@ def _cells(row: "Result", names: list[str], lead: str) -> list[str]:
 
 
 def _print_leaks(console: Console, name: str, train: Path, cases: list[Any]) -> None:
-    from glinermt.eval.leaks import GRAM, find_leaks
+    from glinermt.contamination import GRAM
+    from glinermt.eval.leaks import find_leaks
 
     leaks = find_leaks(train, cases)
     console.print(

@@ -8,12 +8,12 @@ import numpy as np
 from glinermt.errors import DataError
 from glinermt.eval.bench import SCORES
 from glinermt.eval.benchmarks.registry import make_benchmark
-from glinermt.eval.data.files import read_jsonl
 from glinermt.eval.metrics.entities import Counts, FloatArray, Measure
 from glinermt.eval.metrics.intervals import ROUNDS, interval, point, replicates
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import read_reports
 from glinermt.eval.scores import AVERAGE, Metric
+from glinermt.jsonl import read_jsonl
 
 
 @dataclass(frozen=True, slots=True)

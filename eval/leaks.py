@@ -1,16 +1,14 @@
 """Whether training data holds what a benchmark asks: exact texts and shared 13-grams."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glinermt.contamination import grams, words
 from glinermt.errors import DataError
-from glinermt.eval.data.files import at, read_jsonl
+from glinermt.jsonl import read_jsonl
 
-GRAM = 13
-"""Words of a shared run that counts as a leak (the length GPT-3's authors used)."""
 FIELDS = ("text", "context", "document", "question")
 
 
@@ -24,7 +22,7 @@ class Leaks:
 
 
 def find_leaks(train: Path, cases: Sequence[Any]) -> Leaks:
-    """Look for the cases' texts among the rows of a JSONL file, by lower-case words.
+    """Look for the cases' texts among the rows of a JSONL file, by normalised words.
 
     ``exact`` lists ids of cases whose text is a row's text; ``shared_grams`` those that share a
     run of 13 words with a row, the exact ones of that length included. One id a distinct text.
@@ -34,19 +32,19 @@ def find_leaks(train: Path, cases: Sequence[Any]) -> Leaks:
     """
     by_words: dict[tuple[str, ...], str] = {}
     for case in cases:
-        by_words.setdefault(_words(case.text), case.id)
-    owners: dict[int, set[str]] = {}
-    for words, id_ in by_words.items():
-        for gram in _grams(words):
+        by_words.setdefault(tuple(words(case.text)), case.id)
+    owners: dict[bytes, set[str]] = {}
+    for case_words, id_ in by_words.items():
+        for gram in grams(case_words):
             owners.setdefault(gram, set()).add(id_)
     exact: set[str] = set()
     shared: set[str] = set()
-    for location, row in read_jsonl(train):
-        for text in _texts(row, at(location)):
-            words = _words(text)
-            if words in by_words:
-                exact.add(by_words[words])
-            for gram in _grams(words):
+    for number, row in read_jsonl(train):
+        for text in _texts(row, f"{train}:{number}"):
+            row_words = tuple(words(text))
+            if row_words in by_words:
+                exact.add(by_words[row_words])
+            for gram in grams(row_words):
                 shared |= owners.get(gram, set())
     return Leaks(len(by_words), tuple(sorted(exact)), tuple(sorted(shared)))
 
@@ -58,12 +56,3 @@ def _texts(row: dict[str, Any], where: str) -> list[str]:
     if not texts:
         raise DataError(f"{where}: expected 'tokens' or one of {FIELDS}, found {list(row)}")
     return texts
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", text.lower()))
-
-
-def _grams(words: tuple[str, ...]) -> Iterable[int]:
-    """Give hashes of the runs; a collision of 64 bits is not to be expected."""
-    return (hash(words[first : first + GRAM]) for first in range(len(words) - GRAM + 1))

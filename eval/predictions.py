@@ -9,6 +9,7 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.eval.protocol import Benchmark, Prediction
+from glinermt.jsonl import to_line
 from glinermt.types import Extractor
 
 CHUNK = 64
@@ -53,13 +54,12 @@ def run(
     progress(sum(id_ in done for id_ in ids))
     todo = [case for case in cases if case.id not in done]
     started = time.perf_counter()
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("ab") as file:
         for first in range(0, len(todo), CHUNK):
             chunk = todo[first : first + CHUNK]
             for case, prediction in zip(chunk, benchmark.predict(model, chunk), strict=True):
                 done[case.id] = prediction
-                row = {"id": case.id, "prediction": prediction}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(to_line({"id": case.id, "prediction": prediction}))
             file.flush()
             progress(len(chunk))
     seconds = time.perf_counter() - started
@@ -71,7 +71,7 @@ def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction
     found, done = _read(path) if path.exists() else ({}, {})
     if not done:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
+        path.write_bytes(to_line({"fingerprint": fingerprint}))
         return {}
     expected = json.loads(json.dumps(fingerprint))
     changed = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k))

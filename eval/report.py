@@ -9,6 +9,7 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.eval.scores import Metric, Result
+from glinermt.jsonl import write_text
 
 JSON_NAME, MARKDOWN_NAME = "report.json", "report.md"
 
@@ -30,9 +31,9 @@ def write_reports(reports: Sequence[Report], folder: Path) -> None:
     kept = {report.benchmark: report for report in read_reports(folder)} if path.exists() else {}
     merged = list((kept | {report.benchmark: report for report in reports}).values())
     data = {"reports": [dataclasses.asdict(report) for report in merged]}
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     text = "\n".join(markdown(report) for report in merged)
-    (folder / MARKDOWN_NAME).write_text(text, encoding="utf-8")
+    write_text(folder / MARKDOWN_NAME, text)
 
 
 def read_reports(folder: Path) -> list[Report]:

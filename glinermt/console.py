@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from glinermt import jsonl
 from glinermt.errors import DataError
 from glinermt.types import Answer, Relation, Span, Summary
 
@@ -59,37 +60,32 @@ def _decoded(read: Callable[[], bytes], name: str) -> str:
 
 
 def read_jsonl(path: Path, field: str) -> Iterator[str]:
-    """Give the texts in ``field`` of each line; ``-`` is standard input.
+    """Yield the texts in ``field`` of each row; ``-`` is JSON lines on standard input.
 
     Raises:
-        DataError: the file cannot be read, or a line is no JSON object or has no such text.
+        DataError: the file cannot be read, or a row is no JSON object or has no such text.
     """
+    rows: Iterator[tuple[int, dict[str, Any]]]
     if path == Path("-"):
-        yield from _texts_of_lines(sys.stdin.buffer, field, _STDIN)
-        return
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    with file:
-        yield from _texts_of_lines(file, field, str(path))
-
-
-def _texts_of_lines(lines: Iterable[bytes], field: str, name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:  # bytes that are not UTF-8, too
-            raise DataError(f"{name}:{number}: not JSON: {error}") from error
-        value = row.get(field) if isinstance(row, dict) else None
+        rows = (
+            (number, jsonl.parse_row(line, f"{_STDIN}:{number}")) for number, line in _stdin_lines()
+        )
+    else:
+        rows = jsonl.read_jsonl(path)
+    name = _STDIN if path == Path("-") else path
+    for number, row in rows:
+        value = row.get(field)
         if not isinstance(value, str):
             raise DataError(
                 f"{name}:{number}: expected text in field {field!r}, found {value!r:.60}; "
                 "name the right field with --field"
             )
         yield value
+
+
+def _stdin_lines() -> Iterator[tuple[int, bytes]]:
+    lines = enumerate(sys.stdin.buffer, start=1)
+    return ((number, line) for number, line in lines if line.strip())
 
 
 def to_json(result: Any) -> bytes:

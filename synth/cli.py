@@ -1,6 +1,5 @@
 """The command ``glinermt generate``."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,13 +63,14 @@ def generate_command(
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
 ) -> None:
     """Let an LLM write training examples from texts."""
+    from glinermt.overrides import merged, parse
     from glinermt.synth.engines.choose import Work, asking
     from glinermt.synth.finish import write_report
     from glinermt.synth.generate import Options
     from glinermt.synth.preview import preview as show_preview
     from glinermt.synth.report import Prices, show_report
 
-    given = _with_options(
+    given = merged(
         {
             "texts": texts,
             "llm": llm,
@@ -83,12 +83,12 @@ def generate_command(
             "seed": seed,
             **({"tasks": _names(tasks)} if tasks else {}),
         },
-        _pairs(set_),
+        parse(set_ or ()),
     )
     settings = _settings(given)
     if export not in ("", "conversation"):
         raise ValueError(f"export {export!r} is not known: choose 'conversation'")
-    work = Work(settings, _pairs(llm_option), batch, workers, gpus_per_worker)
+    work = Work(settings, parse(llm_option or (), "--llm-option"), batch, workers, gpus_per_worker)
     ask, window = asking(engine, work)
     prices = Prices(price_in, price_out)
     console = Console()
@@ -140,38 +140,5 @@ def _settings(values: dict[str, Any]) -> Any:
     return from_mapping(Settings, values, where="settings")
 
 
-def _with_options(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Give the values with the changes put in; ``table.key`` and a table change only what it names.
-
-    Raises:
-        ValueError: a key leads into what is no table.
-    """
-    result = dict(values)
-    for key, value in changes.items():
-        first, _, rest = key.partition(".")
-        inner = {rest: value} if rest else value
-        if isinstance(inner, dict):
-            table = result.get(first, {})
-            if not isinstance(table, dict):
-                raise ValueError(f"--set {key}: {first!r} is no table")
-            inner = _with_options(table, inner)
-        result[first] = inner
-    return result
-
-
 def _names(given: str) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip()]
-
-
-def _pairs(given: Many) -> dict[str, Any]:
-    """Read KEY=VALUE; the value is a number, true or false, or else a string."""
-    pairs: dict[str, Any] = {}
-    for item in given or ():
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise ValueError(f"{item!r} is no KEY=VALUE")
-        try:
-            pairs[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            pairs[key.strip()] = value
-    return pairs

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from glinermt.jsonl import write_jsonl
+
 Lines = Callable[[], Iterable[Mapping[str, Any]]]
 """Gives the examples, each time anew."""
 DRAWS = 4
@@ -49,14 +51,7 @@ def conversations(lines: Lines, *, seed: int, negatives: float = 1.0) -> Iterato
 
 def write_conversations(lines: Lines, file: Path, *, seed: int) -> int:
     """Write a chat a line, beside ``file`` first; give their number."""
-    beside = file.with_name(f".{file.name}.new")
-    number = 0
-    with beside.open("w", encoding="utf-8") as stream:
-        for chat in conversations(lines, seed=seed):
-            stream.write(json.dumps(chat, ensure_ascii=False) + "\n")
-            number += 1
-    beside.replace(file)
-    return number
+    return write_jsonl(file, conversations(lines, seed=seed))
 
 
 def _of_entities(line: Mapping[str, Any]) -> bool:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
+from glinermt.jsonl import write_text
 from glinermt.synth.card import dataset_card, draw_labels
 from glinermt.synth.report import Prices, make_report
 from glinermt.synth.settings import Settings
-from glinermt.synth.store import Store, write_beside
+from glinermt.synth.store import Store
 
 
 def write_report(
@@ -25,8 +26,8 @@ def write_report(
         raise DataError(f"{out}: nothing was generated there")
     report = make_report(manifest, store.read_examples(), prices)
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    write_beside(out / "report.json", text + "\n")
-    write_beside(out / "README.md", dataset_card(report, licence=licence, title=out.resolve().name))
+    write_text(out / "report.json", text + "\n")
+    write_text(out / "README.md", dataset_card(report, licence=licence, title=out.resolve().name))
     if report["labels"] and _can_draw():
         draw_labels(report, out / "labels.png")
     return report

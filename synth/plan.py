@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.synth.checks.contamination import Benchmarks
 from glinermt.synth.checks.similar import NearDuplicates
 from glinermt.synth.prompts import SYSTEM, template, templates
@@ -89,22 +90,18 @@ def _rows(passage: str, tasks: list[str], settings: Settings) -> list[Row]:
 
 def write_plan(passages_: Iterable[tuple[str, list[Row]]], file: Path) -> None:
     """Write a passage a line, beside ``file`` first."""
-    beside = file.with_name(file.name + ".new")
-    with beside.open("w", encoding="utf-8") as stream:
-        for passage, rows in passages_:
-            short = [[row.id, row.template, row.count] for row in rows]
-            line = json.dumps({"text": passage, "rows": short}, ensure_ascii=False)
-            stream.write(line + "\n")
-    beside.replace(file)
+    lines = (
+        {"text": passage, "rows": [[row.id, row.template, row.count] for row in rows]}
+        for passage, rows in passages_
+    )
+    write_jsonl(file, lines)
 
 
 def read_plan(file: Path) -> Iterator[Row]:
     """Give the rows that ``write_plan`` wrote."""
-    with file.open(encoding="utf-8") as stream:
-        for line in stream:
-            passage = json.loads(line)
-            for id_, name, count in passage["rows"]:
-                yield Row(id_, name.split(".")[0], name, count, passage["text"])
+    for _, passage in read_jsonl(file):
+        for id_, name, count in passage["rows"]:
+            yield Row(id_, name.split(".")[0], name, count, passage["text"])
 
 
 def prompt(row: Row) -> str:

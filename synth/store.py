@@ -16,7 +16,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from glinermt.errors import BackendError, DataError
+from glinermt.errors import DataError
+from glinermt.jsonl import (
+    pyarrow_parquet,
+    read_jsonl,
+    to_line,
+    write_beside,
+    write_jsonl,
+    write_text,
+)
 from glinermt.synth.engines.ask import Record
 
 MANIFEST = "manifest.json"
@@ -67,7 +75,7 @@ class Store:
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        write_beside(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
     def set_aside(self, name: str) -> None:
         """Move an earlier run into the folder ``name``: replies that were paid for are kept."""
@@ -123,14 +131,14 @@ class Store:
     ) -> Iterator[Record]:
         """Write each record down in its row's shard before it is given on."""
         with ExitStack() as stack:
-            streams: dict[str, IO[str]] = {}
+            streams: dict[str, IO[bytes]] = {}
             for record in records:
                 shard = shards[record.id]
                 if shard not in streams:
                     file = self.raw_file(shard)
                     file.parent.mkdir(exist_ok=True)
-                    streams[shard] = stack.enter_context(file.open("a", encoding="utf-8"))
-                streams[shard].write(json.dumps(record.to_dict()) + "\n")
+                    streams[shard] = stack.enter_context(file.open("ab"))
+                streams[shard].write(to_line(record.to_dict()))
                 streams[shard].flush()
                 yield record
 
@@ -140,47 +148,18 @@ class Store:
         if self._format == "parquet":
             _write_parquet(file, lines)
         else:
-            write_beside(
-                file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            )
+            write_jsonl(file, lines)
 
     def read_examples(self) -> Iterator[dict[str, Any]]:
         """Give the lines of all shards that the manifest names."""
         manifest = self.read_manifest()
         for shard in sorted(manifest["shards"]) if manifest else ():
-            file = self.examples_file(shard)
-            if self._format == "parquet":
-                yield from _parquet(f"reading {file}").read_table(file).to_pylist()
-            else:
-                with file.open(encoding="utf-8") as stream:
-                    yield from map(json.loads, stream)
-
-
-def write_beside(file: Path, text: str) -> None:
-    """Replace a file at once; whoever reads it sees the old or the new one, whole."""
-    beside = file.with_name(f".{file.name}.new")
-    with beside.open("w", encoding="utf-8") as stream:
-        _write_through(stream, text)
-    beside.replace(file)
-
-
-def _write_through(stream: IO[str], text: str) -> None:
-    stream.write(text)
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def _parquet(what: str) -> Any:
-    try:
-        import pyarrow.parquet  # type: ignore[import-untyped]  # ships no types
-    except ImportError as error:
-        raise BackendError(f"{what} needs pyarrow: pip install 'glinermt[synth]'") from error
-    return pyarrow.parquet
+            yield from (row for _, row in read_jsonl(self.examples_file(shard)))
 
 
 def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
-    parquet = _parquet(f"writing {file}")
-    import pyarrow
+    parquet = pyarrow_parquet()
+    import pyarrow  # type: ignore[import-untyped]  # ships no types
 
     string, number = pyarrow.string(), pyarrow.int64()
     span = pyarrow.struct([("start", number), ("end", number), ("label", string)])
@@ -194,6 +173,5 @@ def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
             ("task", string),
         ]
     )
-    beside = file.with_name(f".{file.name}.new")
-    parquet.write_table(pyarrow.Table.from_pylist(lines, schema=schema), beside)
-    beside.replace(file)
+    with write_beside(file) as beside:
+        parquet.write_table(pyarrow.Table.from_pylist(lines, schema=schema), beside)

@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "serve": {"glinermt", "tasks", "serve"},
     "integrations": {"glinermt", "tasks", "integrations"},
 }
-WITHOUT_TORCH = {f"glinermt.{name}" for name in ("types", "errors", "config", "default_model")}
+LIGHT = "types errors config default_model jsonl overrides contamination"
+WITHOUT_TORCH = {f"glinermt.{name}" for name in LIGHT.split()}
 ABOVE_EVERYTHING = {ROOT / "glinermt" / name for name in ("cli.py", "__init__.py", "__main__.py")}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from glinermt import overrides
 from glinermt.config import ModelConfig, from_mapping
 from glinermt.errors import ConfigError
 from glinermt.training import config_overrides
@@ -231,7 +232,8 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in changes:
-        config_overrides.apply(data, override)
+        config_overrides.refuse_taken(data, override)
+        overrides.apply(data, override)
     config_overrides.complete(data.get("stages"))
     config = from_mapping(TrainConfig, data, where=str(path))
     check_config(config)

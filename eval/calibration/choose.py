@@ -19,7 +19,6 @@ from glinermt.eval.calibration.thresholds import (
     best_temperature,
     calibration_error,
 )
-from glinermt.eval.data.files import read_jsonl
 from glinermt.eval.data.ner import read_ner
 from glinermt.eval.data.qa import read_qa
 from glinermt.eval.data.relations import read_relations
@@ -27,6 +26,7 @@ from glinermt.eval.data.summaries import read_summaries
 from glinermt.eval.metrics.answers import ScoredAnswer, exact_match
 from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate
+from glinermt.jsonl import read_jsonl
 from glinermt.tasks.entities import TASK as ENTITIES
 from glinermt.tasks.run import tempered
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold

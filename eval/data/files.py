@@ -1,16 +1,12 @@
-"""Finding and opening data files: plain, ``.gz`` or ``.xz``; every complaint has file and line."""
+"""Finding data files below a folder, and checking what their rows hold."""
 
-import gzip
 import json
-import lzma
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-
-Location = tuple[Path, int]
+from glinermt.jsonl import PACKED, read_text
 
 
 def find_file(folder: Path, patterns: Sequence[str]) -> Path:
@@ -33,39 +29,7 @@ def find_file(folder: Path, patterns: Sequence[str]) -> Path:
 
 def jsonl_patterns(name: str) -> list[str]:
     """Give the names a JSONL file may have, by compression."""
-    return [f"{name}.jsonl{suffix}" for suffix in ("", ".xz", ".gz")]
-
-
-def read_text(path: Path) -> str:
-    """Give the whole file, decompressed.
-
-    Raises:
-        DataError: it is missing, damaged, or no UTF-8.
-    """
-    unpack = {".xz": lzma.decompress, ".gz": gzip.decompress}.get(path.suffix, bytes)
-    try:
-        content = unpack(path.read_bytes())
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8 text ({error}); convert it first") from error
-
-
-def read_jsonl(path: Path) -> Iterator[tuple[Location, dict[str, Any]]]:
-    """Give each line's object with its place; blank lines are passed over."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: expected an object, got {row!r:.80}")
-        yield (path, number), row
+    return [f"{name}.jsonl{packed}" for packed in PACKED]
 
 
 def read_json(path: Path) -> Any:
@@ -89,8 +53,3 @@ def field(row: Any, name: str, kind: type, where: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise DataError(f"{where}: {name!r} should be {kind.__name__}, got {value!r:.80}")
     return value
-
-
-def at(location: Location) -> str:
-    """Write a place as ``file:line``."""
-    return f"{location[0]}:{location[1]}"

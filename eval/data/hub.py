@@ -4,14 +4,14 @@ CrossNER's five sets, SQuAD 2.0, FewRel and CNN/DailyMail. The MIT sets have no 
 there: download their files from the project's page.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import BackendError
 from glinermt.eval.data.ner import tag_spans
+from glinermt.jsonl import write_jsonl
 
 Row = Mapping[str, Any]
 CROSSNER_SETS = ("ai", "literature", "music", "politics", "science")
@@ -46,7 +46,7 @@ def fetch(name: str, folder: Path, *, load: Callable[..., Any] | None = None) ->
     folder.mkdir(parents=True, exist_ok=True)
     for file, source in SOURCES[name].items():
         if not (folder / file).exists():
-            _write(folder / file, source.convert(_load(source, load)))
+            write_jsonl(folder / file, source.convert(_load(source, load)))
     return folder
 
 
@@ -63,14 +63,6 @@ def _load(source: HubSet, load: Callable[..., Any] | None) -> Any:
     except Exception as error:  # datasets raises whatever its many back ends do
         where = f"{source.repo}@{source.revision}"
         raise BackendError(f"{where}: cannot be read from the hub: {error}") from error
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    beside = path.with_suffix(".part")
-    with beside.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    beside.replace(path)
 
 
 def _entities(rows: Any) -> Iterator[Row]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.files import at, field, read_jsonl, read_text
+from glinermt.eval.data.files import field
 from glinermt.eval.data.tokens import TokenText
+from glinermt.jsonl import read_jsonl, read_text
 from glinermt.types import Span
 
 HEADER = "# id "
@@ -78,8 +79,8 @@ def tag_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def _jsonl_sentences(path: Path) -> Iterator[Sentence]:
-    for location, row in read_jsonl(path):
-        where = at(location)
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
         if "tokens" in row:
             text = TokenText(field(row, "tokens", list, where), where)
             spans = [text.span(*_triple(raw, where)) for raw in field(row, "spans", list, where)]

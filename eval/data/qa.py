@@ -6,7 +6,8 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import QaCase
-from glinermt.eval.data.files import at, field, read_json, read_jsonl
+from glinermt.eval.data.files import field, read_json
+from glinermt.jsonl import read_jsonl
 
 
 def read_qa(path: Path, group: str) -> list[QaCase]:
@@ -27,8 +28,8 @@ def read_qa(path: Path, group: str) -> list[QaCase]:
 
 
 def _from_jsonl(path: Path, group: str) -> Iterator[QaCase]:
-    for location, row in read_jsonl(path):
-        where = at(location)
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
         answers = field(field(row, "answers", dict, where), "text", list, where)
         yield _case(row, field(row, "context", str, where), answers, group, where)
 

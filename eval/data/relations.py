@@ -7,8 +7,9 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import RelationCase
-from glinermt.eval.data.files import at, field, find_file, read_json, read_jsonl
+from glinermt.eval.data.files import field, find_file, read_json
 from glinermt.eval.data.tokens import TokenText
+from glinermt.jsonl import read_jsonl
 from glinermt.types import Span
 
 
@@ -26,8 +27,8 @@ def read_relations(path: Path, group: str) -> list[RelationCase]:
 
 
 def _from_jsonl(path: Path, group: str) -> Iterator[RelationCase]:
-    for location, row in read_jsonl(path):
-        where = at(location)
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
         text = TokenText(field(row, "tokens", list, where), where)
         for index, relation in enumerate(field(row, "relations", list, where)):
             head, tail = (
@@ -35,7 +36,7 @@ def _from_jsonl(path: Path, group: str) -> Iterator[RelationCase]:
                 for end in (field(relation, side, dict, where) for side in ("head", "tail"))
             )
             name = field(relation, "relation", str, where)
-            id_ = f"{location[1]}.{index}"
+            id_ = f"{number}.{index}"
             yield RelationCase(id_, group, text.text, head, tail, name, ())
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from glinermt.config import from_mapping
 from glinermt.errors import DataError
+from glinermt.jsonl import read_jsonl
 from glinermt.synth.backends.base import LLM, Reply, Request
-from glinermt.synth.texts import read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,7 @@ class Scripted:
 
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in read_lines(file):
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{file}:{number}: not JSON: {error}") from error
-        if not isinstance(value, dict) or "reply" not in value:
-            raise DataError(f"{file}:{number}: expected an object with 'reply', got {value!r:.80}")
-        yield value
+    for number, row in read_jsonl(file):
+        if "reply" not in row:
+            raise DataError(f"{file}:{number}: expected a row with 'reply', got {row!r:.80}")
+        yield row

@@ -1,51 +1,48 @@
-"""Texts that benchmarks hold, by shared runs of 13 words (the length GPT-3's authors used)."""
+"""Passages and prompts that benchmark files hold, by shared runs of 13 words."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from glinermt.contamination import grams, words
 from glinermt.errors import DataError
-from glinermt.synth.source import normal_words
-from glinermt.synth.texts import read_lines
-
-GRAM = 13
+from glinermt.jsonl import ENDS, read_jsonl, read_lines, read_text
 
 
 class Benchmarks:
     """The runs of words in benchmark files, 8 bytes each."""
 
     def __init__(self, files: Iterable[Path]) -> None:
-        self._grams = {gram for file in files for text in _texts(file) for gram in _hashes(text)}
+        self._grams = {
+            gram for file in files for text in _texts(file) for gram in grams(words(text))
+        }
 
     def hold(self, text: str) -> bool:
         """Whether the text shares a run of 13 words with a benchmark."""
-        return bool(self._grams) and any(gram in self._grams for gram in _hashes(text))
-
-
-def _hashes(text: str) -> Iterator[bytes]:
-    words = normal_words(text)
-    for i in range(len(words) - GRAM + 1):
-        run = " ".join(words[i : i + GRAM])
-        yield hashlib.blake2b(run.encode(), digest_size=8).digest()
+        return bool(self._grams) and any(gram in self._grams for gram in grams(words(text)))
 
 
 def _texts(file: Path) -> Iterator[str]:
     """Give every string in the file; a list of words counts as one."""
     if not file.is_file():
         raise DataError(f"{file}:0: there is no such benchmark file; check the path")
-    if ".json" not in file.name:
+    if file.name.endswith(ENDS):
+        for _, row in read_jsonl(file):
+            yield from _strings(row)
+    elif ".json" in file.suffixes:
+        yield from _strings(_json(file))
+    else:
         yield from (line for _, line in read_lines(file))
-        return
-    lines = read_lines(file)
-    if ".jsonl" not in file.name:
-        lines = iter([(1, "".join(line for _, line in lines))])
-    for number, line in lines:
-        try:
-            yield from _strings(json.loads(line))
-        except ValueError as error:
-            raise DataError(f"{file}:{number}: not JSON: {error}") from error
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(read_text(file))
+    except RecursionError as error:
+        raise DataError(f"{file}:0: nested too deeply to be read") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file}:{error.lineno}: not JSON: {error}") from error
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -68,7 +68,7 @@ def test_bioes_and_stray_inside_tags_are_read() -> None:
         ({"tokens": ["a", ""], "spans": []}, r"a\.jsonl:2: token 1 should be a non-empty"),
         ({"tokens": ["a"], "spans": [[0, "x"]]}, r"a\.jsonl:2: a span should be \[first token"),
         ({"text": "ab", "spans": [{"start": 0, "end": 3, "label": "x"}]}, r":2: span 0:3 lies"),
-        ([1], r"a\.jsonl:2: expected an object"),
+        ([1], r"a\.jsonl:2: expected a JSON object"),
     ],
 )
 def test_a_bad_row_is_named_with_file_and_line(tmp_path: Path, row: object, message: str) -> None:
@@ -155,13 +155,13 @@ def test_a_missing_or_doubtful_file_is_an_error(tmp_path: Path) -> None:
 def test_a_damaged_archive_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.xz"
     path.write_bytes(b"no archive")
-    with pytest.raises(DataError, match=r"a\.jsonl\.xz: cannot be read"):
+    with pytest.raises(DataError, match=r"a\.jsonl\.xz:0: cannot be read"):
         read_ner(path, "a")
     path = tmp_path / "b.jsonl.gz"
     packed = bytearray(gzip.compress(b"some text that is here\n" * 50))
     packed[10] = 0xFF  # no such kind of block
     path.write_bytes(packed)
-    with pytest.raises(DataError, match=r"b\.jsonl\.gz: cannot be read"):
+    with pytest.raises(DataError, match=r"b\.jsonl\.gz:0: cannot be read"):
         read_ner(path, "b")
 
 

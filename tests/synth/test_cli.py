@@ -49,12 +49,12 @@ def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_p
     ("more", "message"),
     [
         (["--tasks", "ner,ner"], "tasks names one twice: ner, ner"),
-        (["--set", "model.name=x"], "--set model.name: 'model' is no table"),
+        (["--set", "model.name=x"], "model: expected str, got {'name': 'x'}"),
         (["--tasks", "nre"], "unknown task 'nre' (did you mean 'ner'?)"),
         (["--llm", "scripte"], "unknown llm 'scripte' (did you mean 'scripted'?)"),
         (["--llm-option", "dely=1"], "dely"),
         (["--set", "shard_rows=0"], "shard_rows must be at least 1, got 0"),
-        (["--set", "shard_rows"], "'shard_rows' is no KEY=VALUE"),
+        (["--set", "shard_rows"], "--set shard_rows: expected KEY=VALUE"),
     ],
 )
 def test_wrong_options_are_explained(arguments: list[str], more: list[str], message: str) -> None:

@@ -48,7 +48,7 @@ def test_values_are_set_by_key(tmp_path: Path) -> None:
     [
         ("stages.0.stepz=7", "unknown key 'stepz' .did you mean 'steps'"),
         ("stages.3.steps=7", "--set stages.3.steps=7: there is nothing at '3'"),
-        ("seed", "--set seed: expected key=value"),
+        ("seed", "--set seed: expected KEY=VALUE"),
         ("seed=x", "seed: expected int, got 'x'"),
         ("stages.0.sources.0.task=spam", "unknown value 'spam'"),
         ("stages.0.shares.qa=1.0", "shares names 'qa', but no source is of that group"),

@@ -1,7 +1,6 @@
 """Self-training: a model annotates texts of a new domain and learns from what it was sure of."""
 
 import copy
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
+from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
 from glinermt.tasks import entities
 from glinermt.training.adapt.fine_tuning import Tuning, tune
 from glinermt.training.config import Loss, Optim, Sampling
-from glinermt.training.data.files import read_lines
 from glinermt.training.dev_scores import label_f1, predict, strict_f1
 from glinermt.types import Example, Extractor, Query
 
@@ -147,25 +146,24 @@ def annotate(
 def read_texts(folder: Path) -> list[str]:
     """Read a folder's texts: each line of ``*.txt``, the ``text`` of each row of ``*.jsonl``.
 
-    Both may be packed, as ``.gz`` or ``.xz``; other files are passed over.
+    Both may be packed, as ``.gz``, ``.xz`` or ``.zst``; other files are passed over.
 
     Raises:
         DataError: the folder has no texts, or a line of JSON has no ``text``.
     """
     texts: list[str] = []
     for path in sorted(folder.glob("*")):
-        name = path.name.removesuffix(".gz").removesuffix(".xz")
-        if name.endswith(".txt"):
+        if path.name.endswith(TEXT_ENDS):
             texts += [line.strip() for _, line in read_lines(path)]
-        elif name.endswith(".jsonl"):
-            texts += [_text(path, number, line) for number, line in read_lines(path)]
+        elif path.name.endswith(JSONL_ENDS):
+            texts += [_text(f"{path}:{number}", row) for number, row in read_jsonl(path)]
     if not texts:
         raise DataError(f"{folder}: there are no *.txt or *.jsonl files with texts")
     return texts
 
 
-def _text(path: Path, number: int, line: str) -> str:
-    try:
-        return str(json.loads(line)["text"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{path}:{number}: expected {{"text": ...}}, got {line[:80]!r}') from error
+def _text(where: str, row: dict[str, Any]) -> str:
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise DataError(f'{where}: expected {{"text": ...}}, got {row!r:.80}')
+    return text

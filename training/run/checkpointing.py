@@ -1,6 +1,5 @@
 """Writes checkpoints so that a kill at any moment leaves a whole one behind."""
 
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from glinermt.errors import CheckpointError
+from glinermt.jsonl import write_beside
 
 STATE_FILE = "checkpoint.pt"
 
@@ -21,13 +21,8 @@ class Saveable(Protocol):
 
 def save_state(output: Path, state: dict[str, Any]) -> None:
     """Write a run's state, replacing the last one in a single step."""
-    output.mkdir(parents=True, exist_ok=True)
-    partial = output / f"{STATE_FILE}.partial"
-    with partial.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(output / STATE_FILE)
+    with write_beside(output / STATE_FILE) as beside:
+        torch.save(state, beside)
 
 
 def load_state(output: Path) -> dict[str, Any]:

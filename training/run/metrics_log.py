@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from glinermt.jsonl import write_jsonl
+
 
 class Meter:
     """Means over the steps since it was last read."""
@@ -49,9 +51,7 @@ class Journal:
         self._stage = stage
         self._dev: dict[int, float] = {}
         kept = [r for r in read_journal(output) if r["stage"] != stage or r["step"] <= step]
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-        partial.replace(self._path)
+        write_jsonl(self._path, kept)
         for record in kept:
             if record["stage"] == stage and "dev" in record:
                 self._dev[record["step"]] = record["dev"]

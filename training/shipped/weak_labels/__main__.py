@@ -1,16 +1,15 @@
 """``python -m glinermt.training.shipped.weak_labels``: builds the weakly labelled files."""
 
-import json
-import lzma
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import track
 
+from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.training.data.detokenize import detokenize
 from glinermt.training.shipped.weak_labels.examples import ExampleMaker, Passage, passages
 from glinermt.training.shipped.weak_labels.mentions import (
@@ -49,7 +48,7 @@ def main(
 
 def _role_passages(root: Path, net: WordNet, rng: random.Random) -> Iterator[Passage]:
     for file in ("re_docred", "fewrel_train64_lower"):
-        for row in _rows(root / f"train/re/{file}.train.jsonl.xz"):
+        for _, row in read_jsonl(root / f"train/re/{file}.train.jsonl.xz"):
             text, offsets = detokenize(row["tokens"])
             types: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)
             for relation in row["relations"]:
@@ -68,12 +67,14 @@ def _role_passages(root: Path, net: WordNet, rng: random.Random) -> Iterator[Pas
 
 def _text_passages(root: Path, net: WordNet, rng: random.Random) -> Iterator[Passage]:
     texts = [
-        row["text"] for name in TEXTS for row in _rows(root / f"train/text/{name}.train.jsonl.xz")
+        row["text"]
+        for name in TEXTS
+        for _, row in read_jsonl(root / f"train/text/{name}.train.jsonl.xz")
     ]
     texts += [
         row["context"]
         for name in CONTEXTS
-        for row in _rows(root / f"train/qa/{name}.train.jsonl.xz")
+        for _, row in read_jsonl(root / f"train/qa/{name}.train.jsonl.xz")
     ]
     for text in track(list(dict.fromkeys(texts)), description="texts: mentions"):
         if _UNKNOWN in text:  # WikiText's rare words, names above all
@@ -102,15 +103,8 @@ def _disjoint(mentions: Iterable[Mention]) -> list[Mention]:
     return sorted(kept.values(), key=lambda m: m.start)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with lzma.open(path, "rt", encoding="utf-8") as file:
-        yield from map(json.loads, file)
-
-
 def _write(examples: list[Example], path: Path) -> None:
-    with lzma.open(path, "wt", encoding="utf-8") as file:
-        for example in examples:
-            file.write(json.dumps(example.to_dict(), ensure_ascii=False) + "\n")
+    write_jsonl(path, (example.to_dict() for example in examples))
     types = Counter(span.label for example in examples for span in example.spans)
     most = ", ".join(f"{name} {count}" for name, count in types.most_common(25))
     print(f"{path}: {len(examples)} examples, {len(types)} types, {types.total()} spans: {most}")

@@ -1,0 +1,311 @@
+"""Files of rows: JSON lines, plain or packed, and Parquet; read with file and line in every error.
+
+    for number, row in read_jsonl(Path("train.jsonl.xz")):
+        ...
+    write_jsonl(Path("out.jsonl.zst"), rows)
+
+Importing this module costs nothing: pyarrow and zstandard are imported when a file needs them.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import lzma
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from glinermt.errors import BackendError, DataError
+
+PACKED = ("", ".gz", ".xz", ".zst")
+JSONL_ENDS = tuple(f".jsonl{packed}" for packed in PACKED)
+TEXT_ENDS = tuple(f".txt{packed}" for packed in PACKED)
+ENDS = (*JSONL_ENDS, ".parquet")
+"""How the names of files end that ``read_jsonl`` reads."""
+_LINE_MARKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
+"""Ends of lines to some programs; in JSON they may stand escaped."""
+
+
+def data_files(path: Path, ends: Sequence[str] = ENDS) -> list[Path]:
+    """Return the file itself, or the files of a folder whose names end so, sorted.
+
+    Raises:
+        DataError: there is no such file, or the folder has none.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"{path}:0: there is no such file; check the path")
+        return [path]
+    found = [child for child in sorted(path.iterdir()) if child.name.endswith(tuple(ends))]
+    if not found:
+        raise DataError(f"{path}:0: the folder has no file that ends in {', '.join(ends)}")
+    return found
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row with its number, from 1; blank lines are counted and passed over.
+
+    The name says how the file is read: ``.parquet``, else JSON lines, unpacked where it ends in
+    ``.gz``, ``.xz`` or ``.zst``.
+
+    Raises:
+        DataError: the file cannot be read, or a line is no JSON object; begins ``file:line:``.
+        BackendError: the package that reads it is not installed.
+    """
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path)
+        return
+    for number, line in read_lines(path):
+        yield number, parse_row(line, f"{path}:{number}")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank with their numbers, from 1.
+
+    A byte order mark at the beginning is left out. Lines end at newlines only, as in JSON lines.
+
+    Raises:
+        DataError: the file cannot be read, is damaged or is not UTF-8; begins ``file:line:``.
+    """
+    number = 0
+    try:
+        with _open(path) as stream:
+            for number, raw in enumerate(stream, start=1):
+                line = decoded(raw, f"{path}:{number}", first=number == 1)
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(
+            f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Return the whole file, unpacked.
+
+    Raises:
+        DataError: it cannot be read, is damaged or is not UTF-8; begins ``file:line:``.
+    """
+    try:
+        with _open(path) as stream:
+            content = stream.read()
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(
+            f"{path}:0: cannot be read ({error}); check the path and that the file is whole"
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 text ({error}); convert it first") from error
+
+
+def parse_row(line: str | bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line.
+
+    Raises:
+        DataError: it is none; begins with ``where``.
+    """
+    try:
+        row = json.loads(line)
+    except RecursionError as error:
+        raise DataError(f"{where}: nested too deeply to be read") from error
+    except ValueError as error:  # bytes that are not UTF-8, too
+        raise DataError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected a JSON object, got {row!r:.80}")
+    return row
+
+
+def decoded(line: bytes, where: str, *, first: bool = False) -> str:
+    """Return a line's text; a byte order mark is dropped from the first.
+
+    Raises:
+        DataError: it is not UTF-8; begins with ``where``.
+    """
+    try:
+        return line.decode("utf-8-sig" if first else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8 text ({error}); convert it first") from error
+
+
+def to_line(row: Any) -> bytes:
+    """Return a value as one line of JSON in UTF-8, newline included.
+
+    What UTF-8 cannot hold (lone surrogates) and what some programs take for the end of a line is
+    escaped, so reading gives the same value.
+    """
+    text = json.dumps(row, ensure_ascii=False).translate(_LINE_MARKS)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write the rows as the name says, beside ``path`` first; return their number.
+
+    Parquet takes its columns from the first 1,000 rows; JSON lines may differ from row to row.
+
+    Raises:
+        BackendError: the package that writes it is not installed.
+    """
+    number = 0
+    with write_beside(path) as beside:
+        if path.suffix == ".parquet":
+            return _write_parquet(beside, rows)
+        with _open(beside, path.suffix, "wb") as stream:
+            for row in rows:
+                stream.write(to_line(row))
+                number += 1
+    return number
+
+
+@contextlib.contextmanager
+def write_beside(path: Path) -> Iterator[Path]:
+    """Write into the path given; if nothing goes wrong it takes the place of ``path`` at once.
+
+    Whoever reads ``path``, at any moment, sees the old or the new file, whole. Its folder is made
+    where it is missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    beside.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text in place of ``path`` at once."""
+    with write_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def pyarrow_parquet() -> Any:
+    """Return the module ``pyarrow.parquet``.
+
+    Raises:
+        BackendError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet  # type: ignore[import-untyped]  # ships no types
+    except ImportError as error:
+        raise BackendError("Parquet needs pyarrow: pip install 'glinermt[synth]'") from error
+    return pyarrow.parquet
+
+
+def _unreadable(path: Path, number: int, error: Exception) -> DataError:
+    return DataError(
+        f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
+    )
+
+
+def _open(path: Path, suffix: str | None = None, mode: str = "rb") -> IO[bytes]:
+    suffix = path.suffix if suffix is None else suffix
+    if suffix == ".zst":
+        return _open_zstd(path, mode)
+    if suffix == ".xz":
+        return cast("IO[bytes]", lzma.open(path, mode))
+    if suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, mode))
+    return cast("IO[bytes]", path.open(mode))
+
+
+def _open_zstd(path: Path, mode: str) -> IO[bytes]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise BackendError(f"{path}: needs zstandard: pip install 'glinermt[synth]'") from error
+    if mode == "wb":
+        return cast("IO[bytes]", zstandard.open(path, mode))
+    return cast("IO[bytes]", io.BufferedReader(_ZstdReader(path, zstandard), 1 << 16))
+
+
+class _ZstdReader(io.RawIOBase):
+    """Frames of zstd, unpacked; raises where the last one breaks off, as zstandard does not."""
+
+    def __init__(self, path: Path, zstandard: Any) -> None:
+        self._zstandard = zstandard
+        self._file = path.open("rb")
+        self._frame: Any = None
+        self._packed = b""
+        self._unpacked = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            self._packed = self._packed or self._file.read(1 << 16)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the file ends within a zstd frame")
+                return 0
+            self._unpack()
+        size = min(len(buffer), len(self._unpacked))
+        buffer[:size], self._unpacked = self._unpacked[:size], self._unpacked[size:]
+        return size
+
+    def _unpack(self) -> None:
+        self._frame = self._frame or self._zstandard.ZstdDecompressor().decompressobj()
+        try:
+            self._unpacked = memoryview(self._frame.decompress(self._packed))
+        except self._zstandard.ZstdError as error:
+            raise OSError(str(error)) from error
+        self._packed = self._frame.unused_data
+        if self._frame.eof:
+            self._frame = None
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    parquet = pyarrow_parquet()
+    import pyarrow
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
+        ) from error
+
+
+def _write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    parquet = pyarrow_parquet()
+    import pyarrow
+
+    number, writer = 0, None
+    for chunk in _chunks(rows, 1000):
+        table = pyarrow.Table.from_pylist(chunk, schema=writer.schema if writer else None)
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+        number += len(chunk)
+    if writer is None:
+        parquet.write_table(pyarrow.table({}), path)
+    else:
+        writer.close()
+    return number
+
+
+def _chunks(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(dict(row))
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
