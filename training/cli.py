@@ -8,6 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app; what they need is imported when they run."""
@@ -17,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def train_command(
-    config: Annotated[Path, typer.Argument(help="TOML file; see training/configs.")],
+    config: Annotated[
+        str | None, typer.Argument(help="TOML file, or a packaged configuration by name.")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a value: stages.0.steps=100 (repeatable)."),
@@ -25,12 +31,40 @@ def train_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in the output.")
     ] = False,
+    stop_after: Annotated[
+        str | None,
+        typer.Option(help="Save and end after that time, to be resumed: 25m, 1h30m, 90s."),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the packaged configurations and end.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the configuration's file and end.")
+    ] = False,
 ) -> None:
-    """Train a model as a configuration says."""
-    from glinermt.training.config import load_config
+    """Train a model as a configuration says.
+
+    Ctrl-C and SIGTERM end the run after its step with everything saved; the exit code is then 130
+    or 143, else 0.
+    """
+    from glinermt.training.config import find_config, load_config, packaged_configs
+    from glinermt.training.run.stopping import Stop, parse_duration
     from glinermt.training.run.train import train
 
-    train(load_config(config, changes or ()), resume=resume)
+    if listed:
+        for name, path in packaged_configs().items():
+            first = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+            typer.echo(f"{name:12} {first}")
+        return
+    if config is None:
+        raise ValueError("name a configuration: a TOML file, or one of glinermt train --list")
+    if show:
+        typer.echo(find_config(config).read_text(encoding="utf-8"), nl=False)
+        return
+    stop = Stop(parse_duration(stop_after) if stop_after else None)
+    train(load_config(find_config(config), changes or ()), resume=resume, stop=stop)
+    if stop.signal is not None:
+        raise typer.Exit(128 + stop.signal)
 
 
 def fine_tune_command(
@@ -49,26 +83,29 @@ def fine_tune_command(
     lora_rank: Annotated[
         int, typer.Option(min=0, help="Rank of LoRA adapters; 0 = train all.")
     ] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model further on examples."""
     from glinermt.model import GlinerMT
+    from glinermt.outputs import check_no_model, locked
     from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
     from glinermt.training.data.readers import read_examples
 
-    out.mkdir(parents=True, exist_ok=True)
-    tuned = GlinerMT.from_pretrained(model)
-    report = fine_tune(
-        tuned,
-        read_examples(examples),
-        steps=steps,
-        replay=read_examples(replay) if replay else (),
-        dev=read_examples(dev) if dev else (),
-        tuning=Tuning(lora_rank=lora_rank),
-    )
-    _write_report(out, report)
-    for step, score in report.scores:
-        typer.echo(f"step {step:6} F1 {score:.3f}" + (" *" if step == report.best_step else ""))
-    tuned.save_pretrained(out)
+    with locked(out):
+        check_no_model(out, overwrite=overwrite)
+        tuned = GlinerMT.from_pretrained(model)
+        report = fine_tune(
+            tuned,
+            read_examples(examples),
+            steps=steps,
+            replay=read_examples(replay) if replay else (),
+            dev=read_examples(dev) if dev else (),
+            tuning=Tuning(lora_rank=lora_rank),
+        )
+        _write_report(out, report)
+        for step, score in report.scores:
+            typer.echo(f"step {step:6} F1 {score:.3f}" + (" *" if step == report.best_step else ""))
+        tuned.save_pretrained(out)
 
 
 def self_train_command(
@@ -89,33 +126,33 @@ def self_train_command(
     allow_worse: Annotated[
         bool, typer.Option("--allow-worse", help="Keep a result below the start.")
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model on its own confident annotations of unlabelled texts."""
     from glinermt.model import GlinerMT
+    from glinermt.outputs import check_no_model, locked
     from glinermt.training.adapt.self_training import SelfTraining, read_texts, self_train
     from glinermt.training.data.readers import read_examples
 
-    out.mkdir(parents=True, exist_ok=True)
-    start = GlinerMT.from_pretrained(model)
-    report = self_train(
-        start,
-        read_texts(texts),
-        [label.strip() for label in labels.split(",") if label.strip()],
-        dev=read_examples(dev) if dev else (),
-        settings=SelfTraining(
-            steps=steps, threshold=threshold, margin=margin, allow_worse=allow_worse
-        ),
+    names = [label.strip() for label in labels.split(",") if label.strip()]
+    settings = SelfTraining(
+        steps=steps, threshold=threshold, margin=margin, allow_worse=allow_worse
     )
-    _write_report(out, report)
-    typer.echo(f"learned from {report.num_examples} texts in {report.steps} steps")
-    for label, (before, after) in report.labels.items():
-        typer.echo(f"{label:30} F1 {before:.3f} -> {after:.3f}")
-    if dev:
-        typer.echo(f"{'all':30} F1 {report.before:.3f} -> {report.after:.3f}")
-    if report.refused:
-        typer.echo("no step was better than the start: no model is written", err=True)
-        raise typer.Exit(1)
-    start.save_pretrained(out)
+    with locked(out):
+        check_no_model(out, overwrite=overwrite)
+        start = GlinerMT.from_pretrained(model)
+        gold = read_examples(dev) if dev else ()
+        report = self_train(start, read_texts(texts), names, dev=gold, settings=settings)
+        _write_report(out, report)
+        typer.echo(f"learned from {report.num_examples} texts in {report.steps} steps")
+        for label, (before, after) in report.labels.items():
+            typer.echo(f"{label:30} F1 {before:.3f} -> {after:.3f}")
+        if dev:
+            typer.echo(f"{'all':30} F1 {report.before:.3f} -> {report.after:.3f}")
+        if report.refused:
+            typer.echo("no step was better than the start: no model is written", err=True)
+            raise typer.Exit(1)
+        start.save_pretrained(out)
 
 
 def _write_report(out: Path, report: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from glinermt import overrides
 from glinermt.config import ModelConfig, from_mapping
-from glinermt.errors import ConfigError
+from glinermt.errors import ConfigError, unknown_choice
 from glinermt.training import config_overrides
 
 TaskName = Literal["ner", "relations", "qa", "summaries", "gap_summaries", "examples"]
@@ -216,6 +216,28 @@ RANGES: Mapping[type, Mapping[str, tuple[float, float]]] = {
     },
 }
 """Least and greatest value of numbers, where any other makes no sense."""
+
+
+def packaged_configs() -> dict[str, Path]:
+    """Return the configurations that come with the package, by name."""
+    folder = Path(__file__).with_name("configs")
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_config(name: str) -> Path:
+    """Return the file of that path, or else the packaged configuration of that name.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    known = packaged_configs()
+    if Path(name).is_file():
+        return Path(name)
+    if name in known:
+        return known[name]
+    if Path(name).suffix == ".toml":
+        raise ConfigError(f"{name}: no such file")
+    raise ConfigError(unknown_choice("configuration", name, known) + "; or name a TOML file")
 
 
 def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:

@@ -1,23 +1,23 @@
 """Fine-tunes a model on a handful of examples."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
-
-from glinermt.training.adapt.lora import with_lora, without_lora
+from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
 from glinermt.training.data.batching import Batches
 from glinermt.training.data.mixture import Feed, Mixture
 from glinermt.training.data.sampling import make_sampler
 from glinermt.training.dev_scores import predict, strict_f1
 from glinermt.training.run.metrics_log import Meter
-from glinermt.training.run.stepper import Stepper
+from glinermt.training.run.processes import OneProcess, denormals_flushed
+from glinermt.training.run.stepper import Stepper, Trainable
 from glinermt.types import Example
 
-Score = Callable[[Any], float]
+Score = Callable[[Trainable], float]
 """Model -> dev score; higher is better."""
 
 
@@ -55,7 +55,7 @@ class TuningReport:
 
 
 def fine_tune(
-    model: Any,
+    model: Trainable,
     examples: Sequence[Example],
     *,
     steps: int = 200,
@@ -64,6 +64,8 @@ def fine_tune(
     tuning: Tuning | None = None,
 ) -> TuningReport:
     """Train ``model`` in place on ``examples``; with ``dev``, end with the best weights seen.
+
+    Where it fails or is interrupted, the model is as it was before.
 
     Args:
         model: a ``GlinerMT``; left in evaluation mode.
@@ -83,7 +85,7 @@ def fine_tune(
 
 
 def tune(
-    model: Any,
+    model: Trainable,
     examples: Sequence[Example],
     *,
     steps: int,
@@ -101,12 +103,28 @@ def tune(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     batches = _batches(examples, replay, tuning)
-    device = model.device
-    if tuning.lora_rank:
-        with_lora(model, tuning.lora_rank, seed=tuning.seed)
+    with _unharmed(model), denormals_flushed():
+        if tuning.lora_rank:
+            with_lora(model, tuning.lora_rank, seed=tuning.seed)
+        report = _steps(model, batches, steps, score, tuning, keep_best=keep_best)
+        if tuning.lora_rank:
+            merge_lora(model)
+    model.eval()
+    return report
+
+
+def _steps(
+    model: Trainable,
+    batches: Batches,
+    steps: int,
+    score: Score | None,
+    tuning: Tuning,
+    *,
+    keep_best: bool,
+) -> TuningReport:
     stepper = Stepper(
         model,
-        Accelerator(),
+        OneProcess(model.device),
         loss=tuning.loss,
         optim=tuning.optim,
         seed=tuning.seed,
@@ -123,16 +141,36 @@ def tune(
         if step % every == 0 or step == steps:
             keeper.look(step)
     best_step = keeper.restore(step) if keep_best else step
-    if tuning.lora_rank:
-        without_lora(model)
-    model.to(device).eval()
     return TuningReport(step, tuple(keeper.scores), best_step)
+
+
+@contextmanager
+def _unharmed(model: Trainable) -> Iterator[None]:
+    """Put weights, modes, frozen parameters and device back where the block fails.
+
+    What trains and what is frozen is the caller's in any case.
+    """
+    weights = copy.deepcopy(model.state_dict())
+    modes = [(module, module.training) for module in model.modules()]
+    frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        yield
+    except BaseException:
+        drop_lora(model)
+        model.load_state_dict(weights)
+        for module, mode in modes:
+            module.training = mode
+        raise
+    finally:
+        for parameter, trains in frozen:
+            parameter.requires_grad_(trains)
+            parameter.grad = None
 
 
 class _BestWeights:
     """Scores a model now and then and remembers its best weights."""
 
-    def __init__(self, model: Any, score: Score | None, *, patience: int) -> None:
+    def __init__(self, model: Trainable, score: Score | None, *, patience: int) -> None:
         self.scores: list[tuple[int, float]] = []
         self._model = model
         self._score = score

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import torch
-
 from glinermt.errors import BackendError
+from glinermt.training.run.processes import seeded
 
 
 def with_lora(model: Any, rank: int, *, seed: int) -> None:
@@ -16,13 +15,18 @@ def with_lora(model: Any, rank: int, *, seed: int) -> None:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise BackendError("LoRA needs peft: pip install peft") from error
-    torch.manual_seed(seed)
+        raise BackendError("LoRA needs peft: pip install 'glinermt[training]'") from error
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
-    model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
+    with seeded(seed):
+        model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
 
 
-def without_lora(model: Any) -> None:
+def merge_lora(model: Any) -> None:
     """Merge the adapters into the weights; the model is an ordinary one again."""
     model.encoder.encoder = model.encoder.encoder.merge_and_unload()
-    model.requires_grad_(True)
+
+
+def drop_lora(model: Any) -> None:
+    """Take the adapters off, if there are some; the weights below them are as they were."""
+    if hasattr(model.encoder.encoder, "peft_config"):
+        model.encoder.encoder = model.encoder.encoder.unload()

@@ -1,11 +1,9 @@
 """Self-training: a model annotates texts of a new domain and learns from what it was sure of."""
 
-import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
@@ -13,6 +11,7 @@ from glinermt.tasks import entities
 from glinermt.training.adapt.fine_tuning import Tuning, tune
 from glinermt.training.config import Loss, Optim, Sampling
 from glinermt.training.dev_scores import label_f1, predict, strict_f1
+from glinermt.training.run.stepper import Trainable
 from glinermt.types import Example, Extractor, Query
 
 
@@ -64,7 +63,7 @@ class SelfTrainingReport:
 
 
 def self_train(
-    model: Any,
+    model: Trainable,
     texts: Sequence[str],
     labels: Sequence[str],
     *,
@@ -87,7 +86,6 @@ def self_train(
     settings = settings or SelfTraining()
     examples = annotate(model, texts, labels, settings=settings)
     gold, threshold = [e.spans for e in dev], settings.tuning.threshold
-    start = copy.deepcopy(model.state_dict())
     old = predict(model, dev, threshold=threshold)
     report = tune(
         model,
@@ -99,8 +97,6 @@ def self_train(
         keep_best=not settings.allow_worse,
     )
     refused = bool(dev) and report.best_step == 0
-    if refused:
-        model.load_state_dict(start)
     new = predict(model, dev, threshold=threshold)
     names = sorted({span.label for spans in gold for span in spans})
     return SelfTrainingReport(

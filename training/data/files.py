@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import BackendError
+from glinermt.errors import BackendError, DataError
 from glinermt.jsonl import data_files, read_jsonl, read_lines
 
 HUB = "hub:"
@@ -23,7 +23,10 @@ def raw_rows(path: str, root: Path) -> Iterator[RawRow]:
     if path.startswith(HUB):
         yield from _hub_rows(path)
         return
-    for file in data_files(root / path):
+    place = root / path
+    if (place / "manifest.json").is_file() and (place / "examples").is_dir():
+        place /= "examples"  # the folder of ``glinermt generate``, where its plan lies beside them
+    for file in data_files(place):
         if file.suffix == ".parquet":
             yield from ((f"{file}:{number}", row) for number, row in read_jsonl(file))
         else:
@@ -36,5 +39,11 @@ def _hub_rows(path: str) -> Iterator[RawRow]:
     except ImportError as error:
         raise BackendError("the hub needs datasets: pip install 'glinermt[training]'") from error
     name, _, split = path.removeprefix(HUB).partition(":")
-    for number, row in enumerate(load_dataset(name, split=split or "train", streaming=True), 1):
-        yield f"{path}:{number}", row
+    try:
+        for number, row in enumerate(load_dataset(name, split=split or "train", streaming=True), 1):
+            yield f"{path}:{number}", row
+    except Exception as error:  # datasets raises whatever its builders and the network do
+        raise DataError(
+            f"{path}:0: cannot be read ({type(error).__name__}: {error}); check the name, the "
+            "split and the network"
+        ) from error

@@ -150,7 +150,7 @@ def _question_row(raw: Mapping[str, Any], _: frozenset[str]) -> QuestionRow:
         context, found = _natural(context, found)
     # Annotators' versions of one answer overlap: the shortest is what the scorers ask for.
     answers = _disjoint(found, key=lambda span: (span.end - span.start, span.start))
-    return QuestionRow(context, raw["question"].strip(), answers, raw.get("title", ""))
+    return QuestionRow(context, raw["question"].strip(), answers)
 
 
 def _natural(context: str, spans: Iterable[Span]) -> tuple[str, list[Span]]:

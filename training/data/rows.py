@@ -31,7 +31,6 @@ class QuestionRow:
     text: str
     question: str
     answers: tuple[Span, ...]
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
-
 from glinermt.training.config import TrainConfig
 from glinermt.training.data.batching import Batches
 from glinermt.training.run.checkpointing import save_model, save_state
-from glinermt.training.run.metrics_log import Bar, Journal, Meter
-from glinermt.training.run.signals import StopSignal
-from glinermt.training.run.stepper import Stepper
+from glinermt.training.run.metrics_log import Bar, Journal, Meter, Trackers
+from glinermt.training.run.processes import Processes
+from glinermt.training.run.stepper import Stepper, Trainable
+from glinermt.training.run.stopping import Stop
 
-Score = Callable[[Any], dict[str, float]]
+Score = Callable[[Trainable], dict[str, float]]
 """Model -> dev scores by name."""
 
 
@@ -48,24 +46,27 @@ class StageRun:
 
     Args:
         config: the whole run's configuration.
-        model: trained in place; it has the training API of ``GlinerMT``.
+        model: trained in place.
         batches: where the data comes from.
+        processes: where it is trained.
         progress: where to begin; ``state`` then holds the rest of the checkpoint.
         score: gives dev scores; the mean decides which model is the best.
         stop: asked after every step whether to save and leave.
+        trackers: told what the journal is told.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        model: Any,
+        model: Trainable,
         batches: Batches,
         *,
-        accelerator: Accelerator,
+        processes: Processes,
         progress: Progress,
         state: dict[str, Any] | None = None,
         score: Score | None = None,
-        stop: StopSignal | None = None,
+        stop: Stop | None = None,
+        trackers: Trackers | None = None,
     ) -> None:
         self.config = config
         self.stage = config.stages[progress.stage]
@@ -73,17 +74,16 @@ class StageRun:
         self.model = model
         self.progress = progress
         self._batches = batches
-        self._accelerator = accelerator
+        self._processes = processes
         self._score = score
-        self._stop = stop or StopSignal()
-        # Moments of rarely seen tokens decay into denormals, which a CPU computes very slowly.
-        torch.set_flush_denormal(True)
+        self._stop = stop or Stop()
+        self._trackers = trackers
         if state is not None:
             model.load_state_dict(state["model"])
             batches.restore(state["batches"])
         self._stepper = Stepper(
             model,
-            accelerator,
+            processes,
             loss=self.stage.loss,
             optim=self.stage.optim,
             seed=config.seed,
@@ -94,8 +94,8 @@ class StageRun:
             self._stepper.optimizer.load_state_dict(state["optimizer"])
 
     def run(self) -> bool:
-        """Train to the end of the stage; False where a signal stopped it before."""
-        main = self._accelerator.is_main_process
+        """Train to the end of the stage; False where it was stopped before."""
+        main = self._processes.index == 0
         journal = None
         if main:
             journal = Journal(self.output, stage=self.stage.name, step=self.progress.step)
@@ -121,7 +121,7 @@ class StageRun:
 
     def save(self) -> None:
         """Write the checkpoint and the model as it is now."""
-        if not self._accelerator.is_main_process:
+        if self._processes.index:
             return
         save_state(
             self.output,
@@ -138,16 +138,14 @@ class StageRun:
         """Share of the stage that is over, and whether to stop: the same in every process."""
         stage, progress = self.stage, self.progress
         minutes, asked = progress.elapsed() / 60, self._stop.asked
-        if self._accelerator.num_processes > 1:
-            mine = torch.tensor([minutes, float(asked)], device=self._accelerator.device)
-            minutes, asked = self._accelerator.reduce(mine, "sum").tolist()
-            minutes, asked = minutes / self._accelerator.num_processes, asked > 0
+        total, votes = self._processes.sums([minutes, float(asked)])
+        minutes = total / self._processes.number
         steps = progress.step / stage.steps
         over = minutes / stage.max_minutes if stage.max_minutes else 0.0
-        return (max(steps, over) if stage.clock == "time" or over >= 1.0 else steps), bool(asked)
+        return (max(steps, over) if stage.clock == "time" or over >= 1.0 else steps), votes > 0
 
     def _step(self, done: float, meter: Meter) -> float:
-        number = self._accelerator.num_processes * self.stage.accumulate
+        number = self._processes.number * self.stage.accumulate
         norm = self._stepper.step(
             self._batches.take(number), number=self.progress.step, progress=done, meter=meter
         )
@@ -155,7 +153,7 @@ class StageRun:
         return norm
 
     def _clock(self) -> dict[str, float]:
-        minutes, processes = self.progress.elapsed() / 60, self._accelerator.num_processes
+        minutes, processes = self.progress.elapsed() / 60, self._processes.number
         return {"minutes": minutes, "processes": processes}
 
     def _dev(self, journal: Journal | None) -> None:
@@ -164,7 +162,7 @@ class StageRun:
             known = journal.dev_score(self.progress.step)
             mean = self._scored(journal, self._score) if known is None else known
             self.progress.best = max(mean, self.progress.best)
-        self._accelerator.wait_for_everyone()
+        self._processes.wait()
 
     def _scored(self, journal: Journal, score: Score) -> float:
         self.model.eval()
@@ -181,4 +179,5 @@ class StageRun:
         if journal:
             journal.write(self.progress.step, values)
         named = {f"{self.stage.name}/{name}": value for name, value in values.items()}
-        self._accelerator.log(named, step=self.progress.step)
+        if self._trackers:
+            self._trackers.log(named, step=self.progress.step)

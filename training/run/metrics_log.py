@@ -1,15 +1,16 @@
-"""Tells how training goes: a bar on the terminal, ``metrics.jsonl`` in the output folder."""
+"""Tells how training goes: a bar on the terminal, ``metrics.jsonl`` in the output, trackers."""
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from glinermt.errors import BackendError, ConfigError
 from glinermt.jsonl import write_jsonl
 
 
@@ -76,6 +77,47 @@ def read_journal(output: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return records
+
+
+class Trackers:
+    """Accelerate's trackers by name, such as ``tensorboard`` or ``wandb``, below ``output``.
+
+    Raises:
+        BackendError: accelerate is not installed.
+        ConfigError: there is no tracker of a name, or its package is not installed.
+    """
+
+    def __init__(self, names: Sequence[str], output: Path) -> None:
+        self._trackers: list[Any] = []
+        if not names:
+            return
+        try:
+            from accelerate import tracking  # type: ignore[import-untyped]  # ships no types
+        except ImportError as error:
+            raise BackendError(
+                "trackers need accelerate: pip install 'glinermt[training]', or set trackers = []"
+            ) from error
+        try:
+            found = tracking.filter_trackers(list(names), str(output))
+        except ValueError as error:
+            raise ConfigError(f"trackers: {error}") from error
+        known = set(map(str, found))
+        if missing := [name for name in names if name not in known and name != "all"]:
+            raise ConfigError(f"trackers: the packages of {missing} are not installed")
+        for name in sorted(known):
+            kind = tracking.LOGGER_TYPE_TO_CLASS[name]
+            folder = (str(output),) if kind.requires_logging_directory else ()
+            tracker = kind("trackers", *folder)
+            tracker.start()
+            self._trackers.append(tracker)
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log(dict(values), step=step)
+
+    def close(self) -> None:
+        for tracker in self._trackers:
+            tracker.finish()
 
 
 class Bar:

@@ -1,12 +1,11 @@
 """One optimiser step: the part that full training, fine-tuning and self-training share."""
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
 from torch import Tensor, nn
 
 from glinermt.errors import DataError
@@ -14,17 +13,69 @@ from glinermt.training.config import Loss, Optim
 from glinermt.training.data.mixture import Item, normalised
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.optim import make_optimizer, set_rates
+from glinermt.training.run.processes import Processes, seeded
+from glinermt.training_batch import TrainingBatch
+from glinermt.types import Example, Extractor
+
+
+class Trainable(Extractor, Protocol):
+    """What training asks of a model, an ``nn.Module``; ``GlinerMT`` has it."""
+
+    training: bool
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
+        """Return a batch of the examples; shapes are padded to a ``multiple``."""
+        ...
+
+    def loss(
+        self,
+        batch: TrainingBatch,
+        *,
+        positive_weight: float,
+        negative_weight: float,
+        gamma: float,
+        smoothing: float,
+    ) -> Tensor:
+        """Return each example's loss."""
+        ...
+
+    def encoder_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the pretrained part, which learns at a rate of its own."""
+        ...
+
+    def other_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the rest."""
+        ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+    def modules(self) -> Iterator[nn.Module]: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+    def to(self, device: torch.device) -> Any: ...
+
+    def save_pretrained(self, folder: Path) -> None: ...
 
 
 class LossModule(nn.Module):
     """A model whose ``forward`` is its loss, as data parallel wrappers need it."""
 
-    def __init__(self, model: Any, loss: Loss) -> None:
+    def __init__(self, model: Trainable, loss: Loss) -> None:
         super().__init__()
         self.model = model
         self._loss = loss
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: TrainingBatch) -> Tensor:
         losses: Tensor = self.model.loss(
             batch,
             positive_weight=self._loss.positive_weight,
@@ -42,7 +93,8 @@ class Stepper:
     resumed run equals an uninterrupted one, and several processes equal one that accumulates.
 
     Args:
-        model: trained in place; it has the training API of ``GlinerMT``.
+        model: trained in place.
+        processes: where it is trained.
         loss: how cells and examples are weighed.
         optim: learning rates and their schedule.
         steps: how many the run has; see ``rate_factor``.
@@ -51,8 +103,8 @@ class Stepper:
 
     def __init__(
         self,
-        model: Any,
-        accelerator: Accelerator,
+        model: Trainable,
+        processes: Processes,
         *,
         loss: Loss,
         optim: Optim,
@@ -60,14 +112,14 @@ class Stepper:
         steps: int,
         pad_multiple: int = 1,
     ) -> None:
-        self.accelerator = accelerator
+        self._processes = processes
         self._model = model
         self._loss = loss
         self._optim = optim
         self._seed = seed
         self._stride = 1 / steps
         self._pad_multiple = pad_multiple
-        self._module, self.optimizer = accelerator.prepare(
+        self._module, self.optimizer = processes.prepare(
             LossModule(model, loss), make_optimizer(model, optim)
         )
 
@@ -85,22 +137,21 @@ class Stepper:
         Raises:
             DataError: a loss is not finite; the weights are still those of the step before.
         """
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        processes = self._processes
         total = sum(map(len, batches))
-        mine = list(enumerate(batches))[rank::world]
+        mine = list(enumerate(batches))[processes.index :: processes.number]
         for i, items in mine:
-            last = i == mine[-1][0]
-            gather = nullcontext() if last else self.accelerator.no_sync(self._module)
-            with gather:
-                torch.manual_seed(hash((self._seed, number, i)))
+            seed = hash((self._seed, number, i))
+            with (
+                processes.gather(self._module, last=i == mine[-1][0]),
+                seeded(seed, processes.device),
+            ):
                 losses = self._losses(items, number, meter)
-                self.accelerator.backward(losses.sum() * (world / total))
-        clip = self._optim.clip or math.inf
-        norm = self.accelerator.clip_grad_norm_(self._module.parameters(), clip)
+                processes.backward(losses.sum() * (processes.number / total))
         set_rates(self.optimizer, self._optim, progress, stride=self._stride)
-        self.optimizer.step()
+        norm = processes.update(self._module, self.optimizer, self._optim.clip or math.inf)
         self.optimizer.zero_grad()
-        return float(norm)
+        return norm
 
     def rates(self) -> dict[str, float]:
         """Give the learning rates of the last step."""
@@ -110,7 +161,8 @@ class Stepper:
     def _losses(self, items: list[Item], number: int, meter: Meter) -> Tensor:
         examples = [item.example for item in items]
         batch = self._model.collate(examples, multiple=self._pad_multiple)
-        losses: Tensor = self._module(batch.to(self.accelerator.device))
+        with self._processes.autocast():
+            losses: Tensor = self._module(batch.to(self._processes.device))
         weights, power = dict(self._loss.task_weights), self._loss.positive_power
         factors = [normalised(item, weights, power) for item in items]
         losses = losses * losses.new_tensor(factors)

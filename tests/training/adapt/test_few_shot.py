@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from glinermt.model import GlinerMT
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 from glinermt.training.config import Source
@@ -16,6 +18,7 @@ def politics(split: str) -> list[Example]:
     return entity_examples(source, DATA)
 
 
+@pytest.mark.slow
 def test_fifty_sentences_of_a_domain_raise_its_dev_score() -> None:
     model, dev = GlinerMT.from_pretrained(), politics("dev")
 

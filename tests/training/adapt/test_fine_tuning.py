@@ -1,21 +1,26 @@
 """Fine-tuning a tiny model."""
 
+import itertools
 import json
 import lzma
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import typer
 from typer.testing import CliRunner
 
+from glinermt.errors import BackendError, DataError
 from glinermt.model import GlinerMT
 from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.adapt.self_training import SelfTraining
 from glinermt.training.cli import register
 from glinermt.training.config import Optim
 from glinermt.training.dev_scores import strict_f1
+from glinermt.training.run.stepper import Stepper
 from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
 from glinermt.types import Example, Query
 from tests.training.tiny import CITIES, NAMES, entity_rows, sentences, tuning
@@ -55,6 +60,69 @@ def test_fine_tuning_stops_when_the_score_no_longer_rises(model: GlinerMT) -> No
     examples = sentences(NAMES[:1], CITIES[:1])
     report = fine_tune(model, examples, steps=100, dev=examples, tuning=still)
     assert (report.steps, report.best_step) == (20, 0)
+
+
+def state_of(model: GlinerMT) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_model_whose_tuning_fails_is_as_it_was(
+    model: GlinerMT,
+    monkeypatch: pytest.MonkeyPatch,
+    lora_rank: int,
+    error: type[BaseException],
+) -> None:
+    before, kinds = state_of(model), [type(module) for module in model.modules()]
+    model.eval()
+    model.head.train()
+    model.encoder.encoder.embeddings.requires_grad_(False)
+    frozen = [parameter.requires_grad for parameter in model.parameters()]
+    steps = itertools.count()
+    step = Stepper.step
+
+    def failing(self: Stepper, *arguments: Any, **more: Any) -> float:
+        if next(steps) == 2:
+            raise error
+        return step(self, *arguments, **more)
+
+    monkeypatch.setattr(Stepper, "step", failing)
+    settings = tuning(lora_rank=lora_rank)
+    with pytest.raises(error):
+        fine_tune(model, sentences(NAMES, CITIES), steps=5, tuning=settings)
+    assert [type(module) for module in model.modules()] == kinds
+    assert model.state_dict().keys() == before.keys()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert (model.training, model.head.training) == (False, True)
+    assert [parameter.requires_grad for parameter in model.parameters()] == frozen
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_what_the_caller_froze_stays_frozen_and_unchanged(model: GlinerMT, lora_rank: int) -> None:
+    model.encoder.encoder.embeddings.requires_grad_(False)
+    table = model.encoder.encoder.embeddings.word_embeddings.weight
+    before = table.clone()
+    settings = tuning(lora_rank=lora_rank)
+    fine_tune(model, sentences(NAMES, CITIES), steps=3, tuning=settings)
+    assert not table.requires_grad
+    assert torch.equal(table, before)
+
+
+def test_fine_tuning_leaves_the_callers_random_numbers_alone(model: GlinerMT) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    fine_tune(model, sentences(NAMES, CITIES), steps=2, tuning=tuning(lora_rank=2))
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_a_missing_peft_names_the_extra(model: GlinerMT, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(BackendError, match=r"pip install 'glinermt\[training\]'"):
+        fine_tune(model, sentences(NAMES, CITIES), steps=2, tuning=tuning(lora_rank=2))
 
 
 def test_replay_is_learned_along(model: GlinerMT) -> None:
@@ -99,6 +167,12 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
     assert isinstance(refused.exception, FileExistsError)
     assert "F1" not in refused.output
+    refused = CliRunner().invoke(app, arguments)
+    assert isinstance(refused.exception, DataError)
+    assert "holds a model (glinermt_config.json), which would be lost" in str(refused.exception)
+    assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0
+    refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "model")])
+    assert "which would be lost" in str(refused.exception)
 
 
 def test_moving_to_domains_is_measured_on_their_test_files(model: GlinerMT, tmp_path: Path) -> None:

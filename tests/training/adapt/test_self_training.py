@@ -134,4 +134,7 @@ def test_the_command_writes_the_model_and_a_report(half_trained: GlinerMT, tmp_p
     assert (report["refused"], report["before"], report["after"]) == (False, None, None)
     assert GlinerMT.from_pretrained(tmp_path / "out").extract([Query(TEXT, ("person",))])
     done = CliRunner().invoke(app, [*arguments, "--dev", str(tmp_path / "dev.jsonl")])
+    assert "which would be lost" in str(done.exception)
+    again = [*arguments, "--overwrite", "--dev", str(tmp_path / "dev.jsonl")]
+    done = CliRunner().invoke(app, again)
     assert "F1" in done.output

@@ -65,8 +65,8 @@ def question(context: str, answer: str, start: int, **more: Any) -> dict[str, An
 
 
 def test_answers_are_read(tmp_path: Path) -> None:
-    found = read_one(tmp_path, "qa", question("So Ann said.", "Ann", 3, title="T"))
-    assert found == QuestionRow("So Ann said.", "Who ?", (Span(3, 6, "Ann", "answer"),), "T")
+    found = read_one(tmp_path, "qa", question("So Ann said.", "Ann", 3))
+    assert found == QuestionRow("So Ann said.", "Who ?", (Span(3, 6, "Ann", "answer"),))
 
 
 def test_an_impossible_question_has_no_answers(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Training as a whole, on a tiny random encoder."""
 
+import copy
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -11,18 +13,36 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]  # ships no types
 from accelerate.utils import DistributedType  # type: ignore[import-untyped]
+from rich.console import Console
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from glinermt.errors import CheckpointError, ConfigError, DataError
 from glinermt.model import GlinerMT
+from glinermt.outputs import locked
+from glinermt.training.adapt.fine_tuning import fine_tune
+from glinermt.training.cli import register
 from glinermt.training.config import Dev, Optim, Sampling, TrainConfig
 from glinermt.training.data.batching import POOL, Batches
 from glinermt.training.data.mixture import Item
+from glinermt.training.run.checkpointing import recover_model, save_model
+from glinermt.training.run.processes import ManyProcesses
+from glinermt.training.run.stopping import Stop, parse_duration
 from glinermt.training.run.train import train
 from glinermt.types import Query
-from tests.training.tiny import entity_rows, tiny_config, with_stage, write_rows
+from tests.training.tiny import (
+    CITIES,
+    NAMES,
+    entity_rows,
+    sentences,
+    tiny_config,
+    tuning,
+    with_stage,
+    write_rows,
+)
 
 
 def weights(config: TrainConfig) -> dict[str, Any]:
@@ -62,19 +82,8 @@ def test_a_tiny_model_learns_its_sentences(tmp_path: Path) -> None:
     assert [(span.text, span.label) for span in spans] == [("eve", "person"), ("oslo", "city")]
 
 
-@pytest.mark.parametrize("killed_at", [1, 3, 5])
-def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(
-    tmp_path: Path, killed_at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny_config(tmp_path, steps=6)
-    whole = replace(config, output=str(tmp_path / "whole"))
-    train(whole)
-    parts = replace(config, output=str(tmp_path / "parts"), save_every=1)
-    with monkeypatch.context() as patch:
-        at_step(patch, killed_at, kill)
-        with pytest.raises(Killed):
-            train(parts)
-    train(parts, resume=True)
+def check_equal(parts: TrainConfig, whole: TrainConfig) -> None:
+    """Both runs ended with the same bits and wrote down the same numbers."""
     expected, found = weights(whole), weights(parts)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
@@ -83,6 +92,72 @@ def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(
     assert [{k: v for k, v in r.items() if k not in strip} for r in journal(parts)] == [
         {k: v for k, v in r.items() if k not in strip} for r in journal(whole)
     ]
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 5])
+def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(
+    tmp_path: Path, killed_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path, steps=6)
+    config = replace(config, dev=Dev(paths=("train.jsonl",), every=2, limit=4))
+    whole = replace(config, output=str(tmp_path / "whole"))
+    train(whole)
+    parts = replace(config, output=str(tmp_path / "parts"), save_every=1)
+    with monkeypatch.context() as patch:
+        at_step(patch, killed_at, kill)
+        with pytest.raises(Killed):
+            train(parts)
+    train(parts, resume=True)
+    check_equal(parts, whole)
+
+
+def test_a_run_in_slices_equals_one_in_one_go(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=5)
+    whole = replace(config, output=str(tmp_path / "whole"))
+    train(whole)
+    sliced = replace(config, output=str(tmp_path / "sliced"))
+    steps = []
+    for i in range(5):
+        # No time at all: the step that is begun is still finished.
+        train(sliced, resume=i > 0, stop=EndsAfterAStep())
+        steps.append(journal(sliced)[-1]["step"])
+    assert steps == [1, 2, 3, 4, 5]
+    check_equal(sliced, whole)
+
+
+class EndsAfterAStep(Stop):
+    """Its time is up when it is asked for the second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._questions = 0
+
+    @property
+    def asked(self) -> bool:
+        self._questions += 1
+        return self._questions > 1
+
+
+def test_time_that_is_up_stops_the_run_and_says_so(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=100_000)
+    stop = Stop(after=2.0)
+    console = Console(record=True, quiet=True)
+    train(config, stop=stop, console=console)
+    assert stop.signal is None
+    assert 0 < journal(config)[-1]["step"] < 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("25m", 1500), ("1h30m", 5400), ("90s", 90), ("90", 90), ("1m5s", 65)]
+)
+def test_lengths_of_time_are_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25 min", "0m", "-3m", "m"])
+def test_what_is_no_length_of_time_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="is no length of time: write 25m, 1h30m or 90s"):
+        parse_duration(text)
 
 
 def test_many_small_passes_a_step_equal_few_large_ones(tmp_path: Path) -> None:
@@ -98,14 +173,104 @@ def test_many_small_passes_a_step_equal_few_large_ones(tmp_path: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_sigterm_saves_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_stops_with_the_exit_code_of_the_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
     config = tiny_config(tmp_path, steps=6)
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    monkeypatch.setattr("glinermt.training.config.load_config", lambda *_: config)
+    app = typer.Typer()
+    register(app)
     with monkeypatch.context() as patch:
-        at_step(patch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        train(config)
+        at_step(patch, 2, lambda: os.kill(os.getpid(), number))
+        done = CliRunner().invoke(app, ["train", "mini"])
+    assert done.exit_code == code
     assert journal(config)[-1]["step"] == 3
-    train(config, resume=True)
-    assert journal(config)[-1]["step"] == 6
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+    done = CliRunner().invoke(app, ["train", "mini", "--resume"])
+    assert (done.exit_code, journal(config)[-1]["step"]) == (0, 6)
+
+
+def test_the_command_lists_and_shows_the_packaged_configurations() -> None:
+    app = typer.Typer()
+    register(app)
+    listed = CliRunner().invoke(app, ["train", "--list"]).output
+    assert (
+        "mini         The model that ships with the package: MiniLM-L6 with a token head.\n"
+        in listed
+    )
+    shown = CliRunner().invoke(app, ["train", "mini", "--show"]).output
+    assert 'encoder = "sentence-transformers/all-MiniLM-L6-v2"' in shown
+    wrong = CliRunner().invoke(app, ["train", "minni"]).exception
+    assert "unknown configuration 'minni' (did you mean 'mini'?)" in str(wrong)
+    assert "name a configuration" in str(CliRunner().invoke(app, ["train"]).exception)
+
+
+def test_training_in_another_thread_works(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=1)
+    worker = threading.Thread(target=train, args=(config,))
+    worker.start()
+    worker.join()
+    assert journal(config)[-1]["step"] == 1
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=1)
+    with (
+        locked(Path(config.output)),
+        pytest.raises(DataError, match="another run writes into this folder"),
+    ):
+        train(config)
+    assert not (Path(config.output) / "metrics.jsonl").exists()
+    train(config)
+
+
+def test_training_leaves_random_numbers_and_denormals_as_they_were(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=2)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    train(config)
+    assert torch.equal(torch.rand(4), expected)
+    assert torch.tensor(1e-40) * 1 > 0
+
+
+def test_training_and_fine_tuning_in_one_process_keep_their_own_precision(
+    tmp_path: Path, model: GlinerMT
+) -> None:
+    config = tiny_config(tmp_path, steps=3)
+    exact = replace(config, output=str(tmp_path / "exact"))
+    train(exact)
+    train(replace(config, output=str(tmp_path / "rough"), precision="bf16"))
+    alone = copy.deepcopy(model)
+    fine_tune(alone, sentences(NAMES, CITIES), steps=2, tuning=tuning())
+    again = replace(config, output=str(tmp_path / "again"))
+    train(again)
+    check_equal(again, exact)
+    fine_tune(model, sentences(NAMES, CITIES), steps=2, tuning=tuning())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, alone.state_dict()[name]), name
+
+
+def test_a_kill_between_two_renames_loses_no_model(
+    tmp_path: Path, model: GlinerMT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(model, tmp_path / "best")
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == "best.partial":
+            kill()
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(Killed):
+            save_model(model, tmp_path / "best")
+    assert not (tmp_path / "best").exists()
+    recover_model(tmp_path / "best")
+    GlinerMT.from_pretrained(tmp_path / "best")
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_examples(tmp_path: Path) -> None:
@@ -127,9 +292,11 @@ def test_a_finished_output_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_sharded_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sharded = property(lambda _: DistributedType.FSDP)
-    monkeypatch.setattr("glinermt.training.run.train.Accelerator.distributed_type", sharded)
+    monkeypatch.setattr("accelerate.Accelerator.distributed_type", sharded)
+    monkeypatch.setattr("glinermt.training.run.train.launched_processes", ManyProcesses)
     with pytest.raises(ConfigError, match="FSDP shards the model"):
         train(tiny_config(tmp_path, steps=1))
+    AcceleratorState._reset_state()
 
 
 def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
@@ -231,8 +398,6 @@ def test_trackers_get_what_the_journal_gets(tmp_path: Path) -> None:
 
 def test_lower_precision_learns_too(tmp_path: Path) -> None:
     config = replace(tiny_config(tmp_path, steps=40, dropout=0.0), precision="bf16")
-    AcceleratorState._reset_state()  # one precision a process
     train(config)
-    AcceleratorState._reset_state()
     losses = [record["loss"] for record in journal(config)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
