@@ -1,6 +1,7 @@
 """Training as a whole, on a tiny random encoder."""
 
 import copy
+import io
 import json
 import os
 import signal
@@ -141,8 +142,9 @@ class EndsAfterAStep(Stop):
 def test_time_that_is_up_stops_the_run_and_says_so(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, steps=100_000)
     stop = Stop(after=2.0)
-    console = Console(record=True, quiet=True)
-    train(config, stop=stop, console=console)
+    said = io.StringIO()
+    train(config, stop=stop, console=Console(file=said))
+    assert "go on with --resume" in said.getvalue()
     assert stop.signal is None
     assert 0 < journal(config)[-1]["step"] < 100_000
 
@@ -239,7 +241,7 @@ def test_training_leaves_random_numbers_and_denormals_as_they_were(tmp_path: Pat
 def test_training_and_fine_tuning_in_one_process_keep_their_own_precision(
     tmp_path: Path, model: GlinerMT
 ) -> None:
-    config = tiny_config(tmp_path, steps=3)
+    config = tiny_config(tmp_path, steps=1)
     exact = replace(config, output=str(tmp_path / "exact"))
     train(exact)
     train(replace(config, output=str(tmp_path / "rough"), precision="bf16"))
