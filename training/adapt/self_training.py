@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines

@@ -69,6 +69,27 @@ def test_answers_are_read(tmp_path: Path) -> None:
     assert found == QuestionRow("So Ann said.", "Who ?", (Span(3, 6, "Ann", "answer"),))
 
 
+def test_the_folder_that_generate_wrote_is_read_as_its_examples(tmp_path: Path) -> None:
+    row = '{"text": "ab", "labels": ["x"], "spans": []}\n'
+    (tmp_path / "synthetic/examples").mkdir(parents=True)
+    (tmp_path / "synthetic/examples/part-0.jsonl").write_text(row)
+    (tmp_path / "synthetic/plan.jsonl").write_text('{"id": 1}\n')
+    (tmp_path / "synthetic/manifest.json").write_text("{}")
+    rows, _ = read_source(Source("synthetic", "examples"), tmp_path, max_bad_share=0.0)
+    assert rows == [Example(Query("ab", ("x",)), ())]
+
+
+def test_a_hub_that_cannot_be_read_is_a_data_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("no such builder")
+
+    monkeypatch.setattr("datasets.load_dataset", fails)
+    with pytest.raises(DataError, match=r"hub:a/b:dev:0: cannot be read \(RuntimeError: no such"):
+        read_source(Source("hub:a/b:dev", "ner"), tmp_path, max_bad_share=0.0)
+
+
 def test_an_impossible_question_has_no_answers(tmp_path: Path) -> None:
     row = question("So Ann said.", "Ann", 3, is_impossible=True)
     assert read_one(tmp_path, "qa", row).answers == ()
