@@ -20,13 +20,13 @@ from pathlib import Path
 from random import Random
 
 from glinermt.synth.backends.base import Reply, Request
+from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
-from glinermt.synth.finish import write_report
 from glinermt.synth.generate import generate
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
 
-TASKS = ("ner", "qa")
+TASKS = ("entities", "answer")
 NAMES = ["Ada", "Bern", "Cairo", "Dover", "Essen", "Fulda", "Goa", "Haifa", "Izmir", "Jena"]
 WORDS = "the of river school found with old over under many after began small war stone".split()
 
@@ -41,12 +41,12 @@ class Quoter:
                 {"before": text[max(0, m.start() - 30) : m.start()], "text": m[0]}
                 for m in re.finditer(r"[A-Z]\w+", text)
             ][:10]
-            reply = json.dumps(_reply(request.task, quotes))
+            reply = json.dumps(_reply(request.recipe, quotes))
             yield i, Reply(reply, len(request.user) // 4, len(reply) // 4)
 
 
 def _reply(task: str, quotes: list[dict[str, str]]) -> dict[str, object]:
-    if task == "ner":
+    if task == "entities":
         return {"entities": [{**q, "label": "place"} for q in quotes], "absent": ["ship", "law"]}
     asked = [{"question": f"What is number {i} of the text?", **q} for i, q in enumerate(quotes)]
     return {"questions": asked[:5], "unanswerable": ["Who wrote the whole text?"]}

@@ -1,22 +1,20 @@
-"""The dataset card, and a picture of the labels, made from a report."""
+"""What stands beside the data: report.json, the dataset card, the picture; and uploading it all."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import BackendError
+from glinermt.errors import BackendError, DataError
+from glinermt.jsonl import write_text
+from glinermt.synth.recipes import RECIPES
+from glinermt.synth.report import Prices, make_report
+from glinermt.synth.settings import Settings
+from glinermt.synth.store import Store
 
 SHOWN = 30
-_TASKS = {
-    "ner": "token-classification",
-    "open_ner": "token-classification",
-    "ner_types": "token-classification",
-    "ner_definitions": "token-classification",
-    "relations": "token-classification",
-    "open_ie": "token-classification",
-    "summarization": "summarization",
-    "qa": "question-answering",
-}
+UPLOADED = ("part-*.jsonl", "part-*.parquet", "README.md", "report.json", "labels.png")
+"""Neither the replies nor the plan: they hold nothing that training needs."""
 
 
 def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
@@ -29,7 +27,7 @@ def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
     """
     settings = report["settings"]
     ends = settings["format"]
-    categories = sorted({_TASKS[name] for name in report["tasks"]})
+    categories = sorted({RECIPES[name].category for name in report["recipes"]})
     lines = [
         "---",
         f"license: {licence}",
@@ -40,7 +38,7 @@ def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
         "- config_name: default",
         "  data_files:",
         "  - split: train",
-        f'    path: "examples/*.{ends}"',
+        f'    path: "part-*.{ends}"',
         "---",
         "",
         f"# {title}",
@@ -88,17 +86,56 @@ def draw_labels(report: Mapping[str, Any], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
+def write_report(
+    out: Path, settings: Settings, *, prices: Prices, licence: str = "other"
+) -> dict[str, Any]:
+    """Write the report, the dataset card and, where matplotlib is installed, the picture.
+
+    Raises:
+        DataError: nothing was generated into the folder.
+    """
+    store = Store(out, settings.format)
+    manifest = store.read_manifest()
+    if manifest is None:
+        raise DataError(f"{out}: nothing was generated there")
+    report = make_report(manifest, store.read_examples(), prices)
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    write_text(out / "report.json", text + "\n")
+    write_text(out / "README.md", dataset_card(report, licence=licence, title=out.resolve().name))
+    if report["labels"] and _can_draw():
+        draw_labels(report, out / "labels.png")
+    return report
+
+
+def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
+    """Upload the data and its card as a dataset; give the address.
+
+    Args:
+        folder: the output of ``generate``.
+        repo: ``owner/name``; made where it does not exist.
+        private: whether a new one is private.
+    """
+    from huggingface_hub import HfApi
+
+    hub = HfApi()
+    hub.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+    done = hub.upload_folder(
+        repo_id=repo, repo_type="dataset", folder_path=folder, allow_patterns=list(UPLOADED)
+    )
+    return str(done.commit_url)
+
+
 def _printable(label: str) -> str:
     """Give a label that any font has, and in which no ``$`` begins a formula."""
     return label[:40].encode("ascii", "replace").decode().replace("$", r"\$")
 
 
 def _task_table(report: Mapping[str, Any]) -> list[str]:
-    head = "| task | rows | failed | nothing kept | examples | spans | without a span |"
+    head = "| recipe | rows | failed | nothing kept | examples | spans | without a span |"
     rows = [
         f"| {name} | {c['rows']} | {c['failed']} | {c['empty']} | {c['examples']} | {c['spans']} "
         f"| {c['negatives_share']:.0%} |"
-        for name, c in report["tasks"].items()
+        for name, c in report["recipes"].items()
     ]
     return [head, "|---|---|---|---|---|---|---|", *rows]
 
@@ -115,5 +152,12 @@ def _cell(text: str) -> str:
 
 
 def _size(examples: int) -> str:
-    limits = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")]
-    return next((name for limit, name in limits if examples < limit), "100K<n<1M")
+    """Return the hub's name for the number of examples."""
+    names = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
+    return names[min(max(0, len(str(examples)) - 3), len(names) - 1)]
+
+
+def _can_draw() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("matplotlib") is not None

@@ -25,10 +25,10 @@ def generate_command(
         Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")
     ] = None,
     tasks: Annotated[
-        str, typer.Option(help="Tasks, separated by commas; the paper's six without.")
+        str, typer.Option(help="Recipes, separated by commas; without it the paper's six.")
     ] = "",
     tasks_per_text: Annotated[
-        int, typer.Option(min=0, help="Tasks drawn per passage; 0 = all.")
+        int, typer.Option(min=0, help="Recipes drawn per passage; 0 = all.")
     ] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Texts at most; 0 = all.")] = 0,
     field: Annotated[str, typer.Option(help="Where JSON lines keep the text.")] = "text",
@@ -64,8 +64,10 @@ def generate_command(
 ) -> None:
     """Let an LLM write training examples from texts."""
     from glinermt.overrides import merged, parse
-    from glinermt.synth.engines.choose import Work, asking
-    from glinermt.synth.finish import write_report
+    from glinermt.synth.card import push_to_hub as push
+    from glinermt.synth.card import write_report
+    from glinermt.synth.engines.ask import Work
+    from glinermt.synth.engines.choose import asking
     from glinermt.synth.generate import Options
     from glinermt.synth.preview import preview as show_preview
     from glinermt.synth.report import Prices, show_report
@@ -97,12 +99,10 @@ def generate_command(
         return
     _generate(settings, out, ask, Options(force, retry_failed, window))
     show_report(console, write_report(out, settings, prices=prices, licence=licence))
-    console.print(f"wrote {out / 'examples'}", markup=False)
+    console.print(f"wrote {out}", markup=False)
     if export:
         console.print(f"wrote {_export(settings, out)}", markup=False)
     if push_to_hub:
-        from glinermt.synth.hub import push_to_hub as push
-
         console.print(push(out, push_to_hub), markup=False)
 
 
@@ -127,7 +127,7 @@ def _export(settings: Any, out: Path) -> Path:
     from glinermt.synth.conversation import write_conversations
     from glinermt.synth.store import Store
 
-    file = out / "conversation.jsonl"
+    file = out / "work" / "conversation.jsonl"
     store = Store(out, settings.format)
     write_conversations(store.read_examples, file, seed=settings.seed)
     return file

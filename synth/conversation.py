@@ -55,7 +55,7 @@ def write_conversations(lines: Lines, file: Path, *, seed: int) -> int:
 
 
 def _of_entities(line: Mapping[str, Any]) -> bool:
-    return str(line["task"]).startswith("ner")
+    return bool(line["task"] == "entities")
 
 
 def _mentions(line: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The factory's run: plan, ask, derive, store, shard by shard, resumable at any moment."""
+"""The factory's run: plan, ask, make examples, store, shard by shard, resumable at any moment."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -9,14 +9,16 @@ from typing import Any
 
 from glinermt.errors import ConfigError, DataError
 from glinermt.synth.checks.contamination import Benchmarks
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.engines.ask import Ask, Record
-from glinermt.synth.make_examples import derive
-from glinermt.synth.plan import PlanCounts, Row, planned, read_plan, write_plan
-from glinermt.synth.prompts import SYSTEM, templates
+from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, read_plan, write_plan
+from glinermt.synth.recipes import RECIPES
+from glinermt.synth.schema import ReplyError, parse
 from glinermt.synth.settings import PIPELINE, Settings, fingerprint
+from glinermt.synth.source import Source
 from glinermt.synth.store import Store
 from glinermt.synth.texts import text_files
+from glinermt.types import Example
 
 Progress = Callable[[int, int], None]
 """(rows done, rows planned) -> None."""
@@ -95,7 +97,7 @@ def _asked(
 
 def run_fingerprint(settings: Settings) -> str:
     """Give the fingerprint of the settings with their templates and files."""
-    bodies = [SYSTEM, *(t.body for name in settings.tasks for t in templates(name))]
+    bodies = [SYSTEM, *(str(RECIPES[name].prompts) for name in settings.tasks)]
     files = [*text_files(settings.texts), *map(Path, settings.benchmarks)]
     return fingerprint(settings, bodies, files)
 
@@ -180,12 +182,12 @@ def _finish(
     ledger = Ledger()
     lines: list[dict[str, Any]] = []
     failed: Counter[str] = Counter()
-    tasks: dict[str, Counter[str]] = {}
+    recipes: dict[str, Counter[str]] = {}
     for row in rows:
         record = records[row.id]
-        made = derive(row, record, benchmarks, ledger)
+        made = make_examples(row, record, benchmarks, ledger)
         lines.extend(made)
-        tally = tasks.setdefault(row.task, Counter())
+        tally = recipes.setdefault(row.recipe, Counter())
         tally["rows"] += 1
         tally["examples"] += len(made)
         tally["failed"] += bool(record.error)
@@ -199,7 +201,7 @@ def _finish(
         "examples": len(lines),
         "bytes": store.examples_file(name).stat().st_size,
         "failed": dict(failed),
-        "tasks": {task: dict(tally) for task, tally in tasks.items()},
+        "recipes": {recipe: dict(tally) for recipe, tally in recipes.items()},
         "statuses": dict(ledger.statuses),
         "drops": dict(ledger.drops),
         "tokens_in": sum(record.tokens_in for record in asked),
@@ -207,6 +209,37 @@ def _finish(
         "attempts": sum(record.attempts for record in asked),
         "seconds": round(sum(record.seconds for record in asked), 3),
     }
+
+
+def make_examples(
+    row: Row, record: Record, benchmarks: Benchmarks, ledger: Ledger
+) -> list[dict[str, Any]]:
+    """Return a row's examples as the training reads them, ``id``, ``task`` and ``recipe`` added.
+
+    Pure: shards can be made again from what was replied.
+    """
+    recipe = RECIPES[row.recipe]
+    if record.error:
+        return []
+    try:
+        reply = parse(record.reply, recipe.schema, ledger.drop)
+    except ReplyError as error:
+        ledger.drop(str(error), record.reply[:100])
+        return []
+    found: list[dict[str, Any]] = []
+    for example in recipe.build(Source(row.text), reply, ledger):
+        if benchmarks.hold(example.query.prompt):
+            ledger.drop("prompt: in a benchmark", example.query.prompt)
+            continue
+        line = example.to_dict()
+        if Example.from_dict(line) != example:
+            ledger.drop("example: does not read back", example.query.prompt)
+            continue
+        number = len(found)
+        found.append(
+            {**line, "task": recipe.task, "id": f"{row.id}-{number}", "recipe": row.recipe}
+        )
+    return found
 
 
 def _forget_damaged(store: Store, manifest: dict[str, Any]) -> None:

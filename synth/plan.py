@@ -8,17 +8,23 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.synth.checks.contamination import Benchmarks
 from glinermt.synth.checks.similar import NearDuplicates
-from glinermt.synth.prompts import SYSTEM, template, templates
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
 from glinermt.synth.texts import passages, read_texts, text_files
+
+SYSTEM = (
+    "You annotate texts for training data. You reply with one JSON object and nothing else. "
+    "Every quote is copied from the text letter by letter, short of nothing and with nothing "
+    'added; "before" holds the few words that stand right before the quote in the text, empty '
+    "at its beginning."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,9 @@ class Row:
     """One thing to ask the LLM."""
 
     id: str
-    task: str
+    recipe: str
     template: str
+    """``recipe.style.language``."""
     count: int
     """Items that the prompt asks for at most."""
     text: str
@@ -55,13 +62,13 @@ def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[
     for text in islice(read_texts(files, settings.text_field), limit):
         counts.texts += 1
         for size, known in seen.items():
-            tasks = [name for name in settings.tasks if sizes[name] == size]
+            names = [name for name in settings.tasks if sizes[name] == size]
             pieces = passages(text, size, settings.least_tokens)
             for passage in islice(pieces, settings.passages_per_text or None):
                 if fault := _fault(passage, known, benchmarks):
                     counts.drops[fault] += 1
                     continue
-                rows = _rows(passage, tasks, settings)
+                rows = _rows(passage, names, settings)
                 counts.passages += 1
                 counts.rows += len(rows)
                 yield passage, rows
@@ -73,18 +80,20 @@ def _fault(passage: str, known: NearDuplicates, benchmarks: Benchmarks) -> str |
     return "passage: in a benchmark" if benchmarks.hold(passage) else None
 
 
-def _rows(passage: str, tasks: list[str], settings: Settings) -> list[Row]:
+def _rows(passage: str, names: list[str], settings: Settings) -> list[Row]:
     draw = random.Random(f"{settings.seed} {passage}")
     if settings.tasks_per_text:
-        number = min(settings.tasks_per_text, len(tasks))
-        tasks = sorted(draw.sample(tasks, number), key=tasks.index)
+        number = min(settings.tasks_per_text, len(names))
+        names = sorted(draw.sample(names, number), key=names.index)
     rows = []
-    for task in tasks:
-        style = draw.choice(templates(task))
-        count = draw.choice(RECIPES[task].counts)
-        identity = [SYSTEM, style.body, passage, count, settings.model, str(settings.sampling)]
-        id_ = hashlib.sha256(json.dumps([style.name, *identity]).encode()).hexdigest()[:16]
-        rows.append(Row(id_, task, style.name, count, passage))
+    for name in names:
+        recipe = RECIPES[name]
+        style = draw.choice(sorted(recipe.prompts["en"]))
+        count = draw.choice(recipe.counts)
+        row = Row("", name, f"{name}.{style}.en", count, passage)
+        identity = [SYSTEM, prompt(row), settings.model, str(settings.sampling)]
+        id_ = hashlib.sha256(json.dumps([row.template, *identity]).encode()).hexdigest()[:16]
+        rows.append(replace(row, id=id_))
     return rows
 
 
@@ -105,5 +114,6 @@ def read_plan(file: Path) -> Iterator[Row]:
 
 
 def prompt(row: Row) -> str:
-    """Give the row's prompt."""
-    return template(row.template).fill(text=row.text, count=row.count)
+    """Return the row's prompt."""
+    name, style, language = row.template.split(".")
+    return RECIPES[name].filled(language, style, text=row.text, count=row.count)

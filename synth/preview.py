@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from glinermt.synth.checks.contamination import Benchmarks
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.engines.ask import Ask
-from glinermt.synth.make_examples import derive
+from glinermt.synth.generate import make_examples
 from glinermt.synth.plan import PlanCounts, Row, planned, prompt
 from glinermt.synth.report import Prices, usage
 from glinermt.synth.settings import Settings
@@ -32,7 +32,7 @@ def preview(console: Console, settings: Settings, ask: Ask, number: int, prices:
         _print(console, "reply", record.reply or "(none)")
         if record.error:
             _print(console, "failed", record.error)
-        for line in derive(row, record, benchmarks, ledger):
+        for line in make_examples(row, record, benchmarks, ledger):
             spans = [f"{row.text[s['start'] : s['end']]} = {s['label']}" for s in line["spans"]]
             asked = line["prompt"] or ", ".join(line["labels"])
             _print(console, "kept", f"{asked}\n  " + ("\n  ".join(spans) or "(not in the text)"))

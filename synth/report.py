@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from glinermt.synth.recipes import RECIPES
+
 LISTED_LABELS = 100
 NOT_PLACED = ("not found", "ambiguous")
 
@@ -32,11 +34,11 @@ def make_report(
         prices: for the cost.
     """
     shards = list(manifest["shards"].values())
-    tasks = _tasks(shards, manifest["settings"]["tasks"])
+    recipes = _recipes(shards, manifest["settings"]["tasks"])
     labels: Counter[str] = Counter()
     for line in lines:
-        _count_line(line, tasks[line["task"]], labels)
-    for count in tasks.values():
+        _count_line(line, recipes[line["recipe"]], labels)
+    for count in recipes.values():
         count["yield"] = _share(count["examples"], count["rows"])
         count["negatives_share"] = _share(count["without_span"], count["examples"])
     statuses = _sum(shard["statuses"] for shard in shards)
@@ -47,7 +49,7 @@ def make_report(
         "plan": manifest["plan"],
         "rows_done": sum(shard["rows"] for shard in shards),
         "examples": sum(shard["examples"] for shard in shards),
-        "tasks": tasks,
+        "recipes": recipes,
         "failed": _sum(shard["failed"] for shard in shards),
         "alignment": statuses,
         "alignment_rate": _share(placed, placed + sum(statuses.get(s, 0) for s in NOT_PLACED)),
@@ -79,8 +81,8 @@ def usage(
 
 def show_report(console: Console, report: Mapping[str, Any]) -> None:
     """Print what matters of a report."""
-    table = Table("task", "rows", "failed", "empty", "examples", "yield", "spans", "negatives")
-    for name, count in report["tasks"].items():
+    table = Table("recipe", "rows", "failed", "empty", "examples", "yield", "spans", "negatives")
+    for name, count in report["recipes"].items():
         table.add_row(
             name,
             *(str(count[key]) for key in ("rows", "failed", "empty", "examples")),
@@ -104,17 +106,19 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
     )
 
 
-def _tasks(shards: Iterable[Mapping[str, Any]], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _recipes(
+    shards: Iterable[Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, dict[str, Any]]:
     keys = ("rows", "failed", "empty", "examples")
-    tasks: dict[str, dict[str, Any]] = {
+    recipes: dict[str, dict[str, Any]] = {
         name: dict.fromkeys((*keys, "spans", "without_span", "labels_without_span"), 0)
         for name in names
     }
     for shard in shards:
-        for name, count in shard["tasks"].items():
+        for name, count in shard["recipes"].items():
             for key in keys:
-                tasks[name][key] += count[key]
-    return tasks
+                recipes[name][key] += count[key]
+    return recipes
 
 
 def _count_line(line: Mapping[str, Any], count: dict[str, Any], labels: Counter[str]) -> None:
@@ -122,7 +126,7 @@ def _count_line(line: Mapping[str, Any], count: dict[str, Any], labels: Counter[
     count["spans"] += len(line["spans"])
     count["without_span"] += not found
     count["labels_without_span"] += sum(label not in found for label in line["labels"])
-    if line["task"].startswith("ner") or line["task"] == "relations":
+    if RECIPES[line["recipe"]].typed:
         labels.update(span["label"].split(" <> ")[-1] for span in line["spans"])
 
 

@@ -1,15 +1,20 @@
-"""JSON schemas of replies, and what of a reply fits its schema.
+"""JSON schemas of replies, and reading a reply: what of it fits its schema, or why nothing does.
 
 The schemas use few words of JSON Schema, which every server's grammar compiler knows: objects
 whose fields are all required, arrays with ``maxItems``, strings with ``maxLength``.
 """
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
 Drop = Callable[[str, str], None]
 """(cause, what was dropped) -> None."""
+LONGEST_REPLY = 200_000
+"""Characters; no schema here asks for as much."""
+_THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 
 
 def text(most: int) -> Schema:
@@ -78,3 +83,36 @@ def _fit_string(value: Any, most: int) -> str:
     except UnicodeEncodeError as error:
         raise Misfit("not valid Unicode") from error
     return value.replace("\x00", "").strip()
+
+
+class ReplyError(ValueError):
+    """A reply is of no use; the message is the cause, in words that do not depend on it."""
+
+
+def parse(reply: str, schema: Schema, drop: Drop) -> dict[str, Any]:
+    """Read a reply; items in it that do not fit are dropped one by one.
+
+    Raises:
+        ReplyError: the reply as a whole is of no use.
+    """
+    if not reply.strip():
+        raise ReplyError("reply: empty")
+    if len(reply) > LONGEST_REPLY:
+        raise ReplyError("reply: too long")
+    try:
+        value = json.loads(_bare(reply))
+    except (ValueError, RecursionError) as error:
+        raise ReplyError("reply: cut or not JSON") from error
+    try:
+        fitted: dict[str, Any] = fit(value, schema, drop)
+    except Misfit as misfit:
+        raise ReplyError(f"reply: {misfit}") from misfit
+    return fitted
+
+
+def _bare(reply: str) -> str:
+    """Give the reply without a thinking part before it and a code fence around it."""
+    bare = _THOUGHTS.sub("", reply, count=1).strip()
+    if bare.startswith("```") and bare.endswith("```"):
+        bare = bare.removeprefix("```").removesuffix("```").strip().removeprefix("json")
+    return bare

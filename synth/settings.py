@@ -9,10 +9,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glinermt.errors import ConfigError, unknown_choice
-from glinermt.synth.recipes import PAPERS, RECIPES
+from glinermt.synth.recipes import PAPERS, RECIPES, renamed
 
-PIPELINE = 2
+PIPELINE = 3
 """Raised when the same replies become other examples; runs are then derived again."""
+
+LEAST = {
+    "shard_rows": 1,
+    "passage_tokens": 20,
+    "least_tokens": 1,
+    "retries": 0,
+    "limit": 0,
+    "tasks_per_text": 0,
+    "passages_per_text": 0,
+}
+"""Least value of numbers, where any other makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,14 @@ class Sampling:
     temperature: float = 0.7
     top_p: float = 0.95
     max_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 2:
+            raise ConfigError(f"temperature must be from 0 to 2, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, got {self.max_tokens}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +83,13 @@ class Settings:
             raise ConfigError("texts is empty; name at least one file or folder")
         if not self.tasks:
             raise ConfigError(f"tasks is empty; choose from {', '.join(RECIPES)}")
+        object.__setattr__(self, "tasks", tuple(map(renamed, self.tasks)))
         for name in self.tasks:
             if name not in RECIPES:
-                raise ConfigError(unknown_choice("task", name, RECIPES))
+                raise ConfigError(unknown_choice("recipe", name, RECIPES))
         if len(set(self.tasks)) < len(self.tasks):
             raise ConfigError(f"tasks names one twice: {', '.join(self.tasks)}")
-        for name, least in (("shard_rows", 1), ("passage_tokens", 20), ("retries", 0)):
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 < self.similarity <= 1:

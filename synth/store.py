@@ -1,9 +1,11 @@
 """The output folder: what is done, what was replied, what was made of it.
 
-    manifest.json        settings, fingerprint, counts of the plan, the shards that are done
-    plan.jsonl           every row that is asked for
-    raw/part-N.jsonl     replies, appended as they come
-    examples/part-N.*    the training data, made from raw/part-N.jsonl
+    part-N.*                 the training data, made from work/raw/part-N.jsonl
+    manifest.json            settings, fingerprint, counts of the plan, the shards that are done
+    work/plan.jsonl          every row that is asked for
+    work/raw/part-N.jsonl    replies, appended as they come
+
+So the folder as it is can be trained on: what is no example stands below ``work``.
 
 A file of examples or the manifest is written beside and renamed, so at any moment a shard is done,
 or what was replied to it is kept and the rest is asked for by the next run.
@@ -35,7 +37,7 @@ class Store:
 
     def __init__(self, folder: Path, format_: str) -> None:
         self.folder = folder
-        self.plan = folder / "plan.jsonl"
+        self.plan = folder / "work" / "plan.jsonl"
         self._format = format_
 
     @contextmanager
@@ -91,13 +93,13 @@ class Store:
                 child.rename(old / child.name)
 
     def has_replies(self) -> bool:
-        return (self.folder / "raw").exists()
+        return (self.folder / "work" / "raw").exists()
 
     def examples_file(self, shard: str) -> Path:
-        return self.folder / "examples" / f"{shard}.{self._format}"
+        return self.folder / f"{shard}.{self._format}"
 
     def raw_file(self, shard: str) -> Path:
-        return self.folder / "raw" / f"{shard}.jsonl"
+        return self.folder / "work" / "raw" / f"{shard}.jsonl"
 
     def read_records(self, shard: str) -> dict[str, Record]:
         """Give the shard's records by row, the last where a row was asked again.
@@ -136,7 +138,7 @@ class Store:
                 shard = shards[record.id]
                 if shard not in streams:
                     file = self.raw_file(shard)
-                    file.parent.mkdir(exist_ok=True)
+                    file.parent.mkdir(parents=True, exist_ok=True)
                     streams[shard] = stack.enter_context(file.open("ab"))
                 streams[shard].write(to_line(record.to_dict()))
                 streams[shard].flush()
@@ -171,6 +173,7 @@ def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
             ("spans", pyarrow.list_(span)),
             ("id", string),
             ("task", string),
+            ("recipe", string),
         ]
     )
     with write_beside(file) as beside:

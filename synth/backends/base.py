@@ -13,7 +13,7 @@ class Request:
     """One prompt. ``attempt`` counts from 0; its temperature and seed are already set for it."""
 
     id: str
-    task: str
+    recipe: str
     system: str
     user: str
     schema: Schema

@@ -13,7 +13,7 @@ Dialect = Callable[[Request], dict[str, Any]]
 
 
 def _json_schema(request: Request) -> dict[str, Any]:
-    named = {"name": request.task, "schema": request.schema, "strict": True}
+    named = {"name": request.recipe, "schema": request.schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
@@ -47,7 +47,7 @@ def probe(reply: Callable[[Request, str], Reply]) -> str:
     """
     asked = Request(
         id="probe",
-        task="probe",
+        recipe="probe",
         system="You are friendly.",
         user="Say hello to me in one word.",
         schema=_PROBE,

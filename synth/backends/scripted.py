@@ -1,4 +1,4 @@
-"""Replies read from a file, for tests: lines ``{"task", "text", "reply"}``."""
+"""Replies read from a file, for tests: lines ``{"recipe", "text", "reply"}``."""
 
 import json
 import time
@@ -27,7 +27,7 @@ def connect(model: str, options: Mapping[str, Any]) -> LLM:
 
 
 class Scripted:
-    """Gives the first line's ``reply`` whose task is asked and whose ``text`` the prompt holds.
+    """Gives the first line's ``reply`` whose recipe is asked and whose ``text`` the prompt holds.
 
     Both may be missing. A list is a reply for each attempt, an object is written as JSON;
     without such a line the reply is empty.
@@ -45,7 +45,7 @@ class Scripted:
 
     def _text(self, request: Request) -> str:
         for line in self._lines:
-            if line.get("task", request.task) == request.task and line.get("text", "") in (
+            if line.get("recipe", request.recipe) == request.recipe and line.get("text", "") in (
                 request.user
             ):
                 reply = line["reply"]

@@ -1,5 +1,8 @@
 """Why a piece of a reply is not kept. Each filter gives its cause, or None."""
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 from glinermt.synth.checks.align import FUNCTION_WORDS
 from glinermt.synth.source import Source, normal, normal_words
 
@@ -25,6 +28,26 @@ _SYMMETRIC = frozenset(
     "shares different between together versus against ally allies allied synonym alias".split()
 )
 """A relation with one of these words may hold both ways round."""
+
+
+KEPT_FOR_SHOW = 200
+
+
+@dataclass
+class Ledger:
+    """What happened to the pieces of replies: how they were placed, why they were dropped.
+
+    Counts of one row or of many; the first drops are kept as they were, for the preview."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    drops: Counter[str] = field(default_factory=Counter)
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+    """(cause, what)."""
+
+    def drop(self, cause: str, what: str = "") -> None:
+        self.drops[cause] += 1
+        if len(self.dropped) < KEPT_FOR_SHOW:
+            self.dropped.append((cause, what))
 
 
 def clean_label(label: str) -> str:

@@ -2,17 +2,16 @@
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends.base import LLM, Reply, Request
-from glinermt.synth.parse import ReplyError, parse
-from glinermt.synth.plan import Row, prompt
-from glinermt.synth.prompts import SYSTEM
+from glinermt.synth.plan import SYSTEM, Row, prompt
 from glinermt.synth.recipes import RECIPES
-from glinermt.synth.settings import Sampling
+from glinermt.synth.schema import ReplyError, parse
+from glinermt.synth.settings import Sampling, Settings
 
 HOTTER = 0.2
 """What each further attempt adds to the temperature."""
@@ -25,6 +24,17 @@ be at fault themselves."""
 
 Ask = Callable[[Sequence[Row]], "Iterator[Record]"]
 """How rows are asked, by whichever engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is asked of which LLM, and how wide."""
+
+    settings: Settings
+    llm_options: Mapping[str, Any]
+    batch: int
+    workers: int = 1
+    gpus_per_worker: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,10 @@ def request(row: Row, sampling: Sampling, attempt: int = 0) -> Request:
     """Word the request for a row; the seed depends on the row and the attempt only."""
     return Request(
         id=row.id,
-        task=row.task,
+        recipe=row.recipe,
         system=SYSTEM,
         user=prompt(row),
-        schema=RECIPES[row.task].schema,
+        schema=RECIPES[row.recipe].schema,
         temperature=round(sampling.temperature + HOTTER * attempt, 3),
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
@@ -138,7 +148,7 @@ def fault(row: Row, reply: Reply) -> str:
     if reply.error:
         return f"llm: {reply.error}"
     try:
-        parse(reply.text, RECIPES[row.task].schema, _ignore)
+        parse(reply.text, RECIPES[row.recipe].schema, _ignore)
     except ReplyError as error:
         return str(error)
     return ""

@@ -1,28 +1,15 @@
 """Where the asking runs: here, or on the workers of a Ray cluster. Plan, store and report stay."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.backends import connect
-from glinermt.synth.engines.ask import Ask, ask
-from glinermt.synth.settings import Settings
+from glinermt.synth.engines.ask import Ask, Work, ask
+from glinermt.synth.engines.ray import ray_ask
+from glinermt.synth.engines.ray_vllm import RayProcessor
 
 RAY_WINDOW = 40
 """Shards that a Ray pipeline is begun for; the replies of that many are held by the cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is asked of which LLM, and how wide."""
-
-    settings: Settings
-    llm_options: Mapping[str, Any]
-    batch: int
-    workers: int = 1
-    gpus_per_worker: float = 0.0
 
 
 def asking(engine: str, work: Work) -> tuple[Ask, int]:
@@ -39,12 +26,8 @@ def asking(engine: str, work: Work) -> tuple[Ask, int]:
             ask, llm, sampling=settings.sampling, retries=settings.retries, batch=work.batch
         ), 1
     if engine == "ray":
-        from glinermt.synth.engines.ray import ray_ask
-
         return partial(ray_ask, work), RAY_WINDOW
     if engine == "ray-vllm":
-        from glinermt.synth.engines.ray_vllm import RayProcessor
-
         processor = RayProcessor(work)
         return partial(
             ask,

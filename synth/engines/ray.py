@@ -11,8 +11,7 @@ from typing import Any
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends import connect
-from glinermt.synth.engines.ask import Record, ask
-from glinermt.synth.engines.choose import Work
+from glinermt.synth.engines.ask import Record, Work, ask
 from glinermt.synth.plan import Row
 
 

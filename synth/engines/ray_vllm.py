@@ -11,7 +11,7 @@ from glinermt.config import from_mapping
 from glinermt.errors import BackendError
 from glinermt.synth.backends.base import Reply, Request
 from glinermt.synth.backends.vllm import Options
-from glinermt.synth.engines.choose import Work
+from glinermt.synth.engines.ask import Work
 from glinermt.synth.engines.ray import start_ray
 
 OURS = ("dtype", "tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "max_num_seqs")

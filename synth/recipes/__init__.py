@@ -1,26 +1,48 @@
-"""The recipes: the paper's six tasks and UniversalNER's two. A new one is a file and a line."""
+"""The recipes by name: the paper's six, named as their tasks are, and more. A new one is a file and
+a line here.
+"""
+
+import warnings
 
 from glinermt.synth.recipes import (
-    ner,
-    ner_definitions,
-    ner_types,
-    open_ie,
-    open_ner,
-    qa,
+    answer,
+    entities,
+    entity_definitions,
+    entity_types,
+    matches,
+    open_entities,
     relations,
-    summarization,
+    summarize,
 )
 from glinermt.synth.recipes.base import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    "ner": ner.RECIPE,
-    "open_ner": open_ner.RECIPE,
+    "entities": entities.RECIPE,
+    "open_entities": open_entities.RECIPE,
     "relations": relations.RECIPE,
-    "summarization": summarization.RECIPE,
-    "qa": qa.RECIPE,
-    "open_ie": open_ie.RECIPE,
-    "ner_types": ner_types.RECIPE,
-    "ner_definitions": ner_definitions.RECIPE,
+    "summarize": summarize.RECIPE,
+    "answer": answer.RECIPE,
+    "matches": matches.RECIPE,
+    "entity_types": entity_types.RECIPE,
+    "entity_definitions": entity_definitions.RECIPE,
 }
 
-PAPERS = ("ner", "open_ner", "relations", "summarization", "qa", "open_ie")
+PAPERS = ("entities", "open_entities", "relations", "summarize", "answer", "matches")
+OLD_NAMES = {
+    "ner": "entities",
+    "open_ner": "open_entities",
+    "summarization": "summarize",
+    "qa": "answer",
+    "open_ie": "matches",
+    "ner_types": "entity_types",
+    "ner_definitions": "entity_definitions",
+}
+"""What recipes were called before each took the name of its task."""
+
+
+def renamed(name: str) -> str:
+    """Return a recipe's name of today, with a warning where an old one was given."""
+    if name not in OLD_NAMES:
+        return name
+    warnings.warn(f"recipe {name!r} is now called {OLD_NAMES[name]!r}", FutureWarning, stacklevel=3)
+    return OLD_NAMES[name]

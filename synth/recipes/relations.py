@@ -3,8 +3,13 @@
 from typing import Any
 
 from glinermt.synth.checks.align import occurrences
-from glinermt.synth.checks.filters import clean_label, label_fault, may_be_symmetric, mention_fault
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import (
+    Ledger,
+    clean_label,
+    label_fault,
+    may_be_symmetric,
+    mention_fault,
+)
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
@@ -86,9 +91,35 @@ def _negatives(
     return list(pairs)
 
 
+PROMPTS = {
+    "knowledge": """
+Turn the text below into facts for a knowledge base. A fact has a "head" and a "tail" (names,
+dates, places, works or other short noun phrases, copied from the text) and a "relation", a
+property name such as "founded by", "place of birth", "part of", "date of release". It reads as
+"head - relation - tail" or "the relation of head is tail". "before_head" and "before_tail" are
+the few words right before each of the two.
+
+At most {count} facts. Only what the text says; nothing you know from elsewhere.
+
+"absent": up to four properties of heads in the text whose value the text does not tell.
+""",
+    "open": """
+Find the relations between entities that the text below states. For each give "head" and "tail",
+both copied from the text, and in "relation" how the head relates to the tail, in one to four
+lower-case words, to be read as "head - relation - tail": "Marie Curie - born in - Warsaw".
+"before_head" and "before_tail" are the few words right before each.
+
+Give at most {count} relations, only such as the text states, none twice.
+
+"absent" lists up to four pairs of a head from the text and a relation that would fit such a
+head, but for which the text gives no tail.
+""",
+}
+
 RECIPE = Recipe(
-    "relations",
-    record(
+    task="relations",
+    prompts={"en": PROMPTS},
+    schema=record(
         relations=several(
             record(
                 before_head=BEFORE,
@@ -101,5 +132,6 @@ RECIPE = Recipe(
         ),
         absent=several(record(head=MENTION, relation=LABEL), 5),
     ),
-    _build,
+    build=_build,
+    typed=True,
 )

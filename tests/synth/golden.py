@@ -20,7 +20,7 @@ def quote(text: str, before: str = "", **fields: str) -> dict[str, str]:
 
 
 REPLIES: dict[str, dict[str, Any]] = {
-    "ner": {
+    "entities": {
         "entities": [
             quote("Marie Curie", label="physicist"),
             quote("Warsaw", "was born in", label="city"),
@@ -29,11 +29,11 @@ REPLIES: dict[str, dict[str, Any]] = {
         ],
         "absent": ["river", "software"],
     },
-    "ner_types": {"entities": [quote("Warsaw", label="city"), quote("1867", label="MISC")]},
-    "ner_definitions": {
+    "entity_types": {"entities": [quote("Warsaw", label="city"), quote("1867", label="MISC")]},
+    "entity_definitions": {
         "entities": [quote("Warsaw", definition="A large settlement where people live.")]
     },
-    "open_ner": {
+    "open_entities": {
         "specification": "Find the places where one scientist lived",
         "entities": [quote("Warsaw", "born in"), quote("Paris", "moved to")],
         "absent_specification": "Find the ships that were sunk in battle",
@@ -57,7 +57,7 @@ REPLIES: dict[str, dict[str, Any]] = {
         ],
         "absent": [{"head": "Pierre Curie", "relation": "born in"}],
     },
-    "summarization": {
+    "summarize": {
         "instruction": "Sum up the life of the scientist",
         "summary": [
             quote(
@@ -66,14 +66,14 @@ REPLIES: dict[str, dict[str, Any]] = {
             )
         ],
     },
-    "qa": {
+    "answer": {
         "questions": [
             {"question": "Where was Marie Curie born?", **quote("Warsaw", "was born in")},
             {"question": "Where did Pierre Curie die?", **quote("Paris", "Pierre Curie died in")},
         ],
         "unanswerable": ["Which school did her daughter attend?"],
     },
-    "open_ie": {
+    "matches": {
         "requests": [
             {
                 "instruction": "Find every reason that the text gives",
@@ -96,11 +96,11 @@ class Script:
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         self.requests.extend(requests)
         for i, request in enumerate(requests):
-            if request.task in self.failing:
+            if request.recipe in self.failing:
                 text = "" if self._error else '{"cut": [1, 2'
                 yield i, Reply(text, 10, 5, self._error, transient=bool(self._error))
             else:
-                yield i, Reply(json.dumps(REPLIES[request.task]), 10, 5)
+                yield i, Reply(json.dumps(REPLIES[request.recipe]), 10, 5)
 
 
 def write_texts(file: Path, number: int) -> Path:

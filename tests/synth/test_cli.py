@@ -14,8 +14,8 @@ from tests.synth.golden import REPLIES, TEXT, write_texts
 def arguments(tmp_path: Path) -> list[str]:
     texts = write_texts(tmp_path / "texts.jsonl", 4)
     replies = tmp_path / "replies.jsonl"
-    rows = [{"task": task, "reply": reply} for task, reply in REPLIES.items()]
-    rows.insert(0, {"task": "ner", "text": "Note1x1", "reply": "no JSON"})
+    rows = [{"recipe": task, "reply": reply} for task, reply in REPLIES.items()]
+    rows.insert(0, {"recipe": "entities", "text": "Note1x1", "reply": "no JSON"})
     replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     out = str(tmp_path / "out")
     return [str(texts), "--out", out, "--llm", "scripted", "--model", str(replies)]
@@ -31,11 +31,11 @@ def test_generate_writes_data_and_shows_the_report(arguments: list[str], tmp_pat
     assert "rows 24 of 24 planned" in result.output
     assert "reply: cut or not JSON 1" in result.output
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"examples", "raw", "manifest.json", "plan.jsonl", "report.json", "README.md"} <= written
+    assert {"part-00000.jsonl", "work", "manifest.json", "report.json", "README.md"} <= written
 
 
 def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:
-    result = run(arguments, "--preview", "3", "--tasks", "ner,qa", "--price-out", "1000")
+    result = run(arguments, "--preview", "3", "--tasks", "entities,answer", "--price-out", "1000")
     assert result.exit_code == 0, result.output
     shown = " ".join(result.output.split())
     assert TEXT in shown
@@ -48,11 +48,14 @@ def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_p
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--tasks", "ner,ner"], "tasks names one twice: ner, ner"),
+        (["--tasks", "entities,entities"], "tasks names one twice: entities, entities"),
         (["--set", "model.name=x"], "model: expected str, got {'name': 'x'}"),
-        (["--tasks", "nre"], "unknown task 'nre' (did you mean 'ner'?)"),
+        (["--tasks", "entitis"], "unknown recipe 'entitis' (did you mean 'entities'?)"),
         (["--llm", "scripte"], "unknown llm 'scripte' (did you mean 'scripted'?)"),
         (["--llm-option", "dely=1"], "dely"),
+        (["--temperature", "-1"], "temperature must be from 0 to 2, got -1.0"),
+        (["--set", "sampling.top_p=0"], "top_p must be above 0 and at most 1, got 0"),
+        (["--set", "passages_per_text=-2"], "passages_per_text must be at least 0, got -2"),
         (["--set", "shard_rows=0"], "shard_rows must be at least 1, got 0"),
         (["--set", "shard_rows"], "--set shard_rows: expected KEY=VALUE"),
     ],

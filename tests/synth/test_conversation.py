@@ -12,7 +12,14 @@ def line(id_: str, text: str, labels: list[str], spans: list[tuple[str, str]]) -
         {"start": text.index(quote), "end": text.index(quote) + len(quote), "label": label}
         for quote, label in spans
     ]
-    return {"id": id_, "task": "ner_types", "text": text, "labels": labels, "spans": found}
+    return {
+        "id": id_,
+        "task": "entities",
+        "recipe": "entity_types",
+        "text": text,
+        "labels": labels,
+        "spans": found,
+    }
 
 
 LINES = [
@@ -23,7 +30,11 @@ LINES = [
         [("Ada", "name"), ("Bob", "name"), ("Rome", "city")],
     ),
     line("b", "The Nile is long.", ["river", "lake"], [("Nile", "river")]),
-    {**line("c", "Ada met Bob.", ["match"], [("Ada", "match")]), "task": "open_ner"},
+    {
+        **line("c", "Ada met Bob.", ["match"], [("Ada", "match")]),
+        "task": "open_entities",
+        "recipe": "open_entities",
+    },
 ]
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.synth.backends.base import LLM, Reply, Request
+from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
-from glinermt.synth.finish import write_report
 from glinermt.synth.generate import Options, generate
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
@@ -53,7 +53,7 @@ def test_the_trainer_reads_what_is_generated(texts: Path, tmp_path: Path) -> Non
     assert len(found) == 6 * (1 + 2 + 1 + 1 + 3 + 2)
     read = [
         example
-        for file in sorted((tmp_path / "out/examples").iterdir())
+        for file in sorted((tmp_path / "out").glob("part-*"))
         for example in read_examples(file)
     ]
     assert read == [Example.from_dict(line) for line in found]
@@ -63,7 +63,7 @@ def test_parquet_holds_the_same_and_is_read_by_the_trainer(texts: Path, tmp_path
     run(settings(texts), tmp_path / "a", Script())
     run(settings(texts, format="parquet"), tmp_path / "b", Script())
     assert lines(tmp_path / "b", "parquet") == lines(tmp_path / "a")
-    rows, _ = read_source(Source("b/examples", "examples"), tmp_path, max_bad_share=0.0)
+    rows, _ = read_source(Source("b", "examples"), tmp_path, max_bad_share=0.0)
     assert rows == [Example.from_dict(line) for line in lines(tmp_path / "a")]
 
 
@@ -77,7 +77,7 @@ def test_a_second_run_asks_nothing(texts: Path, tmp_path: Path) -> None:
 def test_rows_of_a_template_are_asked_together(texts: Path, tmp_path: Path) -> None:
     llm = Script()
     run(settings(texts), tmp_path / "out", llm)
-    first = [request.task for request in llm.requests[:10]]
+    first = [request.recipe for request in llm.requests[:10]]
     assert first == sorted(first)
 
 
@@ -100,26 +100,26 @@ def test_changed_texts_are_refused(texts: Path, tmp_path: Path) -> None:
 
 
 def test_a_useless_reply_is_asked_again_hotter_then_recorded(texts: Path, tmp_path: Path) -> None:
-    llm = Script(failing=["qa"])
-    manifest = run(settings(texts, tasks=("qa", "ner")), tmp_path / "out", llm)
-    asked = [r for r in llm.requests if r.task == "qa"]
+    llm = Script(failing=["answer"])
+    manifest = run(settings(texts, tasks=("answer", "entities")), tmp_path / "out", llm)
+    asked = [r for r in llm.requests if r.recipe == "answer"]
     assert len(asked) == 3 * 6
     first = [r for r in asked if r.id == asked[0].id]
     assert [r.temperature for r in first] == [0.7, 0.9, 1.1]
     assert len({r.seed for r in first}) == 3
     failed = [shard["failed"] for shard in manifest["shards"].values()]
     assert failed == [{"reply: cut or not JSON": 5}, {"reply: cut or not JSON": 1}]
-    assert {line["task"] for line in lines(tmp_path / "out")} == {"ner"}
+    assert {line["task"] for line in lines(tmp_path / "out")} == {"entities"}
 
 
 def test_failed_rows_are_asked_again_when_told_to(texts: Path, tmp_path: Path) -> None:
-    out, made = tmp_path / "out", settings(texts, tasks=("qa", "ner"))
-    run(made, out, Script(failing=["qa"]))
+    out, made = tmp_path / "out", settings(texts, tasks=("answer", "entities"))
+    run(made, out, Script(failing=["answer"]))
     llm = Script()
     run(made, out, llm)
     assert not llm.requests
     run(made, out, llm, retry_failed=True)
-    assert [r.task for r in llm.requests] == ["qa"] * 6
+    assert [r.recipe for r in llm.requests] == ["answer"] * 6
     run(made, tmp_path / "whole", Script())
     assert lines(out) == lines(tmp_path / "whole")
 
@@ -145,15 +145,15 @@ class OneSilent(Script):
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_row_that_is_never_answered_is_recorded(texts: Path, tmp_path: Path, batch: int) -> None:
-    made = settings(texts, tasks=("ner",), retries=1)
+    made = settings(texts, tasks=("entities",), retries=1)
     asking = partial(ask, OneSilent(), sampling=made.sampling, retries=1, batch=batch)
     manifest = generate(made, tmp_path / "out", asking)
     assert [shard["failed"] for shard in manifest["shards"].values()] == [{"llm: timeout": 1}]
 
 
 def test_retrying_in_vain_keeps_what_there_is(texts: Path, tmp_path: Path) -> None:
-    out, made = tmp_path / "out", settings(texts, tasks=("qa", "ner"))
-    run(made, out, Script(failing=["qa"]))
+    out, made = tmp_path / "out", settings(texts, tasks=("answer", "entities"))
+    run(made, out, Script(failing=["answer"]))
     before = lines(out)
     silent = Script(failing=list(REPLIES), error="connection refused")
     with pytest.raises(BackendError, match="connection refused"):
@@ -170,8 +170,8 @@ def test_a_missing_or_cut_shard_is_made_again_without_asking(texts: Path, tmp_pa
     out = tmp_path / "out"
     run(settings(texts), out, Script())
     before = lines(out)
-    (out / "examples/part-00000.jsonl").unlink()
-    (out / "examples/part-00001.jsonl").write_text("{", encoding="utf-8")
+    (out / "part-00000.jsonl").unlink()
+    (out / "part-00001.jsonl").write_text("{", encoding="utf-8")
     llm = Script()
     run(settings(texts), out, llm)
     assert lines(out) == before
@@ -185,7 +185,7 @@ def test_a_reply_line_cut_by_a_kill_is_asked_again(texts: Path, tmp_path: Path) 
     manifest = json.loads((out / "manifest.json").read_text())
     del manifest["shards"]["part-00000"]
     (out / "manifest.json").write_text(json.dumps(manifest))
-    raw = out / "raw/part-00000.jsonl"
+    raw = out / "work/raw/part-00000.jsonl"
     raw.write_bytes(raw.read_bytes()[:-20])
     llm = Script()
     run(settings(texts), out, llm)
@@ -209,7 +209,7 @@ def test_replies_are_kept_when_examples_are_made_otherwise(texts: Path, tmp_path
     before = lines(out)
     manifest = json.loads((out / "manifest.json").read_text())
     (out / "manifest.json").write_text(json.dumps({**manifest, "pipeline": 0}))
-    (out / "examples/part-00000.jsonl").write_text("", encoding="utf-8")
+    (out / "part-00000.jsonl").write_text("", encoding="utf-8")
     llm = Script()
     assert run(settings(texts), out, llm) == first
     assert lines(out) == before
@@ -223,7 +223,7 @@ def test_replies_without_a_manifest_are_set_aside(texts: Path, tmp_path: Path) -
     llm = Script()
     run(settings(texts), out, llm)
     assert len(llm.requests) == 36
-    assert (out / "old-without-manifest/raw/part-00000.jsonl").is_file()
+    assert (out / "old-without-manifest/work/raw/part-00000.jsonl").is_file()
 
 
 def test_texts_that_give_no_row_are_an_error(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ main()
 
 def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_path: Path) -> None:
     replies = tmp_path / "replies.jsonl"
-    rows = [{"task": task, "reply": reply} for task, reply in REPLIES.items()]
+    rows = [{"recipe": task, "reply": reply} for task, reply in REPLIES.items()]
     replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
     def command(out: Path, delay: float) -> list[str]:
@@ -257,7 +257,7 @@ def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_p
         return [sys.executable, "-c", COMMAND, str(texts), *options, *rest]
 
     def records(out: Path) -> list[str]:
-        files = sorted((out / "raw").glob("*.jsonl"))
+        files = sorted((out / "work/raw").glob("*.jsonl"))
         return [json.loads(line)["id"] for f in files for line in f.read_text().splitlines()]
 
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -285,15 +285,17 @@ def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_p
 def records_safely(out: Path) -> list[bytes]:
     """Give the lines written so far by a process that may be in the middle of one."""
     return [
-        line for file in (out / "raw").glob("*.jsonl") for line in file.read_bytes().splitlines()
+        line
+        for file in (out / "work/raw").glob("*.jsonl")
+        for line in file.read_bytes().splitlines()
     ]
 
 
 def test_the_report_says_what_was_made(texts: Path, tmp_path: Path) -> None:
-    made, out = settings(texts, tasks=("ner", "qa")), tmp_path / "out"
-    run(made, out, Script(failing=["qa"]))
+    made, out = settings(texts, tasks=("entities", "answer")), tmp_path / "out"
+    run(made, out, Script(failing=["answer"]))
     report = write_report(out, made, prices=Prices(1000.0, 2000.0), licence="cc-by-sa-4.0")
-    assert report["tasks"]["ner"] == {
+    assert report["recipes"]["entities"] == {
         "rows": 6,
         "failed": 0,
         "empty": 0,
@@ -304,7 +306,7 @@ def test_the_report_says_what_was_made(texts: Path, tmp_path: Path) -> None:
         "yield": 1.0,
         "negatives_share": 0.0,
     }
-    assert report["tasks"]["qa"]["failed"] == 6
+    assert report["recipes"]["answer"]["failed"] == 6
     assert report["alignment"] == {"exact": 18, "repeated": 12, "normalised": 6}
     assert report["alignment_rate"] == 1.0
     assert report["labels"] == {"city": 18, "physicist": 12, "award": 6}

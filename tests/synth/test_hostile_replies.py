@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from glinermt.synth.backends.base import Reply
 from glinermt.synth.checks.align import Status
 from glinermt.synth.checks.contamination import Benchmarks
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.engines.ask import Record, fault
-from glinermt.synth.make_examples import derive
+from glinermt.synth.generate import make_examples
 from glinermt.synth.plan import Row
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.source import normal
@@ -74,7 +74,7 @@ def strings(value: Any) -> set[str]:
 def made(task: str, reply: str, text: str = HOSTILE_TEXT) -> tuple[list[Example], Ledger]:
     ledger = Ledger()
     row = Row("r", task, f"{task}.style", 5, text)
-    lines = derive(row, Record("r", row.template, reply), Benchmarks(()), ledger)
+    lines = make_examples(row, Record("r", row.template, reply), Benchmarks(()), ledger)
     json.dumps(lines, ensure_ascii=False).encode("utf-8")
     return [Example.from_dict(line) for line in lines], ledger
 
@@ -134,23 +134,26 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("reply", "cause"), HOSTILE)
 def test_useless_replies_are_named(reply: str, cause: str) -> None:
-    row = Row("r", "ner", "ner.paper", 5, TEXT)
+    row = Row("r", "entities", "ner.paper", 5, TEXT)
     assert fault(row, Reply(reply)) == cause
-    examples, ledger = made("ner", reply)
+    examples, ledger = made("entities", reply)
     assert not examples
     assert ledger.drops == {cause: 1}
 
 
 @pytest.mark.parametrize("wrapped", ["```json\n{}\n```", "```\n{}\n```", "<think>a {{</think> {}"])
 def test_fences_and_thoughts_around_json_are_taken_off(wrapped: str) -> None:
-    reply = wrapped.replace("{}", json.dumps(REPLIES["ner"]))
-    assert made("ner", reply, TEXT)[0] == made("ner", json.dumps(REPLIES["ner"]), TEXT)[0]
+    reply = wrapped.replace("{}", json.dumps(REPLIES["entities"]))
+    assert (
+        made("entities", reply, TEXT)[0]
+        == made("entities", json.dumps(REPLIES["entities"]), TEXT)[0]
+    )
 
 
 def test_ten_thousand_items_are_cut_to_what_was_asked_for() -> None:
     items = [quote(f"Warsaw{i}", label="city") for i in range(1990)]
     reply = {"entities": [quote("Warsaw", label="city"), *items], "absent": []}
-    examples, ledger = made("ner", json.dumps(reply), TEXT)
+    examples, ledger = made("entities", json.dumps(reply), TEXT)
     assert [span.text for span in examples[0].spans] == ["Warsaw"]
     assert ledger.drops == {"more items than asked for": 1966, "alignment: not found": 24}
 
@@ -158,7 +161,7 @@ def test_ten_thousand_items_are_cut_to_what_was_asked_for() -> None:
 def test_a_bad_item_costs_that_item_only() -> None:
     bad = [None, 3, "Warsaw", {"text": "Warsaw"}, quote("W" * 500, label="x"), quote("\ud800")]
     reply = {"entities": [*bad, quote("Warsaw", label="city")], "absent": [1, "river"]}
-    (example,), ledger = made("ner", json.dumps(reply), TEXT)
+    (example,), ledger = made("entities", json.dumps(reply), TEXT)
     assert [span.text for span in example.spans] == ["Warsaw"]
     assert example.query.labels == ("city", "river")
     assert ledger.drops == {
@@ -171,7 +174,7 @@ def test_a_bad_item_costs_that_item_only() -> None:
 
 def test_an_invented_passage_in_another_language_is_not_found() -> None:
     reply = {"entities": [quote("Варшава", label="город"), quote("Varsovie", label="ville")]}
-    examples, ledger = made("ner_types", json.dumps(reply), TEXT)
+    examples, ledger = made("entity_types", json.dumps(reply), TEXT)
     assert not examples
     assert ledger.drops == {"alignment: not found": 2}
 
@@ -179,5 +182,5 @@ def test_an_invented_passage_in_another_language_is_not_found() -> None:
 def test_a_text_of_repeats_is_aligned_in_bounded_time() -> None:
     text = "the cat and the dog " * 400
     items = [quote("the cat and a dog and the cat and the bird the cat and the dog", label="zoo")]
-    examples, _ = made("ner_types", json.dumps({"entities": items * 40}), text)
+    examples, _ = made("entity_types", json.dumps({"entities": items * 40}), text)
     assert not examples

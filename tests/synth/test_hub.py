@@ -7,7 +7,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from glinermt.synth.hub import push_to_hub
+from glinermt.synth.card import push_to_hub
 
 
 def test_a_private_dataset_gets_the_data_and_the_card(
@@ -28,5 +28,5 @@ def test_a_private_dataset_gets_the_data_and_the_card(
     made, sent = calls
     assert made == {"repo": "me/data", "repo_type": "dataset", "private": True, "exist_ok": True}
     assert sent["folder_path"] == tmp_path
-    assert "examples/*.jsonl" in sent["allow_patterns"]
+    assert "part-*.jsonl" in sent["allow_patterns"]
     assert not [p for p in sent["allow_patterns"] if "raw" in p or "plan" in p or "manifest" in p]

@@ -25,7 +25,7 @@ def valid(schema: dict[str, Any]) -> str:
     """Give a reply that follows the schema, as a constrained server would."""
     if "kiwi" in schema["properties"]:
         return '{"kiwi": "hello", "zebras": [  \n  \n '  # cut: a small model never ends
-    return json.dumps(REPLIES["ner"])
+    return json.dumps(REPLIES["entities"])
 
 
 def like_vllm(body: dict[str, Any]) -> tuple[int, str]:
@@ -55,7 +55,7 @@ def like_old_vllm(body: dict[str, Any]) -> tuple[int, str]:
 def without_schemas(body: dict[str, Any]) -> tuple[int, str]:
     if "zebras" in body["messages"][0]["content"]:
         return 200, "Hello!"
-    return 200, json.dumps(REPLIES["ner"])
+    return 200, json.dumps(REPLIES["entities"])
 
 
 class Server(ThreadingHTTPServer):
@@ -94,7 +94,9 @@ def serving(answer: Answer, usage: bool = True) -> Iterator[str]:
 
 def requests(number: int) -> list[Request]:
     return [
-        Request(f"r{i}", "ner", "system", f"user {i}", RECIPES["ner"].schema, 0.7, 1.0, 100, i)
+        Request(
+            f"r{i}", "entities", "system", f"user {i}", RECIPES["entities"].schema, 0.7, 1.0, 100, i
+        )
         for i in range(number)
     ]
 
@@ -114,7 +116,7 @@ def test_the_way_a_server_honours_is_found_and_used(answer: Answer, dialect: str
         assert llm.dialect == dialect
         replies = dict(llm.generate(requests(20)))
     assert sorted(replies) == list(range(20))
-    assert all(json.loads(reply.text) == REPLIES["ner"] for reply in replies.values())
+    assert all(json.loads(reply.text) == REPLIES["entities"] for reply in replies.values())
     assert {(reply.tokens_in, reply.tokens_out) for reply in replies.values()} == {(11, 7)}
 
 

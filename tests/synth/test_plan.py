@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from glinermt.errors import ConfigError, DataError
 from glinermt.synth.plan import PlanCounts, Row, planned, prompt, read_plan, write_plan
-from glinermt.synth.prompts import templates
 from glinermt.synth.recipes import PAPERS, RECIPES
 from glinermt.synth.settings import Settings
 from glinermt.synth.texts import num_tokens, passages, read_texts, text_files
@@ -32,7 +31,7 @@ def settings(*files: Path, **changes: Any) -> Settings:
 def test_every_passage_gets_every_task_and_the_same_ids_each_time(tmp_path: Path) -> None:
     file = write_texts(tmp_path / "texts.jsonl", 3)
     found, counts = rows(settings(file))
-    assert [row.task for row in found] == list(PAPERS) * 3
+    assert [row.recipe for row in found] == list(PAPERS) * 3
     assert len({row.id for row in found}) == counts.rows == 18
     assert rows(settings(file))[0] == found
 
@@ -51,21 +50,21 @@ def test_fewer_tasks_a_text_are_drawn_by_seed(tmp_path: Path) -> None:
     file = write_texts(tmp_path / "texts.jsonl", 12)
     found, _ = rows(settings(file, tasks_per_text=2))
     assert len(found) == 24
-    assert len({row.task for row in found}) > 3
+    assert len({row.recipe for row in found}) > 3
 
 
 def test_every_recipe_has_several_styles_that_ask_for_the_text() -> None:
     for name in RECIPES:
-        found = templates(name)
-        assert len(found) >= 2
-        for template in found:
-            filled = template.fill(text="a {count} {text} b", count=7)
-            assert filled.endswith("a {count} {text} b")
+        styles = RECIPES[name].prompts["en"]
+        assert len(styles) >= 2
+        for style in styles:
+            filled = RECIPES[name].filled("en", style, text="a {count} {text} b", count=7)
+            assert filled.endswith("Text:\na {count} {text} b")
             assert "{count}" not in filled.removesuffix("a {count} {text} b")
 
 
 def test_the_prompt_holds_the_text_and_the_count(tmp_path: Path) -> None:
-    found, _ = rows(settings(write_texts(tmp_path / "t.jsonl", 1), tasks=("ner",)))
+    found, _ = rows(settings(write_texts(tmp_path / "t.jsonl", 1), tasks=("entities",)))
     assert TEXT in prompt(found[0])
     assert str(found[0].count) in prompt(found[0])
 
@@ -74,10 +73,10 @@ def test_near_duplicates_are_planned_once(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     long = " ".join(f"word{i}" for i in range(100))
     file.write_text(f"{long}\n{long} and\n{long.upper()}\n{TEXT}\n", encoding="utf-8")
-    found, counts = rows(settings(file, tasks=("ner",)))
+    found, counts = rows(settings(file, tasks=("entities",)))
     assert len(found) == 2
     assert counts.drops == {"passage: near duplicate": 2}
-    assert len(rows(settings(file, tasks=("ner",), similarity=1.0))[0]) == 3
+    assert len(rows(settings(file, tasks=("entities",), similarity=1.0))[0]) == 3
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_passages_that_share_13_words_with_a_benchmark_are_left_out(
     texts = tmp_path / "texts.txt"
     other = " ".join(f"word{i}" for i in range(50))
     texts.write_text(f"{TEXT}\n{other}\n", encoding="utf-8")
-    found, counts = rows(settings(texts, tasks=("ner",), benchmarks=(str(benchmark),)))
+    found, counts = rows(settings(texts, tasks=("entities",), benchmarks=(str(benchmark),)))
     assert [row.text for row in found] == [other]
     assert counts.drops == {"passage: in a benchmark": 1}
 
@@ -105,12 +104,12 @@ def test_universal_ner_reads_shorter_passages(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     text = " ".join(f"Sentence number {i} says little about that." for i in range(60))
     file.write_text(text + "\n", encoding="utf-8")
-    found, _ = rows(settings(file, tasks=("ner", "ner_types")))
+    found, _ = rows(settings(file, tasks=("entities", "entity_types")))
     longest = {
-        task: max(num_tokens(row.text) for row in found if row.task == task)
-        for task in ("ner", "ner_types")
+        task: max(num_tokens(row.text) for row in found if row.recipe == task)
+        for task in ("entities", "entity_types")
     }
-    assert longest["ner_types"] <= 256 < longest["ner"] <= 400
+    assert longest["entity_types"] <= 256 < longest["entities"] <= 400
 
 
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(20, 60))
@@ -155,5 +154,5 @@ def test_bad_sources_are_named(tmp_path: Path, name: str, content: str, message:
 def test_a_missing_source_and_an_unknown_task_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file"):
         rows(settings(tmp_path / "none.jsonl"))
-    with pytest.raises(ConfigError, match=r"unknown task 'nre'.*did you mean 'ner'"):
-        settings(tmp_path, tasks=("nre",))
+    with pytest.raises(ConfigError, match=r"unknown recipe 'entitis'.*did you mean 'entities'"):
+        settings(tmp_path, tasks=("entitis",))

@@ -8,7 +8,8 @@ import pytest
 
 from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends.base import Reply, Request
-from glinermt.synth.engines.choose import Work, asking
+from glinermt.synth.engines.ask import Work
+from glinermt.synth.engines.choose import asking
 from glinermt.synth.engines.ray_vllm import ERROR, from_engine, to_engine, to_reply, to_row
 from glinermt.synth.generate import Options, generate
 from glinermt.synth.recipes import RECIPES
@@ -19,7 +20,7 @@ from tests.synth.golden import REPLIES, write_texts
 
 def made(tmp_path: Path, engine: str) -> list[dict[str, object]]:
     replies = tmp_path / "replies.jsonl"
-    rows = [{"task": task, "reply": reply} for task, reply in REPLIES.items()]
+    rows = [{"recipe": task, "reply": reply} for task, reply in REPLIES.items()]
     replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     texts = write_texts(tmp_path / "texts.jsonl", 6)
     settings = Settings((str(texts),), str(replies), "scripted", shard_rows=10)
@@ -48,7 +49,9 @@ def test_an_unknown_engine_and_a_missing_ray_are_named(
 
 
 def test_requests_and_replies_have_the_form_of_rays_vllm_processor() -> None:
-    request = Request("r", "ner", "system", "user", RECIPES["ner"].schema, 0.7, 0.9, 50, seed=3)
+    request = Request(
+        "r", "entities", "system", "user", RECIPES["entities"].schema, 0.7, 0.9, 50, seed=3
+    )
     given = to_engine(to_row(4, request))
     assert given["messages"] == request.messages
     assert given["sampling_params"] == {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import fit
 from glinermt.synth.source import Source
@@ -29,7 +29,7 @@ def pairs(example: Example) -> list[tuple[str, str]]:
 
 
 def test_ner_marks_every_mention_and_adds_absent_labels() -> None:
-    (example,), ledger = build("ner", REPLIES["ner"])
+    (example,), ledger = build("entities", REPLIES["entities"])
     assert example.query.labels == ("physicist", "city", "award", "river", "software")
     assert example.query.prompt == ""
     assert pairs(example) == [
@@ -45,18 +45,18 @@ def test_ner_marks_every_mention_and_adds_absent_labels() -> None:
 
 
 def test_types_that_say_nothing_are_dropped() -> None:
-    (example,), ledger = build("ner_types", REPLIES["ner_types"])
+    (example,), ledger = build("entity_types", REPLIES["entity_types"])
     assert pairs(example) == [("Warsaw", "city")]
     assert ledger.drops == {"label: says nothing": 1}
 
 
 def test_a_definition_becomes_the_label() -> None:
-    (example,), _ = build("ner_definitions", REPLIES["ner_definitions"])
+    (example,), _ = build("entity_definitions", REPLIES["entity_definitions"])
     assert pairs(example) == [("Warsaw", "a large settlement where people live")]
 
 
 def test_open_ner_gives_an_example_and_a_negative() -> None:
-    (example, negative), _ = build("open_ner", REPLIES["open_ner"])
+    (example, negative), _ = build("open_entities", REPLIES["open_entities"])
     assert example.query.prompt == "Find the places where one scientist lived"
     assert pairs(example) == [("Warsaw", "match"), ("Paris", "match")]
     assert negative.query.prompt == "Find the ships that were sunk in battle"
@@ -79,8 +79,8 @@ def test_a_relation_that_may_be_symmetric_is_not_reversed() -> None:
 
 
 def test_a_summary_has_the_pieces_and_one_of_two_instructions() -> None:
-    (example,), _ = build("summarization", REPLIES["summarization"])
-    assert pairs(example) == [(REPLIES["summarization"]["summary"][0]["text"], "summary")]
+    (example,), _ = build("summarize", REPLIES["summarize"])
+    assert pairs(example) == [(REPLIES["summarize"]["summary"][0]["text"], "summary")]
     assert example.query.prompt in (
         "Sum up the life of the scientist",
         "Summarize the given text, highlighting the most important information:",
@@ -88,7 +88,7 @@ def test_a_summary_has_the_pieces_and_one_of_two_instructions() -> None:
 
 
 def test_questions_have_their_answer_or_none() -> None:
-    examples, _ = build("qa", REPLIES["qa"])
+    examples, _ = build("answer", REPLIES["answer"])
     assert [(e.query.prompt, pairs(e)) for e in examples] == [
         ("Where was Marie Curie born?", [("Warsaw", "answer")]),
         ("Where did Pierre Curie die?", [("Paris", "answer")]),
@@ -98,7 +98,7 @@ def test_questions_have_their_answer_or_none() -> None:
 
 
 def test_open_ie_gives_an_example_for_each_request_and_a_negative() -> None:
-    (example, negative), _ = build("open_ie", REPLIES["open_ie"])
+    (example, negative), _ = build("matches", REPLIES["matches"])
     assert pairs(example) == [("because they remain radioactive", "match")]
     assert (negative.query.prompt, negative.spans) == ("Find every statement about costs", ())
 
@@ -124,7 +124,7 @@ NER_FAULTS = [
 
 @pytest.mark.parametrize(("item", "cause"), NER_FAULTS)
 def test_faulty_entities_are_dropped_with_their_cause(item: dict[str, str], cause: str) -> None:
-    examples, ledger = build("ner_types", {"entities": [item]})
+    examples, ledger = build("entity_types", {"entities": [item]})
     assert not examples
     assert [name for name in ledger.drops if cause in name]
 
@@ -135,7 +135,7 @@ def test_items_listed_twice_or_over_each_other_are_kept_once() -> None:
         quote("Nobel Prize", label="award"),
         quote("the Nobel Prize", label="prize"),
     ]
-    (example,), ledger = build("ner_types", {"entities": items})
+    (example,), ledger = build("entity_types", {"entities": items})
     assert pairs(example) == [("Nobel Prize", "award")]
     assert ledger.drops == {"mention: repeated": 1, "mention: overlaps another": 1}
 
@@ -147,7 +147,7 @@ def test_labels_that_contradict_each_other_are_dropped() -> None:
         quote("Marie Curie", label="person"),
         quote("Marie Curie", "In 1903", label="person"),
     ]
-    (example,), ledger = build("ner_types", {"entities": items})
+    (example,), ledger = build("entity_types", {"entities": items})
     assert pairs(example) == [("Marie Curie", "person"), ("Marie Curie", "person")]
     assert ledger.drops == {"label: contradicts another": 2}
 
@@ -163,7 +163,7 @@ PROMPT_FAULTS = [
 
 @pytest.mark.parametrize(("prompt", "cause"), PROMPT_FAULTS)
 def test_faulty_instructions_are_dropped_with_their_cause(prompt: str, cause: str) -> None:
-    examples, ledger = build("open_ner", changed("open_ner", absent_specification=prompt))
+    examples, ledger = build("open_entities", changed("open_entities", absent_specification=prompt))
     assert len(examples) == 1
     assert ledger.drops == {cause: 1}
 
@@ -171,9 +171,9 @@ def test_faulty_instructions_are_dropped_with_their_cause(prompt: str, cause: st
 @pytest.mark.parametrize(
     ("task", "nothing"),
     [
-        ("open_ner", {"entities": []}),
-        ("open_ie", {"requests": []}),
-        ("qa", {"questions": []}),
+        ("open_entities", {"entities": []}),
+        ("matches", {"requests": []}),
+        ("answer", {"questions": []}),
     ],
 )
 def test_negatives_need_something_kept_beside_them(task: str, nothing: dict[str, Any]) -> None:
@@ -183,7 +183,9 @@ def test_negatives_need_something_kept_beside_them(task: str, nothing: dict[str,
 
 
 def test_a_label_that_is_there_is_no_negative() -> None:
-    (example,), ledger = build("ner", changed("ner", absent=["City", "none", "river", "Husband"]))
+    (example,), ledger = build(
+        "entities", changed("entities", absent=["City", "none", "river", "Husband"])
+    )
     assert example.query.labels == ("physicist", "city", "award", "river")
     assert ledger.drops == {
         "negative: is there": 1,
@@ -203,21 +205,21 @@ QUESTION_FAULTS = [
 @pytest.mark.parametrize(("question", "cause"), QUESTION_FAULTS)
 def test_faulty_questions_are_dropped_with_their_cause(question: str, cause: str) -> None:
     item = {"question": question, **quote("Warsaw", "was born in")}
-    examples, ledger = build("qa", {"questions": [item], "unanswerable": []})
+    examples, ledger = build("answer", {"questions": [item], "unanswerable": []})
     assert not examples
     assert ledger.drops == {cause: 1}
 
 
 def test_an_answer_whose_place_is_doubtful_is_dropped() -> None:
     item = {"question": "Where did he die?", **quote("Paris")}
-    examples, ledger = build("qa", {"questions": [item], "unanswerable": []})
+    examples, ledger = build("answer", {"questions": [item], "unanswerable": []})
     assert not examples
     assert ledger.drops == {"alignment: ambiguous": 1}
 
 
 def test_a_question_asked_twice_counts_once() -> None:
     question = "Which school did her daughter attend?"
-    examples, ledger = build("qa", changed("qa", unanswerable=[question, question.upper()]))
+    examples, ledger = build("answer", changed("answer", unanswerable=[question, question.upper()]))
     assert len(examples) == 3
     assert ledger.drops == {"question: repeated": 1}
 
@@ -252,6 +254,6 @@ def test_a_summary_of_everything_or_of_next_to_nothing_is_dropped() -> None:
         ([quote("lead", "lined with")], "summary: too short for the text"),
         ([quote(sentence + ".") for sentence in TEXT.rstrip(".").split(". ")], "too long"),
     ):
-        examples, ledger = build("summarization", changed("summarization", summary=pieces))
+        examples, ledger = build("summarize", changed("summarize", summary=pieces))
         assert not examples
         assert [name for name in ledger.drops if cause in name]

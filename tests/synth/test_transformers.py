@@ -38,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request(user: str, temperature: float = 0.7) -> Request:
-    return Request("r", "ner", "a", user, RECIPES["ner"].schema, temperature, 0.9, 6, seed=3)
+    return Request(
+        "r", "entities", "a", user, RECIPES["entities"].schema, temperature, 0.9, 6, seed=3
+    )
 
 
 def test_replies_depend_on_the_seed_only_and_tokens_are_counted(folder: Path) -> None:

@@ -36,7 +36,7 @@ class Engine:
 
 
 def request(user: str) -> Request:
-    return Request("r", "ner", "s", user, RECIPES["ner"].schema, 0.7, 0.9, 50, seed=3)
+    return Request("r", "entities", "s", user, RECIPES["entities"].schema, 0.7, 0.9, 50, seed=3)
 
 
 def test_each_request_has_its_own_schema_and_seed_and_long_ones_are_left_out() -> None:
@@ -47,7 +47,7 @@ def test_each_request_has_its_own_schema_and_seed_and_long_ones_are_left_out() -
     assert [replies[i].text for i in range(3)] == ["10", "", "20"]
     assert replies[1].error == "prompt longer than max_model_len allows"
     assert (replies[0].tokens_in, replies[0].tokens_out) == (10, 2)
-    assert engine.params[0]["structured_outputs"] == {"json": RECIPES["ner"].schema}
+    assert engine.params[0]["structured_outputs"] == {"json": RECIPES["entities"].schema}
     assert (engine.params[0]["seed"], engine.params[0]["max_tokens"]) == (3, 50)
 
 

@@ -23,10 +23,7 @@ def raw_rows(path: str, root: Path) -> Iterator[RawRow]:
     if path.startswith(HUB):
         yield from _hub_rows(path)
         return
-    place = root / path
-    if (place / "manifest.json").is_file() and (place / "examples").is_dir():
-        place /= "examples"  # the folder of ``glinermt generate``, where its plan lies beside them
-    for file in data_files(place):
+    for file in data_files(root / path):
         if file.suffix == ".parquet":
             yield from ((f"{file}:{number}", row) for number, row in read_jsonl(file))
         else:

@@ -71,9 +71,9 @@ def test_answers_are_read(tmp_path: Path) -> None:
 
 def test_the_folder_that_generate_wrote_is_read_as_its_examples(tmp_path: Path) -> None:
     row = '{"text": "ab", "labels": ["x"], "spans": []}\n'
-    (tmp_path / "synthetic/examples").mkdir(parents=True)
-    (tmp_path / "synthetic/examples/part-0.jsonl").write_text(row)
-    (tmp_path / "synthetic/plan.jsonl").write_text('{"id": 1}\n')
+    (tmp_path / "synthetic/work").mkdir(parents=True)
+    (tmp_path / "synthetic/part-00000.jsonl").write_text(row)
+    (tmp_path / "synthetic/work/plan.jsonl").write_text('{"id": 1}\n')
     (tmp_path / "synthetic/manifest.json").write_text("{}")
     rows, _ = read_source(Source("synthetic", "examples"), tmp_path, max_bad_share=0.0)
     assert rows == [Example(Query("ab", ("x",)), ())]

@@ -4,8 +4,7 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from glinermt.synth.checks.filters import piece_fault, prompt_fault, summary_fault
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import Ledger, piece_fault, prompt_fault, summary_fault
 from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record
@@ -34,4 +33,32 @@ def _asked_by_user(made: Example, instruction: str) -> Example:
     return replace(made, query=replace(made.query, prompt=instruction))
 
 
-RECIPE = Recipe("summarization", record(instruction=PROMPT, summary=quotes(SENTENCE, 8)), _build)
+PROMPTS = {
+    "focus": """
+Think of one aspect of the text below that a reader may care about. Write an "instruction" that
+asks to sum up what the text says about it. Copy the sentences or clauses that do so into
+"summary", in the order of the text, at most four and less than half of the text.
+""",
+    "phrases": """
+Sum up the text below in phrases taken from it: three to six clauses or noun phrases with its
+most important information, each copied letter by letter into "summary", in the order of the
+text, none longer than a sentence. All together they must be shorter than a third of the text.
+
+"instruction" is the sentence with which a user would ask for such key points.
+""",
+    "sentences": """
+Choose the sentences that sum up the text below: the two to four that somebody who reads nothing
+else should read. Copy each whole sentence into "summary", in the order of the text. All
+together they must be shorter than half of the text.
+
+"instruction" is the sentence with which a user would ask for this summary.
+""",
+}
+
+RECIPE = Recipe(
+    task="summarize",
+    prompts={"en": PROMPTS},
+    schema=record(instruction=PROMPT, summary=quotes(SENTENCE, 8)),
+    build=_build,
+    category="summarization",
+)

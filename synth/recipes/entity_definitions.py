@@ -6,11 +6,10 @@ Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
 from collections.abc import Mapping
 from typing import Any
 
-from glinermt.synth.checks.filters import MOST_DEFINITION_WORDS, label_fault
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import MOST_DEFINITION_WORDS, Ledger, label_fault
 from glinermt.synth.checks.mentions import entity_spans
 from glinermt.synth.recipes.base import MENTION, Recipe, quotes
-from glinermt.synth.recipes.ner_types import PASSAGE_TOKENS
+from glinermt.synth.recipes.entity_types import PASSAGE_TOKENS
 from glinermt.synth.schema import record, text
 from glinermt.synth.source import Source, normal
 from glinermt.tasks.entities import example
@@ -33,9 +32,29 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     return [example(source.text, spans, labels)] if spans else []
 
 
+PROMPTS = {
+    "dictionary": """
+Write dictionary definitions for the kinds of entities that the passage below names. "entities"
+lists at most {count} entities in the order of the passage: "text" copies the entity;
+"definition" is one sentence of at most 15 words that is true of every entity of its kind and
+does not mention this one. Use the same sentence for entities of the same kind.
+""",
+    "plain": """
+Given the passage below, extract all entities. Instead of a type, define the kind of each in one
+short sentence, such as "a person who rules a state" or "a body of water that flows into the
+sea".
+
+"entities" lists at most {count} of them in the order of the passage: "text" is the entity as it
+is written there; "definition" says what kind of thing it is, for any passage, without naming
+the entity.
+""",
+}
+
 RECIPE = Recipe(
-    "ner_definitions",
-    record(entities=quotes(MENTION, 20, definition=text(200))),
-    _build,
-    PASSAGE_TOKENS,
+    task="entities",
+    prompts={"en": PROMPTS},
+    schema=record(entities=quotes(MENTION, 20, definition=text(200))),
+    build=_build,
+    typed=True,
+    passage_tokens=PASSAGE_TOKENS,
 )

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from glinermt.synth.checks.filters import NOTHING_KEPT, piece_fault, prompt_fault
-from glinermt.synth.checks.ledger import Ledger
+from glinermt.synth.checks.filters import NOTHING_KEPT, Ledger, piece_fault, prompt_fault
 from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record, several
@@ -38,12 +37,35 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     return found
 
 
+PROMPTS = {
+    "analyst": """
+You are an analyst who marks pieces of documents. For the text below write two or three marking
+instructions that fit its subject ("Mark every statement about costs") and mark for each what it
+asks for: "matches", at most {count} clauses or phrases, copied letter by letter.
+
+"absent_instruction" is a marking instruction from the same field for which this text has
+nothing to mark.
+""",
+    "requests": """
+Make up two or three requests for information that the text below can serve, as different as
+possible: reasons, consequences, descriptions, conditions, opinions, steps, comparisons.
+
+Each has an "instruction", one imperative sentence such as "Find all reasons given for the
+delay", and "matches": the pieces of the text that serve it, at most {count}, each copied letter
+by letter, as short as can be understood.
+
+"absent_instruction" is one more request that sounds natural for this text, but that nothing in
+it serves.
+""",
+}
+
 RECIPE = Recipe(
-    "open_ie",
-    record(
+    task="matches",
+    prompts={"en": PROMPTS},
+    schema=record(
         requests=several(record(instruction=PROMPT, matches=quotes(SENTENCE, 12)), 3),
         absent_instruction=PROMPT,
     ),
-    _build,
+    build=_build,
     counts=(4, 6, 8),
 )

@@ -5,10 +5,10 @@ from typing import Any
 from glinermt.synth.checks.filters import (
     MOST_MENTION_WORDS,
     NOTHING_KEPT,
+    Ledger,
     piece_fault,
     question_fault,
 )
-from glinermt.synth.checks.ledger import Ledger
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record, several
@@ -57,12 +57,36 @@ def _fault(
     return question_fault(source, question, answers)
 
 
+PROMPTS = {
+    "facts": """
+Write up to {count} questions that the text below answers with a short piece of itself. Ask
+questions of different kinds: who, what, when, where, how many, why.
+
+For each, "question" is a whole question that can be understood without the text and does not
+contain its answer; "text" is the shortest piece of the text that answers it, copied; "before"
+the few words right before that piece.
+
+"unanswerable" holds one or two questions about the same subject that sound as if the text
+answered them, and that it does not answer.
+""",
+    "reader": """
+Imagine a curious reader of the text below who asks in their own words, not in those of the
+text. Write up to {count} such questions. Each ends with a question mark and has its answer in
+the text: "text" copies the answer, as short as it can be, and "before" the few words right
+before it. No question contains its answer.
+
+"unanswerable": one or two questions the same reader would ask, which the text leaves open.
+""",
+}
+
 RECIPE = Recipe(
-    "qa",
-    record(
+    task="answer",
+    prompts={"en": PROMPTS},
+    schema=record(
         questions=several(record(question=PROMPT, **quotes(MENTION, 1)["items"]["properties"]), 5),
         unanswerable=several(PROMPT, 2),
     ),
-    _build,
+    build=_build,
+    category="question-answering",
     counts=(2, 3, 5),
 )
