@@ -36,7 +36,7 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing what the tests need ..."
-	$(PIP) --editable '.[training,eval,synth,dev]'
+	$(PIP) --editable '.[training,eval,synth,serve,dev]'
 	@touch $@
 
 clean:

@@ -10,6 +10,7 @@ from rich.console import Console
 from glinermt import __version__
 from glinermt.errors import GlinerMTError
 from glinermt.eval import cli as eval_cli
+from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
 from glinermt.training import cli as training_cli
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _part in (tasks_cli, training_cli, eval_cli, synth_cli):
+for _part in (tasks_cli, training_cli, eval_cli, synth_cli, serve_cli):
     _part.register(app)
 
 

@@ -1,0 +1,171 @@
+"""The application: routes, limits and errors around a ``Service``."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, Response
+
+from glinermt import __version__
+from glinermt.serve import errors, schemas
+from glinermt.serve.access import Access
+from glinermt.serve.endpoints import ENDPOINTS, Endpoint
+from glinermt.serve.metrics import Metrics
+from glinermt.serve.service import Service
+from glinermt.serve.settings import ServeSettings
+from glinermt.serve.streams import NDJSON, LinesReply, reply_lines
+from glinermt.types import Extractor
+
+_CONTENT_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DESCRIPTION = """Entities, relations, answers and summaries from one small model.
+
+Field names are those of the Python functions. `text` may be one text or a list; `result` is then
+what the function gives: one result or a list. Offsets count code points unless `offset_unit` says
+`utf16` (JavaScript, Java, C#) or `utf8` (bytes). `POST .../batch` takes one request a line and
+answers each with a line, in the same order; read while you write.
+"""
+
+
+def create_app(models: Mapping[str, Extractor], settings: ServeSettings | None = None) -> FastAPI:
+    """Make the application.
+
+    Args:
+        models: loaded models by the names that requests know them by; the first is the default.
+        settings: limits and keys; None = the defaults.
+    """
+    settings = settings or ServeSettings()
+    metrics = Metrics()
+    service = Service(models, settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="glinermt",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.add_middleware(Access, settings=settings, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        )
+    errors.install(app)
+    for endpoint in ENDPOINTS:
+        _add_task(app, service, endpoint)
+    _add_about(app, service)
+    return app
+
+
+def _add_task(app: FastAPI, service: Service, endpoint: Endpoint) -> None:
+    path = f"/v1/{endpoint.path}"
+    limit = service.settings.max_body_bytes
+
+    async def one(body: Any, request: Request) -> Response:
+        _note(request, service, path, body)
+        try:
+            reply = await service.reply(endpoint, body, request)
+        except Exception as error:
+            raise errors.as_request_error(error) from error
+        return Response(reply.model_dump_json(), media_type="application/json")
+
+    async def batch(request: Request) -> Response:
+        return LinesReply(reply_lines(service, endpoint, request))
+
+    one.__annotations__["body"] = endpoint.request
+    name = endpoint.path.replace("-", "_")
+    app.add_api_route(
+        path,
+        one,
+        methods=["POST"],
+        response_model=endpoint.reply,
+        responses=_responses(400, 401, 413, 422, 429, 500, 503, 504),
+        summary=endpoint.summary,
+        operation_id=name,
+        tags=["tasks"],
+        max_body_size=limit,
+    )
+    schema = {"$ref": f"#/components/schemas/{endpoint.request.__name__}"}
+    app.add_api_route(
+        f"{path}/batch",
+        batch,
+        methods=["POST"],
+        response_class=LinesReply,
+        responses={
+            200: {"description": "A reply or an error a line.", "content": {NDJSON: {}}},
+            **_responses(401),
+        },
+        summary=f"{endpoint.summary}: JSON lines in, JSON lines out",
+        operation_id=f"{name}_batch",
+        tags=["streams"],
+        openapi_extra={"requestBody": {"content": {NDJSON: {"schema": schema}}, "required": True}},
+    )
+
+
+def _add_about(app: FastAPI, service: Service) -> None:
+    """Add what says how the server is, and the page to try it."""
+    page = (files("glinermt.serve") / "page.html").read_text(encoding="utf-8")
+
+    def about(path: str, tag: str = "server", **options: Any) -> Callable[[Any], Any]:
+        return app.get(path, tags=[tag], **options)
+
+    @about("/health", summary="Whether the process is alive")
+    async def health() -> schemas.Status:
+        return schemas.Status(status="ok")
+
+    @about("/ready", summary="Whether requests are answered", responses=_responses(503))
+    async def ready() -> schemas.Status:
+        if not service.ready:
+            raise errors.RequestError(503, "the server stops, or a worker has died")
+        return schemas.Status(status="ready")
+
+    @about("/metrics", summary="Numbers for Prometheus", responses=_responses(401))
+    async def metrics() -> Response:
+        return Response(service.metrics.render(), media_type=service.metrics.content_type)
+
+    @about("/v1/models", summary="The models by their names", responses=_responses(401))
+    async def models() -> schemas.ModelList:
+        cards = [
+            schemas.ModelCard(
+                name=name,
+                kinds=sorted(getattr(batches.model, "kinds", {"spans"})),
+                thresholds=dict(batches.model.settings.thresholds),
+            )
+            for name, batches in service.batches.items()
+        ]
+        return schemas.ModelList(models=cards, default=service.default)
+
+    @app.get("/", include_in_schema=False)
+    async def try_it() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_POLICY})
+
+
+def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": schemas.ErrorReply, "description": errors.CODES[status]}
+        for status in statuses
+    }
+
+
+def _note(request: Request, service: Service, path: str, body: schemas.TaskRequest) -> None:
+    """Note what the log and the metrics say of a request."""
+    texts = body.texts()
+    service.metrics.count_texts(path, len(texts))
+    asked: dict[str, Any] = {"texts": len(texts), "chars": sum(map(len, texts))}
+    if service.settings.log_texts:
+        asked["body"] = body.model_dump(mode="json", exclude_none=True)
+    request.scope["state"]["asked"] = asked

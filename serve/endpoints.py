@@ -1,0 +1,181 @@
+"""The tasks as endpoints: one entry a task, which says what it takes, calls and gives back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from glinermt import tasks
+from glinermt.serve import schemas
+from glinermt.serve.errors import RequestError
+from glinermt.serve.offsets import Offsets
+from glinermt.types import Answer, Extractor, Relation, Span, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``POST /v1/{path}``: calls the task function with the fields of the request.
+
+    A request's field has the name of the function's parameter; what the function takes by another
+    name or in another form, ``arguments`` translates.
+    """
+
+    path: str
+    summary: str
+    request: type[schemas.TaskRequest]
+    reply: type[schemas.Reply]
+    function: Callable[..., Any]
+    arguments: Callable[[Any, list[Offsets]], dict[str, Any]]
+
+    def run(self, body: schemas.TaskRequest, model: Extractor) -> Any:
+        """Return the library's result, with offsets in the client's unit."""
+        offsets = [Offsets(text, body.offset_unit) for text in body.texts()]
+        result = self.function(**self.arguments(body, offsets), model=model)
+        if body.offset_unit == "codepoint":
+            return result
+        if isinstance(body.text, str):
+            return _moved(result, offsets[0])
+        return [_moved(one, o) for one, o in zip(result, offsets, strict=True)]
+
+
+def _moved(result: Any, offsets: Offsets) -> Any:
+    """Return a text's result with its offsets in the client's unit."""
+    move = partial(_moved, offsets=offsets)
+    match result:
+        case Span():
+            start, end = offsets.to_client(result.start), offsets.to_client(result.end)
+            return replace(result, start=start, end=end)
+        case Relation():
+            return replace(result, head=move(result.head), tail=move(result.tail))
+        case Answer():
+            return replace(result, span=move(result.span))
+        case Summary():
+            return replace(result, spans=tuple(move(span) for span in result.spans))
+        case list():
+            return [move(item) for item in result]
+        case _:
+            return result
+
+
+def _fields(body: schemas.TaskRequest, _: list[Offsets]) -> dict[str, Any]:
+    """Return all fields of the request that are the task function's; null ones are left out."""
+    names = type(body).model_fields.keys() - {"model", "offset_unit"}
+    values = {name: _plain(getattr(body, name)) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _relations(body: schemas.RelationsRequest, offsets: list[Offsets]) -> dict[str, Any]:
+    given = _fields(body, offsets)
+    if not body.entities:
+        return given
+    if isinstance(body.text, str):
+        return {**given, "entities": _entities(body.text, body.entities, offsets[0], "entities")}
+    texts = body.texts()
+    if isinstance(body.entities, dict) or isinstance(body.entities[0], str):
+        return given  # types for all texts
+    if len(body.entities) != len(texts):
+        raise RequestError(
+            422,
+            f"{len(texts)} texts but {len(body.entities)} values of entities; "
+            "give one for each, or types for all",
+            field="entities",
+        )
+    each = zip(texts, body.entities, offsets, strict=True)
+    return {
+        **given,
+        "entities": [_entities(t, e, o, f"entities.{i}") for i, (t, e, o) in enumerate(each)],
+    }
+
+
+def _entities(text: str, given: Any, offsets: Offsets, where: str) -> Any:
+    """Return a text's entities: its Spans at their code points, or the types as they are."""
+    if not isinstance(given, list) or not any(isinstance(e, schemas.GivenSpan) for e in given):
+        return _plain(given)
+    return [_span(text, span, offsets, f"{where}.{i}") for i, span in enumerate(given)]
+
+
+def _span(text: str, given: schemas.GivenSpan, offsets: Offsets, where: str) -> Span:
+    try:
+        start, end = offsets.from_client(given.start), offsets.from_client(given.end)
+    except ValueError as error:
+        raise RequestError(422, str(error), field=where) from error
+    found = text[start:end]
+    if start >= end or given.text not in (None, found):
+        raise RequestError(
+            422,
+            f"entity {given.text or ''!r:.80} is not at {given.start}:{given.end}, "
+            f"where the text has {found!r:.80}",
+            field=where,
+        )
+    return Span(start, end, found, given.label)
+
+
+def _answer(*, top_k: int | None = None, **arguments: Any) -> Any:
+    if top_k is None:
+        return tasks.answer(**arguments)
+    found: Any = tasks.answer(**arguments, top_k=top_k)
+    if top_k > 1:
+        return found
+    return [found] if isinstance(arguments["text"], str) else [[one] for one in found]
+
+
+ENDPOINTS: Sequence[Endpoint] = (
+    Endpoint(
+        "entities",
+        "Find the entities of the given types",
+        schemas.EntitiesRequest,
+        schemas.SpansReply,
+        tasks.extract_entities,
+        _fields,
+    ),
+    Endpoint(
+        "open-entities",
+        "Find the entities that an instruction describes",
+        schemas.OpenEntitiesRequest,
+        schemas.SpansReply,
+        tasks.extract_open_entities,
+        _fields,
+    ),
+    Endpoint(
+        "relations",
+        "Find which entities stand in which relations",
+        schemas.RelationsRequest,
+        schemas.RelationsReply,
+        tasks.extract_relations,
+        _relations,
+    ),
+    Endpoint(
+        "answer",
+        "Answer a question from a text, or say that the text does not answer it",
+        schemas.AnswerRequest,
+        schemas.AnswerReply,
+        _answer,
+        _fields,
+    ),
+    Endpoint(
+        "summary",
+        "Sum a text up in its own words",
+        schemas.SummaryRequest,
+        schemas.SummaryReply,
+        tasks.summarize,
+        _fields,
+    ),
+    Endpoint(
+        "matches",
+        "Find all pieces of a text that an instruction asks for",
+        schemas.MatchesRequest,
+        schemas.SpansReply,
+        tasks.extract_matches,
+        _fields,
+    ),
+)

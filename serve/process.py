@@ -1,0 +1,138 @@
+"""The server's processes: one, or several that each load the models."""
+
+import logging
+import logging.config
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict
+
+from glinermt.model import GlinerMT
+from glinermt.serve.app import create_app
+from glinermt.serve.keys import read_keys
+from glinermt.serve.settings import ServeSettings
+
+SHIPPED = "glinermt"
+"""The name of the model that ships."""
+_SETUP = "GLINERMT_SERVE"
+"""Where worker processes read how they are set up."""
+GRACE = 30
+"""Seconds that requests under way have to come to their end when the server is stopped."""
+
+
+class Models(BaseModel):
+    """What to load: names and where each model is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    places: dict[str, str | None]
+    precision: str = "exact"
+    device: str | None = None
+
+    @classmethod
+    def named(cls, given: Sequence[str], *, precision: str, device: str | None) -> "Models":
+        """Read ``NAME=place`` or a place, whose last part is the name.
+
+        Raises:
+            ValueError: two models have the same name.
+        """
+        places: dict[str, str | None] = {}
+        for item in given:
+            name, named, place = item.partition("=")
+            if not named:
+                name, place = Path(item).name, item
+            if not name or not place:
+                raise ValueError(f"--model {item!r}: expected a folder or hub id, or NAME=one")
+            if name in places:
+                raise ValueError(f"two models are called {name!r}; write --model NAME={place}")
+            places[name] = place
+        return cls(places=places or {SHIPPED: None}, precision=precision, device=device)
+
+    def load(self) -> dict[str, GlinerMT]:
+        """Load the models.
+
+        Raises:
+            CheckpointError: one is missing or damaged.
+            ValueError: a device that is not here, or a precision that it cannot have.
+        """
+        return {
+            name: GlinerMT.from_pretrained(
+                place,
+                device=self.device,
+                precision=self.precision,  # type: ignore[arg-type]  # the command's choices
+            )
+            for name, place in self.places.items()
+        }
+
+
+class Setup(BaseModel):
+    """What each process of a server needs to know."""
+
+    models: Models
+    settings: ServeSettings
+    api_key_file: Path | None = None
+    workers: int = 1
+
+    def app(self) -> FastAPI:
+        """Load the models and make the application.
+
+        Raises:
+            ConfigError: the file of keys cannot be read, or has no key.
+            CheckpointError: a model is missing or damaged.
+        """
+        keys = read_keys(self.api_key_file) if self.api_key_file else frozenset()
+        settings = self.settings.model_copy(update={"api_keys": keys})
+        return create_app(self.models.load(), settings)
+
+
+def run(setup: Setup, *, host: str, port: int) -> None:
+    """Serve until the process is told to stop.
+
+    Raises:
+        ConfigError: the file of keys cannot be read, or has no key.
+        CheckpointError: a model is missing or damaged.
+    """
+    logging.config.dictConfig(_LOGGING)
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "timeout_graceful_shutdown": GRACE,
+    }
+    if setup.workers == 1:
+        uvicorn.run(setup.app(), **options)
+        return
+    with tempfile.TemporaryDirectory(prefix="glinermt-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ[_SETUP] = setup.model_dump_json()
+        place = f"{__name__}:{worker_app.__name__}"
+        uvicorn.run(place, factory=True, workers=setup.workers, **options)
+
+
+def worker_app() -> FastAPI:
+    """Make the application of a worker process."""
+    logging.config.dictConfig(_LOGGING)
+    setup = Setup.model_validate_json(os.environ[_SETUP])
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) // setup.workers))
+    return setup.app()
+
+
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "glinermt.serve": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "uvicorn": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+    },
+}

@@ -1,0 +1,194 @@
+"""What requests and responses look like: the library's own field names, as pydantic models."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from glinermt.serve.offsets import OffsetUnit
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class LabelOptions(BaseModel):
+    """What may be said of a label besides its name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    description: str | None = None
+    threshold: Share | None = None
+
+
+class RelationOptions(LabelOptions):
+    """What may be said of a relation besides its name."""
+
+    head: list[Name] | None = Field(None, description="entity types that its head may have")
+    tail: list[Name] | None = Field(None, description="entity types that its tail may have")
+    symmetric: bool = False
+
+
+Labels = list[Name] | dict[Name, str | LabelOptions]
+Relations = list[Name] | dict[Name, str | RelationOptions]
+Threshold = Annotated[
+    Share | dict[Name, Share] | None,
+    Field(description="least score, one number or one for each label; null = the model's"),
+]
+
+
+class GivenSpan(BaseModel):
+    """An entity that the client knows already, at its place in the text."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+    text: str | None = Field(None, description="checked against the text, if given")
+    label: str = ""
+
+
+class TaskRequest(BaseModel):
+    """What the requests of all tasks have."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str | list[str] = Field(description="one text gives one result, a list a list")
+    model: str | None = Field(None, description="one of /v1/models; null = the first")
+    offset_unit: OffsetUnit = Field("codepoint", description="what start and end count")
+
+    def texts(self) -> list[str]:
+        """Return the texts; one is a list of one."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+
+class EntitiesRequest(TaskRequest):
+    labels: Labels | list[Labels] = Field(description="entity types, for all texts or one for each")
+    threshold: Threshold = None
+    overlap: Literal["flat", "nested"] = "flat"
+    multi_label: bool = False
+
+
+class OpenEntitiesRequest(TaskRequest):
+    instruction: Name | list[Name] = Field(description="what to find, in words")
+    labels: Labels | list[Labels] = Field(["match"], description="what to call the findings")
+    threshold: Threshold = None
+
+
+class RelationsRequest(TaskRequest):
+    relations: Relations | list[Relations] = Field(description="for all texts, or one for each")
+    entities: list[GivenSpan] | Labels | list[list[GivenSpan] | Labels] | None = Field(
+        None, description="spans of the text, or entity types to find first; null = any"
+    )
+    entity_threshold: Threshold = None
+    threshold: Threshold = None
+
+
+class AnswerRequest(TaskRequest):
+    question: Name | list[Name]
+    top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="a number gives a list of at most so many answers a text"
+    )
+    threshold: Share | None = None
+
+
+class SummaryRequest(TaskRequest):
+    sentences: Annotated[int, Field(ge=1)] | None = None
+    words: Annotated[int, Field(ge=1)] | None = None
+    ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    unit: Literal["sentence", "span"] = "sentence"
+    threshold: Share | None = None
+
+
+class MatchesRequest(TaskRequest):
+    instruction: Name | list[Name] = Field(description="what to find, in words")
+    threshold: Threshold = None
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Span(_Result):
+    """A labelled piece of the text."""
+
+    start: int
+    end: int
+    text: str
+    label: str
+    score: float
+
+
+class Relation(_Result):
+    """``head`` stands in the relation ``label`` to ``tail``."""
+
+    head: Span
+    label: str
+    tail: Span
+    score: float
+
+
+class Answer(_Result):
+    """``span`` is null where the text does not answer."""
+
+    span: Span | None
+    score: float
+    no_answer_score: float
+
+
+class Summary(_Result):
+    """The chosen pieces, in the order of the text."""
+
+    spans: list[Span]
+    text: str
+
+
+class Reply(BaseModel):
+    """What all replies have."""
+
+    model: str
+    offset_unit: OffsetUnit
+    result: Any
+
+
+class SpansReply(Reply):
+    result: list[Span] | list[list[Span]]
+
+
+class RelationsReply(Reply):
+    result: list[Relation] | list[list[Relation]]
+
+
+class AnswerReply(Reply):
+    result: Answer | list[Answer] | list[list[Answer]]
+
+
+class SummaryReply(Reply):
+    result: Summary | list[Summary]
+
+
+class ErrorDetail(BaseModel):
+    code: str
+    message: str
+    field: str | None = Field(None, description="the field of the request that is wrong")
+
+
+class ErrorReply(BaseModel):
+    error: ErrorDetail
+
+
+class ModelCard(BaseModel):
+    """A model that the server has."""
+
+    name: str
+    kinds: list[str] = Field(description="what it finds")
+    thresholds: dict[str, float] = Field(description="least scores by task, where it has its own")
+
+
+class ModelList(BaseModel):
+    models: list[ModelCard]
+    default: str
+
+
+class Status(BaseModel):
+    """How the server is."""
+
+    status: str

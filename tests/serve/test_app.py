@@ -1,0 +1,355 @@
+"""The server answers as the library does, and refuses what it should in words of use."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra [serve]")
+
+from fastapi.testclient import TestClient
+
+from glinermt import tasks
+from glinermt.serve.app import create_app
+from glinermt.serve.endpoints import ENDPOINTS
+from glinermt.serve.settings import ServeSettings
+from glinermt.types import Query, Span
+from tests.stub import StubExtractor
+
+TEXT = "Zoë 🎉 Müller joined Acme in Paris. Acme is big."
+PEOPLE = {"Zoë 🎉 Müller": "person", "Acme": "company", "Paris": "city"}
+
+
+def script(query: Query) -> list[Span]:
+    """Find the known names under the labels asked for; with another label, the first name."""
+    if "boom" in query.text:
+        raise RuntimeError("/secret/path exploded")
+    found = []
+    for name, label in PEOPLE.items():
+        place = query.text.find(name)
+        if place < 0:
+            continue
+        for asked in query.labels:
+            if asked.split(":")[0] == label or asked in ("match", "answer", "summary"):
+                found.append(Span(place, place + len(name), name, asked, 0.9))
+            elif asked == "Zoë 🎉 Müller <> works for" and name == "Acme":
+                found.append(Span(place, place + len(name), name, asked, 0.8))
+    return found[:1] if query.labels == ("answer",) else found
+
+
+@pytest.fixture
+def stub() -> StubExtractor:
+    return StubExtractor(script)
+
+
+@pytest.fixture
+def client(stub: StubExtractor) -> Iterator[TestClient]:
+    with serving(stub) as client:
+        yield client
+
+
+def serving(model: Any, **settings: Any) -> TestClient:
+    app = create_app(
+        {"small": model, "other": StubExtractor(lambda _: [])}, ServeSettings(**settings)
+    )
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def plain(result: Any) -> Any:
+    return [plain(item) for item in result] if isinstance(result, list) else result.to_dict()
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "entities": {"labels": {"person": "a human", "city": {"threshold": 0.95}, "company": {}}},
+    "open-entities": {"instruction": "all names"},
+    "relations": {"relations": {"works for": {"head": ["person"], "tail": ["company"]}}},
+    "answer": {"question": "Who joined?"},
+    "summary": {"sentences": 1},
+    "matches": {"instruction": "all names"},
+}
+FUNCTIONS = {
+    "entities": tasks.extract_entities,
+    "open-entities": tasks.extract_open_entities,
+    "relations": tasks.extract_relations,
+    "answer": tasks.answer,
+    "summary": tasks.summarize,
+    "matches": tasks.extract_matches,
+}
+
+
+@pytest.mark.parametrize("text", [TEXT, [TEXT, "Nothing here.", ""]], ids=["one", "many"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+def test_an_endpoint_gives_what_the_function_gives(
+    endpoint: Any, text: Any, client: TestClient, stub: StubExtractor
+) -> None:
+    body = BODIES[endpoint.path]
+    reply = client.post(f"/v1/{endpoint.path}", json={"text": text, **body})
+    assert reply.status_code == 200, reply.text
+    function: Any = FUNCTIONS[endpoint.path]
+    expected = plain(function(text=text, **body, model=stub))
+    assert expected
+    assert reply.json() == {"model": "small", "offset_unit": "codepoint", "result": expected}
+
+
+def test_offsets_count_what_the_client_counts(client: TestClient) -> None:
+    units: dict[str, Any] = {
+        "codepoint": TEXT,
+        "utf16": TEXT.encode("utf-16-le"),
+        "utf8": TEXT.encode(),
+    }
+    for unit, sequence in units.items():
+        body = {"text": TEXT, "labels": ["city", "person"], "offset_unit": unit}
+        size = 2 if unit == "utf16" else 1
+        for span in client.post("/v1/entities", json=body).json()["result"]:
+            piece = sequence[span["start"] * size : span["end"] * size]
+            assert piece in (span["text"], span["text"].encode("utf-16-le"), span["text"].encode())
+
+
+def test_given_entities_have_offsets_in_the_clients_unit(client: TestClient) -> None:
+    end = len("Zoë 🎉 Müller".encode())
+    start = TEXT.encode().index(b"Acme")
+    body = {
+        "text": TEXT,
+        "relations": ["works for"],
+        "offset_unit": "utf8",
+        "entities": [
+            {"start": 0, "end": end, "text": "Zoë 🎉 Müller", "label": "person"},
+            {"start": start, "end": start + 4, "label": "company"},
+        ],
+    }
+    (found,) = client.post("/v1/relations", json=body).json()["result"]
+    assert (found["head"]["end"], found["tail"]["start"]) == (end, start)
+    body["entities"][0]["end"] = 3  # inside ë
+    refused = client.post("/v1/relations", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["error"]["field"] == "entities.0"
+    assert "inside a character" in refused.json()["error"]["message"]
+
+
+def test_several_answers_are_a_list(client: TestClient) -> None:
+    asked = {"question": "Who?", "text": TEXT}
+    assert isinstance(client.post("/v1/answer", json=asked).json()["result"], dict)
+    for top_k in (1, 3):
+        result = client.post("/v1/answer", json={**asked, "top_k": top_k}).json()["result"]
+        assert [answer["span"]["text"] for answer in result] == ["Zoë 🎉 Müller"]
+
+
+def test_a_model_is_chosen_by_its_name(client: TestClient) -> None:
+    names = client.get("/v1/models").json()
+    assert [card["name"] for card in names["models"]] == ["small", "other"]
+    body = {"text": TEXT, "labels": ["city"], "model": "other"}
+    assert client.post("/v1/entities", json=body).json() == {
+        "model": "other",
+        "offset_unit": "codepoint",
+        "result": [],
+    }
+    refused = client.post("/v1/entities", json={**body, "model": "/etc/passwd"})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "model")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"labels": ["x"]}, 422, "text"),
+        ({"text": "a", "labels": "x"}, 422, "labels"),
+        ({"text": "a", "labels": [""]}, 422, "labels.0"),
+        ({"text": "a", "labels": ["x"], "treshold": 0.5}, 422, "body"),
+        ({"text": "a", "labels": ["x"], "threshold": 1.5}, 422, "threshold"),
+        ({"text": "a", "labels": ["x"], "threshold": "high"}, 422, "threshold"),
+        ({"text": "a", "labels": ["x"], "overlap": "some"}, 422, "overlap"),
+        ({"text": ["a", 1], "labels": ["x"]}, 422, "text.1"),
+        ({"text": "a" * 51, "labels": ["x"]}, 413, "text"),
+        ({"text": ["a", "a" * 51], "labels": ["x"]}, 413, "text.1"),
+        ({"text": ["a"] * 6, "labels": ["x"]}, 413, "text"),
+        ({"text": "a", "labels": list("abcdef")}, 422, "labels"),
+        ({"text": "a", "labels": dict.fromkeys("abcdef", "letter")}, 422, "labels"),
+        ({"text": "a" * 5000, "labels": ["x"]}, 413, "body"),
+    ],
+)
+def test_what_is_too_much_or_wrong_is_refused_by_field(
+    body: Any, status: int, field: str, stub: StubExtractor
+) -> None:
+    limits = {"max_text_chars": 50, "max_texts": 5, "max_labels": 5, "max_body_bytes": 2000}
+    with serving(stub, **limits) as client:
+        reply = client.post("/v1/entities", json=body)
+    assert reply.status_code == status, reply.text
+    assert reply.json()["error"]["field"] == field
+    assert not stub.queries
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\xff",
+        b'{"text": NaN}',
+        b'"\\ud800"',
+        b"[" * 100_000,
+        b"1" * 9999,
+    ],
+)
+def test_a_body_that_is_no_request_is_refused(content: bytes, client: TestClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    reply = client.post("/v1/entities", content=content, headers=headers)
+    assert reply.status_code in (400, 422)
+    assert reply.json()["error"]["message"]
+
+
+def test_what_the_library_refuses_is_told_in_its_words(client: TestClient) -> None:
+    reply = client.post("/v1/summary", json={"text": "A. B.", "sentences": 1, "words": 5})
+    assert reply.status_code == 422
+    assert reply.json()["error"]["message"] == "give one budget, not sentences and words"
+
+
+def test_a_failing_model_is_an_error_without_its_reasons_and_not_the_end(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = client.post("/v1/entities", json={"text": "boom", "labels": ["x"]})
+    assert reply.status_code == 500
+    assert "secret" not in reply.text
+    assert "Traceback" not in reply.text
+    assert "/secret/path exploded" in caplog.text
+    ok = client.post("/v1/entities", json={"text": TEXT, "labels": ["city"]})
+    assert ok.status_code == 200
+    assert client.get("/ready").status_code == 200
+
+
+class Slow(StubExtractor):
+    """A stub that reads nothing before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(script)
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def extract(self, queries: Sequence[Query], **options: Any) -> list[list[Span]]:  # type: ignore[override]
+        self.entered.set()
+        assert self.go.wait(10)
+        return super().extract(queries, **options)
+
+
+def test_a_full_queue_asks_to_try_again_later() -> None:
+    slow = Slow()
+    body = {"text": TEXT, "labels": ["city"]}
+    with serving(slow, max_queue=2) as client, ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(client.post, "/v1/entities", json=body) for _ in range(2)]
+        slow.entered.wait(10)
+        end = time.monotonic() + 10
+        while client.app.state.service.under_way < 2:  # type: ignore[attr-defined]
+            assert time.monotonic() < end
+        refused = client.post("/v1/entities", json=body)
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert client.get("/health").status_code == 200
+        slow.go.set()
+        assert [done.result().status_code for done in waiting] == [200, 200]
+
+
+def test_a_late_request_is_given_up() -> None:
+    slow = Slow()
+    body = {"text": TEXT, "labels": ["city"]}
+    with serving(slow, timeout=0.1) as client:
+        reply = client.post("/v1/entities", json=body)
+        slow.go.set()
+        assert (reply.status_code, reply.json()["error"]["code"]) == (504, "timeout")
+        assert client.post("/v1/entities", json=body).status_code == 200
+
+
+def test_without_a_key_only_the_harmless_is_answered(stub: StubExtractor) -> None:
+    body = {"text": TEXT, "labels": ["city"]}
+    with serving(stub, api_keys=["secret-1", "schlüssel"]) as client:
+        for headers in ({}, {"Authorization": "Bearer secret-2"}, {"X-API-Key": ""}):
+            reply = client.post("/v1/entities", json=body, headers=headers)
+            assert reply.status_code == 401
+            assert reply.json()["error"]["code"] == "unauthorized"
+        assert client.get("/metrics").status_code == 401
+        assert client.post("/v1/entities/batch", content=b"{}").status_code == 401
+        assert not stub.queries
+        for good in ({"Authorization": "Bearer secret-1"}, {"X-API-Key": "secret-1"}):
+            assert client.post("/v1/entities", json=body, headers=good).status_code == 200
+        for path in ("/", "/health", "/ready", "/openapi.json", "/docs"):
+            assert client.get(path).status_code == 200
+
+
+def test_other_sites_may_not_ask_unless_named(stub: StubExtractor) -> None:
+    origin = {"Origin": "https://site.example"}
+    with serving(stub) as client:
+        assert "access-control-allow-origin" not in client.get("/health", headers=origin).headers
+    with serving(stub, cors_origins=["https://site.example"]) as client:
+        allowed = client.get("/health", headers=origin).headers["access-control-allow-origin"]
+        assert allowed == "https://site.example"
+
+
+def test_a_stream_answers_line_by_line_in_order(client: TestClient) -> None:
+    lines = [{"text": f"{i} in Paris", "labels": ["city"]} for i in range(100)]
+    content = b"\n".join(json.dumps(line).encode() for line in lines)
+    content += b'\n\n{"text": 1}\n{"text": "boom", "labels": ["x"]}\nno json'
+    reply = client.post("/v1/entities/batch", content=content)
+    assert reply.status_code == 200
+    replies = [json.loads(line) for line in reply.text.splitlines()]
+    assert [line["line"] for line in replies] == [*range(1, 101), 102, 103, 104]
+    assert all(line["result"][0]["text"] == "Paris" for line in replies[:100])
+    assert [line["error"]["code"] for line in replies[100:]] == [
+        "invalid",
+        "internal",
+        "bad_request",
+    ]
+
+
+def test_a_line_without_end_is_not_kept(stub: StubExtractor) -> None:
+    with serving(stub, max_body_bytes=1000) as client:
+        reply = client.post("/v1/entities/batch", content=b"x" * 5000)
+    assert json.loads(reply.text)["error"]["code"] == "too_large"
+
+
+def test_the_log_has_no_text_unless_asked(
+    stub: StubExtractor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "glinermt.serve")
+    body = {"text": TEXT, "labels": ["city"]}
+    with serving(stub) as client:
+        number = client.post("/v1/entities", json=body).headers["X-Request-ID"]
+        client.get("/forged%0Aline")
+    line = json.loads(caplog.messages[0])
+    assert line.pop("ms") >= 0
+    assert line == {
+        "request": number,
+        "method": "POST",
+        "path": "/v1/entities",
+        "status": 200,
+        "texts": 1,
+        "chars": len(TEXT),
+    }
+    assert "\n" not in caplog.messages[1]
+    assert "Paris" not in caplog.text
+    caplog.clear()
+    with serving(stub, log_texts=True) as client:
+        client.post("/v1/entities", json=body)
+    assert json.loads(caplog.messages[0])["body"]["text"] == TEXT
+
+
+def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:
+    client.post("/v1/entities", json={"text": [TEXT, TEXT], "labels": ["city"]})
+    client.post("/v1/entities", json={})
+    client.get("/nowhere/at/all")
+    text = client.get("/metrics").text
+    for line in (
+        'glinermt_requests_total{path="/v1/entities",status="200"} 1.0',
+        'glinermt_requests_total{path="/v1/entities",status="422"} 1.0',
+        'glinermt_requests_total{path="other",status="404"} 1.0',
+        'glinermt_texts_total{path="/v1/entities"} 2.0',
+        "glinermt_batch_requests_count 1.0",
+    ):
+        assert line in text
+
+
+def test_unknown_paths_and_methods_are_errors_of_the_same_form(client: TestClient) -> None:
+    assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
+    assert client.get("/v1/entities").json()["error"]["code"] == "method_not_allowed"
