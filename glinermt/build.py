@@ -1,7 +1,7 @@
-"""ModelConfig -> GlinerMT: the only place that turns a configuration into arguments."""
+"""ModelConfig -> Parts: the only place that turns a configuration into arguments."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import WordEncoder
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
-from glinermt.heads import HEADS, SpanHead, TokenHead
+from glinermt.heads import HEADS
 from glinermt.layers import BiLSTM
-from glinermt.model import GlinerMT
+from glinermt.network import Network
+from glinermt.reader import Reader
 from glinermt.words import SPLITTERS
 
 if TYPE_CHECKING:
@@ -30,7 +31,19 @@ _TOKENIZER_SETTINGS = frozenset(
 )
 
 
-def build(config: ModelConfig, settings: TaskSettings | None = None) -> GlinerMT:
+@dataclass
+class Parts:
+    """What a model is made of."""
+
+    network: Network
+    query_encoder: QueryEncoder
+    settings: TaskSettings
+    config: ModelConfig
+    reader: Reader | None = None
+    """How queries are read, where that is not ``reader.NetworkReader``'s way."""
+
+
+def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
     """Build an untrained model around the pretrained encoder that ``config.encoder`` names.
 
     ``<<ENT>>`` and ``<<SEP>>`` join the vocabulary; they begin as copies of the mask and the
@@ -62,7 +75,7 @@ def assemble(
     encoder: Any,
     tokenizer: "PreTrainedTokenizerBase",
     settings: TaskSettings | None = None,
-) -> GlinerMT:
+) -> Parts:
     """Put the parts together; the encoder's pooler, which nothing reads, is left out.
 
     Raises:
@@ -75,11 +88,6 @@ def assemble(
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     size = config.hidden_size or encoder.config.hidden_size
-    head: TokenHead | SpanHead
-    if config.head == "token":
-        head = TokenHead(size, config.dropout)
-    else:
-        head = SpanHead(size, config.max_width, config.dropout, config.span_mode)
     layers = config.num_rnn_layers
     config = replace(
         config,
@@ -87,19 +95,20 @@ def assemble(
         encoder_config=encoder.config.to_diff_dict(),
         max_tokens=config.max_tokens or position_limit(encoder, tokenizer),
     )
-    return GlinerMT(
+    network = Network(
         encoder=WordEncoder(encoder, size, label_pooling=config.label_pooling),
         rnn=BiLSTM(size, layers, config.dropout) if layers else None,
-        head=head,
-        query_encoder=QueryEncoder(
-            tokenizer,
-            SPLITTERS[config.words],
-            ent_token_id=config.ent_token_id,
-            sep_token_id=config.sep_token_id,
-        ),
-        config=config,
-        settings=settings or TaskSettings(),
+        head=HEADS[config.head].from_config(size, config),
     )
+    query_encoder = QueryEncoder(
+        tokenizer,
+        SPLITTERS[config.words],
+        ent_token_id=config.ent_token_id,
+        sep_token_id=config.sep_token_id,
+        max_tokens=config.max_tokens,
+        max_labels=config.max_labels,
+    )
+    return Parts(network, query_encoder, settings or TaskSettings(), config)
 
 
 def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:

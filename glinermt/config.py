@@ -13,7 +13,19 @@ from glinermt.errors import ConfigError, unknown_choice
 
 T = TypeVar("T")
 
-TASKS = ("entities", "open_entities", "relations", "answer", "summarize", "matches")
+TASKS = (
+    "entities",
+    "open_entities",
+    "relations",
+    "answer",
+    "summarize",
+    "matches",
+    "classify",
+    "records",
+    "redact",
+    "keyphrases",
+)
+"""The one name of each task: in files, settings, commands and functions."""
 
 
 @dataclass(frozen=True, slots=True)

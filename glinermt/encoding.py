@@ -97,6 +97,8 @@ class QueryEncoder:
         split_words: finds the words of a prompt and a text.
         ent_token_id: marks the beginning of each label.
         sep_token_id: ends the labels.
+        max_tokens: tokens one pass may have.
+        max_labels: labels one pass may ask for; 0 = no limit but the tokens.
     """
 
     def __init__(
@@ -106,11 +108,15 @@ class QueryEncoder:
         *,
         ent_token_id: int,
         sep_token_id: int,
+        max_tokens: int,
+        max_labels: int = 0,
     ) -> None:
         self.tokenizer = tokenizer
         self.split_words = split_words
         self.ent_token_id = ent_token_id
         self.sep_token_id = sep_token_id
+        self.max_tokens = max_tokens
+        self.max_labels = max_labels
         self.prefix, self.suffix = _frame(tokenizer)
         self.pad_token_id: int = tokenizer.pad_token_id or 0
         self._added = tuple(token.casefold() for token in tokenizer.get_added_vocab())
@@ -143,7 +149,6 @@ class QueryEncoder:
         queries: Sequence[TokenizedQuery],
         passes: Sequence[Pass],
         *,
-        max_tokens: int,
         multiple: int = 1,
     ) -> Batch:
         """Build the batch of ``passes``; tokens and words are padded to a ``multiple``.
@@ -151,7 +156,7 @@ class QueryEncoder:
         A row longer than ``max_tokens`` holds one word that is longer by itself: its last tokens
         are left out, and so is nothing that any word's vector is read from.
         """
-        rows = [self._row(queries[p.query], p, max_tokens) for p in passes]
+        rows = [self._row(queries[p.query], p) for p in passes]
         input_ids, attention_mask = _pad(
             [row.token_ids for row in rows], self.pad_token_id, multiple
         )
@@ -169,7 +174,7 @@ class QueryEncoder:
             tuple(len(queries[p.query].prompt.offsets) for p in passes),
         )
 
-    def _row(self, query: TokenizedQuery, window: Pass, max_tokens: int) -> "_Row":
+    def _row(self, query: TokenizedQuery, window: Pass) -> "_Row":
         ids = list(self.prefix)
         label_position, label_length = [], []
         for i in window.labels:
@@ -190,7 +195,7 @@ class QueryEncoder:
                 base + first[i] if first[i] < first[i + 1] else NO_TOKEN for i in range(start, end)
             )
             ids.extend(words.token_ids[first[start] : first[end]])
-        del ids[max_tokens - len(self.suffix) :]
+        del ids[self.max_tokens - len(self.suffix) :]
         ids.extend(self.suffix)
         return _Row(ids, word_position, label_position, label_length)
 

@@ -1,61 +1,49 @@
-"""GlinerMT: queries in, spans out."""
+"""GlinerMT: the user's object. Queries in, spans out."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from glinermt import checkpoints
+from glinermt.build import Parts, build
+from glinermt.checkpoints import hub, native
+from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
-from glinermt.decode import Candidates, choose
 from glinermt.encoder import WordEncoder
-from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import Batch
 from glinermt.fast.choose import FastPath
 from glinermt.fast.linear import Precision
-from glinermt.heads import SpanHead, TokenHead
+from glinermt.heads import Head
 from glinermt.layers import BiLSTM
-from glinermt.loss import bce_loss
-from glinermt.queries import check_query, check_threshold, label_thresholds
-from glinermt.training_batch import TrainingBatch, gold_spans
-from glinermt.types import Example, Overlap, Query, Span, SpanScore, Threshold
-from glinermt.windows import merge_windows, place, plan_passes, token_batches
-from glinermt.words import end_of_character
+from glinermt.network import TrainingBatch
+from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, Reader, check_query
+from glinermt.types import Ask, Example, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
-BATCH_TOKENS = 1024
-"""Tokens of one batch, padding included; a processor gains nothing from more."""
-DEVICE_BATCH_TOKENS = 4096
-"""The same on an accelerator."""
 CHUNK = 512
 """Queries that are tokenised and sorted together."""
 
 
-class GlinerMT(nn.Module):
-    """Encoder, BiLSTM and head behind one call. Make one with ``from_pretrained`` or ``build``."""
+class GlinerMT:
+    """A network with all it needs to read text. Make one with ``from_pretrained``.
 
-    def __init__(
-        self,
-        *,
-        encoder: WordEncoder,
-        rnn: BiLSTM | None,
-        head: TokenHead | SpanHead,
-        query_encoder: QueryEncoder,
-        config: ModelConfig,
-        settings: TaskSettings,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.rnn = rnn
-        self.head = head
-        self.query_encoder = query_encoder
-        self.config = config
-        self.settings = settings
-        self.inference = FastPath()
-        self.batch_tokens = BATCH_TOKENS
+    The network itself, a ``torch.nn.Module``, is ``network``; what training needs of it is also
+    here, under the same names.
+    """
+
+    def __init__(self, parts: Parts, *, precision: Precision = "exact") -> None:
+        self.network = parts.network
+        self.query_encoder = parts.query_encoder
+        self.settings = parts.settings
+        self.config = parts.config
+        self.fast = FastPath(precision)
+        self.reader: Reader = parts.reader or NetworkReader(
+            self.network, self.query_encoder, self.fast
+        )
 
     @classmethod
     def from_pretrained(
@@ -82,45 +70,39 @@ class GlinerMT(nn.Module):
             ValueError: a device that is not here, a dtype that weights cannot have, an unknown
                 precision, or one that cannot be had with device and dtype.
         """
-        from glinermt.checkpoints.native import check_device, load, weight_dtype
-
-        check_device(device)
-        chosen = weight_dtype(dtype)
-        model = load(path, revision=revision)
-        model.inference = FastPath(precision)
+        _check_device(device)
+        chosen = _weight_dtype(dtype)
+        model = cls(checkpoints.load(path, revision=revision), precision=precision)
         model.to(device=device, dtype=chosen).eval()
-        model.inference.check(model)
-        if model.device.type != "cpu":
-            model.batch_tokens = DEVICE_BATCH_TOKENS
+        model.fast.check(model.network)
         return model
+
+    @classmethod
+    def from_config(cls, config: ModelConfig, settings: TaskSettings | None = None) -> "GlinerMT":
+        """Build an untrained model around the pretrained encoder that ``config.encoder`` names."""
+        return cls(build(config, settings))
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write configuration, weights and tokenizer; ``dtype`` converts the weights."""
-        from glinermt.checkpoints.native import save
-
-        save(self, folder, dtype=dtype)
+        native.save(self._parts, folder, dtype=dtype)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload what ``save_pretrained`` writes; give the repository's address."""
-        from glinermt.checkpoints.native import push
-
-        return push(self, repo_id, private=private, token=token)
-
-    def train(self, mode: bool = True) -> "GlinerMT":
-        self.inference.forget()
-        return super().train(mode)
+        """Upload what ``save_pretrained`` writes; return the repository's address."""
+        return hub.push(self._parts, repo_id, private=private, token=token)
 
     @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+    def kinds(self) -> frozenset[Kind]:
+        """What the model finds: spans, relations, classes, records."""
+        return self.reader.kinds
 
-    def forward(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
-        """Give the logits; see ``heads.base.Head`` for their last axis."""
-        words, labels = self.encoder(batch)
-        if self.rnn is not None:
-            words = self.rnn(words, batch.word_mask)
-        logits: Tensor = self.head(words, labels)
-        return logits
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of one batch, padding included."""
+        return self.reader.batch_tokens
+
+    @batch_tokens.setter
+    def batch_tokens(self, number: int) -> None:
+        self.reader.batch_tokens = number
 
     @overload
     def extract(
@@ -165,46 +147,40 @@ class GlinerMT(nn.Module):
             span_score: ``mean`` of the inside scores (the paper) or ``min``.
 
         Raises:
-            TypeError: a query is no Query, or has bytes or None for text.
+            TypeError: a query is not a Query, or has bytes or None for text.
             ValueError: an empty label, a threshold outside [0, 1], or a prompt too long to read.
         """
         if isinstance(queries, Query | str):
             raise TypeError("extract takes a list of Query; for one, write extract([query])")
-        for name, value, allowed in (
-            ("overlap", overlap, ("flat", "nested")),
-            ("span_score", span_score, ("mean", "min")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} {value!r} is not known: choose from {allowed}")
-        check_threshold(threshold)
-        chunks = _chunks(iter(queries), CHUNK)
-        found = (
-            spans
-            for chunk in chunks
-            for spans in self._extract(chunk, threshold, overlap, multi_label, span_score)
-        )
+        ask = Ask(threshold, overlap, multi_label, span_score)
+        found = (list(found.spans) for found in self._read(queries, ask))
         return list(found) if isinstance(queries, Sequence) else found
 
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
+        """Find all kinds of things that the queries ask for, in one pass; see ``extract``."""
+        if isinstance(queries, Query | str):
+            raise TypeError("read takes a list of Query; for one, write read([query], ask)")
+        return list(self._read(queries, ask))
+
+    def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
+        iterator = iter(queries)
+        while chunk := list(islice(iterator, CHUNK)):
+            yield from self.reader.read([check_query(query) for query in chunk], ask)
+
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
-        """Make a training batch; shapes are padded to a ``multiple``."""
-        queries = self.query_encoder.tokenize([check_query(e.query) for e in examples])
-        passes = [p for i, query in enumerate(queries) for p in self._plan(query, i)]
-        if not passes:
-            raise ValueError("none of the examples has both a label and a word")
-        batch = self.query_encoder.collate(
-            queries, passes, max_tokens=self.config.max_tokens, multiple=multiple
-        )
-        shape = (*batch.word_mask.shape, batch.label_mask.shape[1])
-        prompt = torch.tensor(batch.num_prompt_words)[:, None]
-        text_mask = batch.word_mask & (torch.arange(shape[1]) >= prompt)
-        text = text_mask.reshape(*shape[:2], 1, 1)
-        return TrainingBatch(
-            batch,
-            self.head.targets(gold_spans(examples, queries, passes), shape),
-            self.head.valid(batch.word_mask, batch.label_mask) & text,
-            torch.tensor([p.query for p in passes]),
-            len(examples),
-        )
+        """Make a training batch; shapes are padded to a ``multiple``.
+
+        Raises:
+            ValueError: not one of the examples has both a label and a word.
+        """
+        for example in examples:
+            check_query(example.query)
+        return training_batch(self.query_encoder, self.network.head, examples, multiple=multiple)
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
+        """Return the network's logits."""
+        logits: Tensor = self.network(batch)
+        return logits
 
     def loss(
         self,
@@ -215,93 +191,98 @@ class GlinerMT(nn.Module):
         gamma: float = 0.0,
         smoothing: float = 0.0,
     ) -> Float[Tensor, " example"]:
-        """Give each example's loss, summed over its words and labels; see ``loss.bce_loss``."""
-        rows = bce_loss(
-            self(batch.batch).float(),
-            batch.targets,
-            batch.valid,
+        """Return each example's loss; see ``Network.loss``."""
+        return self.network.loss(
+            batch,
             positive_weight=positive_weight,
             negative_weight=negative_weight,
             gamma=gamma,
             smoothing=smoothing,
         )
-        return rows.new_zeros(batch.num_examples).index_add(0, batch.example, rows)
+
+    @property
+    def encoder(self) -> WordEncoder:
+        return self.network.encoder
+
+    @property
+    def rnn(self) -> BiLSTM | None:
+        return self.network.rnn
+
+    @property
+    def head(self) -> Head:
+        return self.network.head
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.device
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout is on."""
+        return self.network.training
+
+    def train(self, mode: bool = True) -> "GlinerMT":
+        self.fast.forget()
+        self.network.train(mode)
+        return self
+
+    def eval(self) -> "GlinerMT":
+        return self.train(False)
+
+    def to(
+        self,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "GlinerMT":
+        """Move the weights to a device, or convert them, in place."""
+        self.network.to(device=device, dtype=dtype)
+        if self.device.type != "cpu":
+            self.batch_tokens = max(self.batch_tokens, DEVICE_BATCH_TOKENS)
+        return self
+
+    def modules(self) -> Iterator[nn.Module]:
+        return self.network.modules()
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self.network.parameters()
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return self.network.named_parameters()
+
+    def requires_grad_(self, requires_grad: bool = True) -> "GlinerMT":
+        self.network.requires_grad_(requires_grad)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.network.state_dict()
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> Any:
+        return self.network.load_state_dict(weights)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The pretrained part, which learns at a lower rate."""
-        return list(self.encoder.encoder.parameters())
+        return self.network.encoder_parameters()
 
     def other_parameters(self) -> list[nn.Parameter]:
         """All that began with random weights."""
-        pretrained = {id(p) for p in self.encoder_parameters()}
-        return [p for p in self.parameters() if id(p) not in pretrained]
+        return self.network.other_parameters()
 
-    def _plan(self, query: TokenizedQuery, index: int) -> list[Pass]:
-        return plan_passes(
-            self.query_encoder,
-            query,
-            index,
-            max_tokens=self.config.max_tokens,
-            max_labels=self.config.max_labels,
-        )
-
-    @torch.inference_mode()
-    def _scores(self, batch: Batch) -> Float[np.ndarray, "batch word label axis"]:
-        return torch.sigmoid(self.inference.logits(self, batch).float()).cpu().numpy()
-
-    def _extract(
-        self,
-        queries: list[Query],
-        threshold: Threshold,
-        overlap: Overlap,
-        multi_label: bool,
-        span_score: SpanScore,
-    ) -> Iterator[list[Span]]:
-        tokenized = self.query_encoder.tokenize([check_query(query) for query in queries])
-        limits = [np.array(label_thresholds(threshold, query.labels)) for query in tokenized]
-        passes = [p for i, query in enumerate(tokenized) for p in self._plan(query, i)]
-        found: list[list[Candidates]] = [[] for _ in queries]
-        for rows in token_batches(passes, self.batch_tokens):
-            batch = self.query_encoder.collate(tokenized, rows, max_tokens=self.config.max_tokens)
-            scores = self._scores(batch)
-            for p, prompt, score in zip(rows, batch.num_prompt_words, scores, strict=True):
-                limit = limits[p.query][p.labels.start : p.labels.stop]
-                num_words = len(tokenized[p.query].text.offsets)
-                text_score = score[prompt : prompt + p.end - p.start, : len(p.labels)]
-                candidates = self.head.candidates(text_score, limit, span_score)
-                found[p.query].append(place(candidates, p, num_words))
-        for query, words, parts in zip(queries, tokenized, found, strict=True):
-            if not parts:
-                yield []
-                continue
-            candidates = Candidates.concatenate(parts)
-            if len(parts) > 1:
-                candidates = merge_windows(candidates)
-            num_words = len(words.text.offsets)
-            chosen = choose(
-                candidates, num_words=num_words, overlap=overlap, multi_label=multi_label
-            )
-            yield _spans(chosen, query.text, words)
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.network, self.query_encoder, self.settings, self.config)
 
 
-def _chunks(queries: Iterator[Query], size: int) -> Iterator[list[Query]]:
-    while chunk := list(islice(queries, size)):
-        yield chunk
+def _check_device(device: str | torch.device | None) -> None:
+    """Raise ValueError where torch cannot use the device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+        raise ValueError(f"device {device!r} cannot be used here: {error}") from error
 
 
-def _spans(chosen: Candidates, text: str, query: TokenizedQuery) -> list[Span]:
-    offsets = query.text.offsets
-    found: dict[tuple[int, int, int], float] = {}
-    firsts = sorted(set(chosen.start.tolist()))
-    columns = (chosen.start, chosen.end, chosen.label, chosen.score)
-    for first, last, label, score in zip(*(c.tolist() for c in columns), strict=True):
-        start, end = offsets[first][0], end_of_character(text, offsets[last - 1][1])
-        following = bisect_left(firsts, last)
-        if following < len(firsts):  # a span that begins inside the character keeps its part
-            end = min(end, offsets[firsts[following]][0])
-        place = start, end, label
-        found[place] = max(found.get(place, 0.0), min(max(score, 0.0), 1.0))
-    return [
-        Span(start, end, text[start:end], query.labels[label], score)
-        for (start, end, label), score in found.items()
-    ]
+def _weight_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    """Return the dtype that is meant; ValueError where it is not one of floating numbers."""
+    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
+    if found is None or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise ValueError(f"dtype {dtype!r} is not one of weights, such as 'float32' or 'bfloat16'")

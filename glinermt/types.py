@@ -5,45 +5,115 @@ All offsets count characters of the caller's text, ``end`` exclusive, so that
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, check_share
+from glinermt.errors import unknown_choice
+from glinermt.old_rows import guess_task, named_task
 
 Overlap = Literal["flat", "nested"]
 SpanScore = Literal["mean", "min"]
 Threshold = float | Mapping[str, float]
+Kind = Literal["spans", "relations", "classes", "records"]
+OVERLAPS = ("flat", "nested")
+SPAN_SCORES = ("mean", "min")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One text, the labels to look for in it, and the instruction read before it.
+    """One text, what to look for in it, and the instruction read before it.
 
-    The prompt is context only: no returned span ever touches it.
+    The prompt is context only: no returned span ever touches it. In JSON ``relations`` and
+    ``classes`` are called ``relation_labels`` and ``class_labels``, since an ``Example`` beside
+    them has gold relations and classes.
     """
 
     text: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     prompt: str = ""
+    relations: tuple[str, ...] = ()
+    """Labels of relations between spans, for a model with a relation head."""
+    classes: tuple[str, ...] = ()
+    """Labels of the whole text, for a model with a class head."""
+    entities: "tuple[Span, ...] | None" = None
+    """The spans between which relations are sought; None = those found in the same pass."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "labels": list(self.labels), "prompt": self.prompt}
+        data: dict[str, Any] = {
+            "text": self.text,
+            "labels": list(self.labels),
+            "prompt": self.prompt,
+        }
+        if self.relations:
+            data["relation_labels"] = list(self.relations)
+        if self.classes:
+            data["class_labels"] = list(self.classes)
+        if self.entities is not None:
+            data["entities"] = [_place(span) for span in self.entities]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Query":
         """Read what ``to_dict`` wrote; a prompt may be missing or None.
 
         Raises:
-            ValueError: text, labels or prompt are of another type, or a label is empty.
+            ValueError: a field is missing or of another type, a label is empty, or a given span
+                lies outside the text.
         """
-        text, labels, prompt = data["text"], data["labels"], data.get("prompt")
+        text, labels = _field(data, "text"), _field(data, "labels")
+        prompt = data.get("prompt")
         prompt = "" if prompt is None else prompt
         for name, value in (("text", text), ("prompt", prompt)):
             if not isinstance(value, str):
                 raise ValueError(f"{name} should be a string, got {value!r:.80}")
-        if not isinstance(labels, list | tuple) or not all(map(_is_name, labels)):
-            raise ValueError(f"labels should be a list of non-empty strings, got {labels!r:.80}")
-        return cls(text, tuple(labels), prompt)
+        given = data.get("entities")
+        return cls(
+            text,
+            _names("labels", labels),
+            prompt,
+            _names("relation_labels", data.get("relation_labels") or ()),
+            _names("class_labels", data.get("class_labels") or ()),
+            None if given is None else tuple(span_of(text, s) for s in _list("entities", given)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How to decode what a model scores.
+
+    Raises:
+        TypeError: a threshold is not a number, or ``multi_label`` is neither True nor False.
+        ValueError: a threshold outside [0, 1], or an unknown rule.
+    """
+
+    threshold: Threshold = 0.5
+    """Least score of a span, one number or one for each label."""
+    overlap: Overlap = "flat"
+    """``flat`` or ``nested`` (spans inside one another)."""
+    multi_label: bool = False
+    """Allow one span to have several labels."""
+    span_score: SpanScore = "mean"
+    """How a span's score comes from its words' scores."""
+    relation_threshold: float | Mapping[str, float] = 0.5
+    """Least score of a relation."""
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("overlap", self.overlap, OVERLAPS),
+            ("span_score", self.span_score, SPAN_SCORES),
+        ):
+            if value not in allowed:
+                raise ValueError(unknown_choice(name, value, allowed))
+        if type(self.multi_label) is not bool:
+            raise TypeError(f"multi_label must be True or False, got {self.multi_label!r:.80}")
+        for name in ("threshold", "relation_threshold"):
+            given = getattr(self, name)
+            if isinstance(given, Mapping):
+                for label, value in given.items():
+                    check_share(f"label {label!r}: {name}", value)
+            else:
+                check_share(name, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +137,20 @@ class Span:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Span":
-        return cls(data["start"], data["end"], data["text"], data["label"], data.get("score", 1.0))
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type, the span is empty, or its text has
+                another length.
+        """
+        start, end = _places(data)
+        text, label = _field(data, "text"), _field(data, "label")
+        for name, value in (("text", text), ("label", label)):
+            if not isinstance(value, str):
+                raise ValueError(f"{name} of span {start}:{end} should be a string, got {value!r}")
+        if not 0 <= start < end or end - start != len(text):
+            raise ValueError(f"span {start}:{end} cannot be the place of {text!r:.80}")
+        return cls(start, end, text, label, _share(data, "score") if "score" in data else 1.0)
 
     def overlaps(self, other: "Span") -> bool:
         """Whether the two share at least one character."""
@@ -76,7 +159,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """``head`` stands in the relation ``label`` to ``tail``; both are places in the text."""
+    """``head`` stands in the relation ``label`` to ``tail``; both are places in the text.
+
+    The label of a head or tail is empty where its type was not asked for.
+    """
 
     head: Span
     label: str
@@ -93,12 +179,30 @@ class Relation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Relation":
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type.
+        """
+        head, label, tail = (_field(data, name) for name in ("head", "label", "tail"))
+        if not isinstance(label, str):
+            raise ValueError(f"label of a relation should be a string, got {label!r:.80}")
         return cls(
-            Span.from_dict(data["head"]),
-            data["label"],
-            Span.from_dict(data["tail"]),
-            data.get("score", 1.0),
+            Span.from_dict(head),
+            label,
+            Span.from_dict(tail),
+            _share(data, "score") if "score" in data else 1.0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one pass over a query found."""
+
+    spans: tuple[Span, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    classes: Mapping[str, float] = field(default_factory=dict)
+    """The logit of each class label; what makes probabilities of them is the task's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +231,17 @@ class Answer:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Answer":
-        span = Span.from_dict(data["span"]) if data["span"] else None
-        return cls(span, data["score"], data["no_answer_score"])
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type.
+        """
+        span = _field(data, "span")
+        return cls(
+            None if span is None else Span.from_dict(span),
+            _share(data, "score"),
+            _share(data, "no_answer_score"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,61 +259,158 @@ class Summary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Summary":
-        return cls(tuple(Span.from_dict(span) for span in data["spans"]))
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type.
+        """
+        return cls(tuple(map(Span.from_dict, _list("spans", _field(data, "spans")))))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A Query with its gold Spans: the one training format (a line of JSON each).
+    """A Query with its gold: the one training format (a line of JSON each).
 
-    Labels of the query without a span are negatives: looked for, not there.
+    Labels of the query without a span are negatives: looked for, not there. So are its relation
+    and class labels without a gold relation or class.
     """
 
     query: Query
     spans: tuple[Span, ...]
+    task: str = "entities"
+    """The task it teaches, of ``config.TASKS``."""
+    relations: tuple[Relation, ...] = ()
+    classes: tuple[str, ...] = ()
+    silent: tuple[tuple[int, int], ...] = ()
+    """Character ranges where nobody has said which labels hold; no loss is taken there."""
 
     def to_dict(self) -> dict[str, Any]:
-        spans = [{"start": s.start, "end": s.end, "label": s.label} for s in self.spans]
-        return {**self.query.to_dict(), "spans": spans}
+        data = {
+            **self.query.to_dict(),
+            "spans": [_place(span) for span in self.spans],
+            "task": self.task,
+        }
+        if self.relations:
+            data["relations"] = [
+                {"head": _place(r.head), "label": r.label, "tail": _place(r.tail)}
+                for r in self.relations
+            ]
+        if self.classes:
+            data["classes"] = list(self.classes)
+        if self.silent:
+            data["silent"] = [list(places) for places in self.silent]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Example":
-        """Read what ``to_dict`` wrote.
+        """Read what ``to_dict`` wrote; the task of an older row is guessed, with a warning.
 
         Raises:
-            ValueError: a field is of another type, or a span lies outside the text, is empty,
-                says another text than stands there, or has a label not asked for.
+            ValueError: a field is missing or of another type, a place lies outside the text, is
+                empty, says another text than stands there, or has a label not asked for.
         """
         query = Query.from_dict(data)
         text, spans = query.text, []
-        for raw in data["spans"]:
-            label, span = raw["label"], span_of(text, raw)
-            if label not in query.labels:
-                raise ValueError(f"span label {label!r} is not among the labels {query.labels}")
+        for raw in _list("spans", _field(data, "spans")):
+            span = span_of(text, raw)
+            _asked("span label", span.label, query.labels)
             spans.append(span)
-        return cls(query, tuple(spans))
+        relations = tuple(
+            _gold_relation(query, raw) for raw in _list("relations", data.get("relations") or ())
+        )
+        classes = _names("classes", data.get("classes") or ())
+        for name in classes:
+            _asked("class", name, query.classes)
+        silent = tuple(_range(text, raw) for raw in _list("silent", data.get("silent") or ()))
+        if data.get("task") is None:
+            task = guess_task(query.prompt, query.labels)
+        else:
+            task = named_task(data["task"])
+        return cls(query, tuple(spans), task, relations, classes, silent)
 
 
 def span_of(text: str, data: Mapping[str, Any]) -> Span:
     """Read a gold span of a text from its ``start``, ``end`` and ``label``.
 
     Raises:
-        ValueError: start or end are no whole numbers or lie outside the text, or ``data`` has a
-            ``text`` that does not stand there.
+        ValueError: a field is missing or of another type, start and end lie outside the text, or
+            ``data`` has a ``text`` that does not stand there.
     """
-    start, end, given = data["start"], data["end"], data.get("text")
-    if type(start) is not int or type(end) is not int:
-        raise ValueError(f"span {start!r}:{end!r} should be two whole numbers")
-    if not 0 <= start < end <= len(text):
-        raise ValueError(
-            f"span {start}:{end} lies outside the text, which has {len(text)} characters"
-        )
+    (start, end), label = _places(data), _field(data, "label")
+    if not isinstance(label, str):
+        raise ValueError(f"label of span {start}:{end} should be a string, got {label!r:.80}")
+    _inside(text, start, end)
+    given = data.get("text")
     if given is not None and given != text[start:end]:
         raise ValueError(
             f"span {given!r:.80} is not at {start}:{end}, where the text has "
             f"{text[start:end]!r:.80}"
         )
-    return Span(start, end, text[start:end], data["label"])
+    return Span(start, end, text[start:end], label)
+
+
+def _place(span: Span) -> dict[str, Any]:
+    return {"start": span.start, "end": span.end, "label": span.label}
+
+
+def _places(data: object) -> tuple[int, int]:
+    start, end = _field(data, "start"), _field(data, "end")
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f"span {start!r}:{end!r} should be two whole numbers")
+    return start, end
+
+
+def _inside(text: str, start: int, end: int) -> None:
+    if not 0 <= start < end <= len(text):
+        raise ValueError(
+            f"span {start}:{end} lies outside the text, which has {len(text)} characters"
+        )
+
+
+def _range(text: str, raw: object) -> tuple[int, int]:
+    if not isinstance(raw, list | tuple) or [type(i) for i in raw] != [int, int]:
+        raise ValueError(f"silent should be pairs of whole numbers, got {raw!r:.80}")
+    start, end = raw
+    _inside(text, start, end)
+    return start, end
+
+
+def _gold_relation(query: Query, raw: object) -> Relation:
+    head, label, tail = (_field(raw, name) for name in ("head", "label", "tail"))
+    _asked("relation", label, query.relations)
+    return Relation(span_of(query.text, head), label, span_of(query.text, tail))
+
+
+def _asked(what: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise ValueError(f"{what} {name!r} is not among the labels {names}")
+
+
+def _share(data: Mapping[str, Any], name: str) -> float:
+    try:
+        return check_share(name, _field(data, name))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _field(data: object, name: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"expected an object with the field {name!r}, got {data!r:.80}")
+    if name not in data:
+        raise ValueError(f"no {name!r} field; there are {', '.join(map(repr, data)) or 'none'}")
+    return data[name]
+
+
+def _list(name: str, value: object) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name} should be a list, got {value!r:.80}")
+    return value
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(map(_is_name, value)):
+        raise ValueError(f"{name} should be a list of non-empty strings, got {value!r:.80}")
+    return tuple(value)
 
 
 def _is_name(value: object) -> bool:
@@ -209,7 +419,11 @@ def _is_name(value: object) -> bool:
 
 @runtime_checkable
 class Extractor(Protocol):
-    """All that the tasks know of a model."""
+    """All that the tasks know of a model.
+
+    A model may also have ``kinds: frozenset[Kind]``, what it finds (without it: spans), and
+    ``read(queries, ask: Ask) -> list[Found]``, which finds all kinds in one pass.
+    """
 
     @property
     def settings(self) -> TaskSettings:

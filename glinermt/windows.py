@@ -17,24 +17,15 @@ MIN_ROOM = 16
 """Fewest tokens for the text that make a pass sensible."""
 
 
-def plan_passes(
-    encoder: QueryEncoder,
-    query: TokenizedQuery,
-    index: int,
-    *,
-    max_tokens: int,
-    max_labels: int,
-) -> list[Pass]:
-    """Cover all words and all labels of the query, each pass within ``max_tokens``.
+def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> list[Pass]:
+    """Cover all words and all labels of the query, each pass within ``encoder.max_tokens``.
 
     A query that fits gets exactly one pass.
 
     Args:
-        encoder: knows what a pass costs besides its text.
+        encoder: knows what a pass costs besides its text, and what it may cost.
         query: the query to cover.
         index: the query's number, noted in the passes.
-        max_tokens: the tokens one pass may have, labels and prompt included.
-        max_labels: the labels one pass may ask for; 0 = no limit but the tokens.
 
     Raises:
         ValueError: the prompt or a single label leaves no room for the text.
@@ -42,13 +33,14 @@ def plan_passes(
     if not query.labels or not query.text.offsets:
         return []
     passes = []
-    for labels in _label_groups(encoder, query, max_tokens=max_tokens, max_labels=max_labels):
+    for labels in _label_groups(encoder, query):
         overhead = encoder.overhead(query, labels)
-        room = max_tokens - overhead
+        room = encoder.max_tokens - overhead
         if room < min(MIN_ROOM, len(query.text.token_ids)):
             raise ValueError(
-                f"prompt and labels take {overhead} of the {max_tokens} tokens the model reads at "
-                "a time, which leaves no room for the text; shorten the prompt or the labels"
+                f"prompt and labels take {overhead} of the {encoder.max_tokens} tokens the model "
+                "reads at a time, which leaves no room for the text; shorten the prompt or the "
+                "labels"
             )
         for start, end in _windows(query.text.first_token, room):
             tokens = overhead + min(room, query.text.num_tokens(start, end))
@@ -107,10 +99,9 @@ def merge_windows(candidates: Candidates) -> Candidates:
     return c.take(keep)
 
 
-def _label_groups(
-    encoder: QueryEncoder, query: TokenizedQuery, *, max_tokens: int, max_labels: int
-) -> Iterator[range]:
+def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[range]:
     """Split the labels, in order, into groups that leave room; not where the whole query fits."""
+    max_tokens, max_labels = encoder.max_tokens, encoder.max_labels
     everything = range(len(query.label_ids))
     whole = encoder.overhead(query, everything) + len(query.text.token_ids)
     if whole <= max_tokens and (not max_labels or len(everything) <= max_labels):

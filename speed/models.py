@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from glinermt.checkpoints.native import SHIPPED
+from glinermt.checkpoints import SHIPPED
 from glinermt.model import GlinerMT
 
 P = ParamSpec("P")

@@ -16,7 +16,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from glinermt.build import build
 from glinermt.config import ModelConfig
 from glinermt.model import GlinerMT
 
@@ -77,7 +76,9 @@ def tiny_model(folder: Path, *, kind: str = "deberta", head: str = "token") -> G
     """Give a random model whose scores are spread over [0, 1]."""
     encoder = save_encoder(folder, kind=kind)
     torch.manual_seed(1)
-    model = build(ModelConfig(encoder=str(encoder), head=head, max_width=4, dropout=0.0)).eval()
+    model = GlinerMT.from_config(
+        ModelConfig(encoder=str(encoder), head=head, max_width=4, dropout=0.0)
+    ).eval()
     with torch.no_grad():
         for parameter in model.head.parameters():
             parameter.mul_(2.0)

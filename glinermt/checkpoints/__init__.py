@@ -1,1 +1,31 @@
 """Readers and writers of checkpoints, one file for each published family."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from glinermt.build import Parts
+from glinermt.checkpoints import gliner, hub, native
+from glinermt.errors import CheckpointError, ConfigError
+
+SHIPPED = Path(__file__).parents[1] / "weights"
+LOADERS: dict[str, Callable[[Path], Parts]] = {
+    native.CONFIG: native.load,
+    gliner.CONFIG: gliner.load,
+}
+"""The file that tells a family's checkpoints, and what reads a folder that has it."""
+
+
+def load(path: str | Path | None = None, *, revision: str | None = None) -> Parts:
+    """Load a checkpoint of any family from a folder or the hub; None = the shipped model.
+
+    Raises:
+        CheckpointError: see ``GlinerMT.from_pretrained``.
+    """
+    folder = SHIPPED if path is None else hub.local_folder(path, revision=revision)
+    for name, read in LOADERS.items():
+        if (folder / name).exists():
+            try:
+                return read(folder)
+            except ConfigError as error:
+                raise CheckpointError(f"{folder / name}: {error}") from error
+    raise CheckpointError(f"{folder}: neither {' nor '.join(LOADERS)} is there")

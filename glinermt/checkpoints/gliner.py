@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from glinermt.build import assemble, empty_encoder, load_tokenizer, token_ids
+from glinermt.build import Parts, assemble, empty_encoder, load_tokenizer, token_ids
+from glinermt.checkpoints.weights import fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.errors import CheckpointError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from glinermt.model import GlinerMT
-
-GLINER_CONFIG = "gliner_config.json"
+CONFIG = "gliner_config.json"
 _ENCODER = "token_rep_layer.bert_layer.model."
 _NAMES = {
     _ENCODER: "encoder.encoder.",
@@ -47,15 +46,14 @@ _SETTINGS = TaskSettings(
 )
 
 
-def load_published(folder: Path, weights: Mapping[str, Tensor]) -> "GlinerMT":
+def load(folder: Path) -> Parts:
     """Build the model of a folder with ``gliner_config.json``.
 
     Raises:
         CheckpointError: another family, an impossible configuration, or weights that do not fit.
     """
-    from glinermt.checkpoints.native import fill, read_json
-
-    path = folder / GLINER_CONFIG
+    path = folder / CONFIG
+    weights = read_weights(folder)
     data = read_json(path)
     _refuse_other_families(data, path)
     renamed = _rename(weights)
@@ -63,9 +61,9 @@ def load_published(folder: Path, weights: Mapping[str, Tensor]) -> "GlinerMT":
     encoder_config = data.get("encoder_config") or _hub_encoder_config(data, path)
     encoder = empty_encoder(encoder_config, vocab_size)
     tokenizer, ids = _tokenizer(folder, data)
-    model = assemble(_config(data, ids, path), encoder, tokenizer, _SETTINGS)
-    fill(model, renamed, where=folder)
-    return model.eval()
+    parts = assemble(_config(data, ids, path), encoder, tokenizer, _SETTINGS)
+    fill(parts.network, renamed, where=folder)
+    return parts
 
 
 def _config(data: Mapping[str, Any], ids: tuple[int, int], path: Path) -> ModelConfig:

@@ -1,7 +1,5 @@
 """Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,9 +9,7 @@ from glinermt.errors import unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 from glinermt.fast.network import FastForward
-
-if TYPE_CHECKING:
-    from glinermt.model import GlinerMT
+from glinermt.network import Network
 
 
 class FastPath:
@@ -27,12 +23,12 @@ class FastPath:
         self.precision = precision
         self._made: tuple[tuple[tuple[int, int], ...], FastForward | None] | None = None
 
-    def logits(self, model: "GlinerMT", batch: Batch) -> Float[Tensor, "batch word label axis"]:
+    def logits(self, network: Network, batch: Batch) -> Float[Tensor, "batch word label axis"]:
         """Give the logits of the batch, fast where that is possible."""
-        fast = self._forward(model)
-        return model(batch.to(model.device)) if fast is None else fast(batch)
+        fast = self._forward(network)
+        return network(batch.to(network.device)) if fast is None else fast(batch)
 
-    def check(self, model: "GlinerMT") -> None:
+    def check(self, network: Network) -> None:
         """Raise ValueError where the precision asked for cannot be had."""
         if self.precision not in PRECISIONS:
             raise ValueError(unknown_choice("precision", self.precision, PRECISIONS))
@@ -41,35 +37,35 @@ class FastPath:
                 "precision 'bf16' needs a processor with bfloat16 instructions, which this one "
                 "lacks; use precision='exact' or 'int8'"
             )
-        if self.precision != "exact" and self._forward(model) is None:
-            name = type(model.encoder.encoder).__name__
-            dtype = next(model.parameters()).dtype
+        if self.precision != "exact" and self._forward(network) is None:
+            name = type(network.encoder.encoder).__name__
+            dtype = next(network.parameters()).dtype
             raise ValueError(
                 f"precision {self.precision!r} needs float32 weights on the cpu and an encoder "
                 f"like BERT, RoBERTa or DeBERTa-v3, not {name} with {dtype} on "
-                f"{model.device}; use precision='exact'"
+                f"{network.device}; use precision='exact'"
             )
 
     def forget(self) -> None:
         """Drop what was made; the next call makes it anew."""
         self._made = None
 
-    def _forward(self, model: "GlinerMT") -> FastForward | None:
-        parameters = _parameters(model)
-        if model.training or not _are_plain(parameters):
+    def _forward(self, network: Network) -> FastForward | None:
+        parameters = _parameters(network)
+        if network.training or not _are_plain(parameters):
             return None
         state = tuple((p.data_ptr(), p._version) for p in parameters)
         made = self._made
         if made is None or made[0] != state:
-            made = state, self._make(model)
+            made = state, self._make(network)
             self._made = made
         return made[1]
 
     @torch.inference_mode()
-    def _make(self, model: "GlinerMT") -> FastForward | None:
+    def _make(self, network: Network) -> FastForward | None:
         make = linears_for(self.precision)
-        encoder = fast_encoder(model.encoder.encoder, make)
-        return None if encoder is None else FastForward(model, encoder, make)
+        encoder = fast_encoder(network.encoder.encoder, make)
+        return None if encoder is None else FastForward(network, encoder, make)
 
     def __deepcopy__(self, memo: dict[int, object]) -> "FastPath":
         return FastPath(self.precision)

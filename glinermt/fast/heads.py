@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from glinermt.fast.attention import PIECE_BYTES
 from glinermt.fast.linear import Activation, Linear, MakeLinear, MakeLinears
-from glinermt.heads import SpanHead, TokenHead
+from glinermt.heads import Head, SpanHead, TokenHead
 
 FastHead = Callable[[Tensor, Tensor, Sequence[int], Sequence[int]], Tensor]
 
@@ -103,11 +103,30 @@ class FastSpanHead:
         return logits
 
 
-def fast_head(head: TokenHead | SpanHead, make: MakeLinears) -> FastHead:
-    """Give the fast form of a head."""
-    if isinstance(head, TokenHead):
+class PlainHead:
+    """A head's own forward."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+
+    def __call__(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+        num_words: Sequence[int],  # noqa: ARG002  padding is scored too
+        num_labels: Sequence[int],  # noqa: ARG002
+    ) -> Float[Tensor, "batch word label axis"]:
+        logits: Tensor = self.head(words, labels)
+        return logits
+
+
+def fast_head(head: Head, make: MakeLinears) -> FastHead:
+    """Return the fast form of a head, or its own forward where no fast form is known."""
+    if type(head) is TokenHead:
         return FastTokenHead(head, make)
-    return FastSpanHead(head, make)
+    if type(head) is SpanHead:
+        return FastSpanHead(head, make)
+    return PlainHead(head)
 
 
 def _pieces(length: int, bytes_each: int) -> Iterator[slice]:

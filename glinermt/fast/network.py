@@ -1,7 +1,6 @@
-"""A model's forward for inference: a batch in, logits out, no work on padding tokens."""
+"""A network's forward for inference: a batch in, logits out, no work on padding tokens."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -11,9 +10,7 @@ from glinermt.encoding import NO_TOKEN, Batch
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import fast_head
 from glinermt.fast.linear import MakeLinears
-
-if TYPE_CHECKING:
-    from glinermt.model import GlinerMT
+from glinermt.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +27,19 @@ class Places:
 
 
 class FastForward:
-    """Made from a model in evaluation mode; holds packed copies of its weights."""
+    """Made from a network in evaluation mode; holds packed copies of its weights."""
 
-    def __init__(self, model: "GlinerMT", encoder: FastEncoder, make: MakeLinears) -> None:
+    def __init__(self, network: Network, encoder: FastEncoder, make: MakeLinears) -> None:
         self.encoder = encoder
-        self.pooling = model.encoder.label_pooling
-        projection = model.encoder.projection
+        self.pooling = network.encoder.label_pooling
+        projection = network.encoder.projection
         self.project = (
             make.usual(projection.weight, projection.bias, "none")
             if isinstance(projection, nn.Linear)
             else None
         )
-        self.rnn = model.rnn
-        self.head = fast_head(model.head, make)
+        self.rnn = network.rnn
+        self.head = fast_head(network.head, make)
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
         """Give the logits; those of padding are arbitrary."""

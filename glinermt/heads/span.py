@@ -8,7 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glinermt.config import ModelConfig
 from glinermt.decode import Candidates
+from glinermt.heads.base import Head
 from glinermt.types import SpanScore
 
 
@@ -18,7 +20,7 @@ def _projection(size: int, inner: int, dropout: float, out: int | None = None) -
     )
 
 
-class SpanHead(nn.Module):
+class SpanHead(Head):
     """Zaratiana et al. 2023, section 2.2; ``markerV0`` as published since 2024, or ``marker``.
 
     A span's vector is an MLP of its first and last word's vectors, its score the dot product with
@@ -42,6 +44,10 @@ class SpanHead(nn.Module):
         if mode == "markerV0":
             self.out_project = _projection(2 * hidden_size, inner, dropout, out=hidden_size)
         self.prompt_rep = _projection(hidden_size, 4 * hidden_size, dropout)
+
+    @classmethod
+    def from_config(cls, hidden_size: int, config: ModelConfig) -> "SpanHead":
+        return cls(hidden_size, config.max_width, config.dropout, config.span_mode)
 
     def forward(
         self,

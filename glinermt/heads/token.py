@@ -6,13 +6,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glinermt.config import ModelConfig
 from glinermt.decode import Candidates
+from glinermt.heads.base import Head
 from glinermt.types import SpanScore
 
 START, END, INSIDE = range(3)
 
 
-class TokenHead(nn.Module):
+class TokenHead(Head):
     """Scores ``[word part, label part, product]`` with an MLP for each word and label.
 
     Its first layer is applied by parts: the word's and the label's once each, and only the
@@ -29,6 +31,10 @@ class TokenHead(nn.Module):
             nn.ReLU(),
             nn.Linear(4 * hidden_size, 3),
         )
+
+    @classmethod
+    def from_config(cls, hidden_size: int, config: ModelConfig) -> "TokenHead":
+        return cls(hidden_size, config.dropout)
 
     def forward(
         self,

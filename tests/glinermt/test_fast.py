@@ -39,6 +39,7 @@ from glinermt.fast.linear import (
 from glinermt.fast.network import FastForward
 from glinermt.model import GlinerMT
 from glinermt.types import Query
+from glinermt.windows import plan_passes
 from tests.tiny_models import save_tokenizer
 
 SIZES: dict[str, Any] = {
@@ -121,21 +122,21 @@ def random_model(
     network = ModelConfig(
         encoder="random", dropout=0.0, ent_token_id=ids[0], sep_token_id=ids[1], **HEADS[head]
     )
-    return assemble(network, backbone, tokenizer).eval()
+    return GlinerMT(assemble(network, backbone, tokenizer)).eval()
 
 
 def collate(model: GlinerMT, asked: list[Query]) -> Batch:
     encoder = model.query_encoder
     tokenized = encoder.tokenize(asked)
-    passes = [p for i, query in enumerate(tokenized) for p in model._plan(query, i)]
-    return encoder.collate(tokenized, passes, max_tokens=model.config.max_tokens)
+    passes = [p for i, query in enumerate(tokenized) for p in plan_passes(encoder, query, i)]
+    return encoder.collate(tokenized, passes)
 
 
 @torch.inference_mode()
 def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinears) -> float:
     encoder = fast_encoder(model.encoder.encoder, make)
     assert encoder is not None
-    fast = FastForward(model, encoder, make)(batch).sigmoid()
+    fast = FastForward(model.network, encoder, make)(batch).sigmoid()
     valid = model.head.valid(batch.word_mask, batch.label_mask)
     return float((fast - model(batch).sigmoid())[valid].abs().max())
 
@@ -226,7 +227,7 @@ def test_a_model_that_has_answered_can_be_copied_and_pickled(tokenizer: Tokenize
 
 def test_training_mode_uses_the_model_s_own_forward(tokenizer: Tokenizer) -> None:
     model = random_model(tokenizer).train()
-    assert model.inference._forward(model) is None
+    assert model.fast._forward(model.network) is None
 
 
 def unknown_encoders() -> list[PreTrainedModel]:

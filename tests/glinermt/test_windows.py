@@ -32,7 +32,7 @@ def encoder(model: GlinerMT) -> QueryEncoder:
 @given(
     text=st.lists(words, max_size=80).map(" ".join),
     labels=st.lists(st.sampled_from(["a", "the city", "x y z"]), min_size=1, max_size=3),
-    numbers=st.integers(0, 30),
+    numbers=st.integers(0, 60),
     prompt=st.sampled_from(["", "the person in the city", "the " * 20]),
 )
 def test_passes_cover_every_word_and_label_within_the_budget(
@@ -40,22 +40,22 @@ def test_passes_cover_every_word_and_label_within_the_budget(
 ) -> None:
     names = (*labels, *(f"the {i}" for i in range(numbers)))
     (query,) = encoder.tokenize([Query(text, names, prompt)])
-    passes = plan_passes(encoder, query, 0, max_tokens=64, max_labels=7)
+    passes = plan_passes(encoder, query, 0)
     num_words = len(query.text.offsets)
     asked = {(word, label) for p in passes for word in range(p.start, p.end) for label in p.labels}
     assert asked == {(word, i) for word in range(num_words) for i in range(len(query.labels))}
     for p in passes:
-        batch = encoder.collate([query], [p], max_tokens=64)
+        batch = encoder.collate([query], [p])
         assert batch.input_ids.shape[1] == p.num_tokens <= 64
         assert int(batch.word_position.max()) < 64 - len(encoder.suffix)
-        assert len(p.labels) <= 7
+        assert len(p.labels) <= encoder.max_labels
 
 
 def test_a_query_that_fits_takes_one_pass_even_where_labels_are_most_of_it(
     encoder: QueryEncoder,
 ) -> None:
     (query,) = encoder.tokenize([Query("in Paris", tuple(f"the city {i}" for i in range(12)))])
-    (only,) = plan_passes(encoder, query, 0, max_tokens=64, max_labels=30)
+    (only,) = plan_passes(encoder, query, 0)
     assert only.num_tokens > 48
 
 

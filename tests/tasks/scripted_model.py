@@ -1,15 +1,15 @@
 """The real engine, windows and passes included, over a network that says what the test wrote."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from glinermt.config import TaskSettings
 from glinermt.encoding import Batch
 from glinermt.model import GlinerMT
+from glinermt.network import Network
 from tests.tiny_models import tiny_model
 
 Score = Callable[[str, str, set[str]], float]
@@ -24,14 +24,14 @@ def scripted_model(
     A word is known by its first token only; see the vocabulary in ``tiny_models``.
     """
     model = tiny_model(folder, kind="bert")
-    model.config = replace(model.config, max_tokens=max_tokens)
+    model.query_encoder.max_tokens = max_tokens
     tokenizer = model.query_encoder.tokenizer
     tokens = [
         t.replace("##", "") for t in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     ]
     batches: list[int] = []
 
-    def scores(batch: Batch) -> np.ndarray:
+    def logits(_: Network, batch: Batch) -> Tensor:
         batches.append(len(batch.input_ids))
         shape = (*batch.word_position.shape, batch.label_position.shape[1], 3)
         probability = torch.full(shape, 1e-6)
@@ -45,9 +45,9 @@ def scripted_model(
                 label = "".join(tokens[i] for i in label_ids.tolist())
                 found = [max(score(word, label, seen), 1e-6) for word in words]
                 probability[row, : len(words), i] = torch.tensor(found)[:, None]
-        return probability.numpy()
+        return probability.logit()
 
     # The paper's prompts, a token a letter, would fill the window.
     model.settings = TaskSettings(prompts={"relations": "in", "summarize": "in"})
-    model._scores = scores  # type: ignore[method-assign]
+    model.fast.logits = logits  # type: ignore[method-assign]
     return model, batches

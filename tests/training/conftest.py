@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from glinermt.build import build
 from glinermt.config import ModelConfig
 from glinermt.model import GlinerMT
 from tests.training.tiny import make_encoder
@@ -24,4 +23,5 @@ def one_thread() -> Iterator[None]:
 def model(tmp_path: Path) -> GlinerMT:
     encoder = make_encoder(tmp_path / "encoder")
     torch.manual_seed(0)
-    return build(ModelConfig(encoder=str(encoder), dropout=0.0, label_pooling="mean")).eval()
+    config = ModelConfig(encoder=str(encoder), dropout=0.0, label_pooling="mean")
+    return GlinerMT.from_config(config).eval()

@@ -9,37 +9,31 @@ import torch
 from torch import Tensor, nn
 
 from glinermt.errors import DataError
+from glinermt.network import Network, TrainingBatch
 from glinermt.training.config import Loss, Optim
 from glinermt.training.data.mixture import Item, normalised
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.optim import make_optimizer, set_rates
 from glinermt.training.run.processes import Processes, seeded
-from glinermt.training_batch import TrainingBatch
 from glinermt.types import Example, Extractor
 
 
 class Trainable(Extractor, Protocol):
-    """What training asks of a model, an ``nn.Module``; ``GlinerMT`` has it."""
+    """What training asks of a model; ``GlinerMT`` has it."""
 
-    training: bool
+    @property
+    def network(self) -> Network:
+        """The module that is trained; its ``loss`` takes what ``collate`` makes."""
+        ...
+
+    @property
+    def training(self) -> bool: ...
 
     @property
     def device(self) -> torch.device: ...
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
         """Return a batch of the examples; shapes are padded to a ``multiple``."""
-        ...
-
-    def loss(
-        self,
-        batch: TrainingBatch,
-        *,
-        positive_weight: float,
-        negative_weight: float,
-        gamma: float,
-        smoothing: float,
-    ) -> Tensor:
-        """Return each example's loss."""
         ...
 
     def encoder_parameters(self) -> Iterable[nn.Parameter]:
@@ -68,15 +62,15 @@ class Trainable(Extractor, Protocol):
 
 
 class LossModule(nn.Module):
-    """A model whose ``forward`` is its loss, as data parallel wrappers need it."""
+    """A network whose ``forward`` is its loss, as data parallel wrappers need it."""
 
-    def __init__(self, model: Trainable, loss: Loss) -> None:
+    def __init__(self, network: Network, loss: Loss) -> None:
         super().__init__()
-        self.model = model
+        self.network = network
         self._loss = loss
 
     def forward(self, batch: TrainingBatch) -> Tensor:
-        losses: Tensor = self.model.loss(
+        losses: Tensor = self.network.loss(
             batch,
             positive_weight=self._loss.positive_weight,
             negative_weight=self._loss.negative_weight,
@@ -120,7 +114,7 @@ class Stepper:
         self._stride = 1 / steps
         self._pad_multiple = pad_multiple
         self._module, self.optimizer = processes.prepare(
-            LossModule(model, loss), make_optimizer(model, optim)
+            LossModule(model.network, loss), make_optimizer(model, optim)
         )
 
     def step(

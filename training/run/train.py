@@ -111,11 +111,12 @@ def _run_stages(
 
 
 def _build(config: TrainConfig) -> Trainable:
-    from glinermt.build import build
     from glinermt.model import GlinerMT
 
     with seeded(config.seed):  # the head begins at random
-        return GlinerMT.from_pretrained(config.init) if config.init else build(config.model)
+        if config.init:
+            return GlinerMT.from_pretrained(config.init)
+        return GlinerMT.from_config(config.model)
 
 
 def _batches(config: TrainConfig, index: int, console: Console) -> Batches:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glinermt.checkpoints import native
+from glinermt.checkpoints import hub
 from glinermt.errors import CheckpointError
 from glinermt.model import GlinerMT
 from glinermt.types import Query
@@ -185,7 +185,7 @@ def test_the_revision_holds_for_all_files(saved: Path, monkeypatch: pytest.Monke
         asked.update(repo=repo, revision=revision, patterns=allow_patterns)
         return str(saved)
 
-    monkeypatch.setattr(native, "snapshot_download", download)
+    monkeypatch.setattr(hub, "snapshot_download", download)
     GlinerMT.from_pretrained("some/model", revision="v2")
     assert asked["repo"] == "some/model"
     assert asked["revision"] == "v2"

@@ -1,0 +1,40 @@
+"""Downloads checkpoints from the hub, and uploads them."""
+
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from glinermt.build import Parts
+from glinermt.checkpoints.native import save
+from glinermt.errors import CheckpointError
+
+_FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]
+
+
+def local_folder(path: str | Path, *, revision: str | None = None) -> Path:
+    """Return the local folder of a checkpoint, downloading it where ``path`` is a hub id.
+
+    Raises:
+        CheckpointError: there is no such folder, here or on the hub.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(str(path), revision=revision, allow_patterns=_FILES))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(
+            f"{path!s}: no such folder here, and not to be had from the hub: {error}"
+        ) from error
+
+
+def push(parts: Parts, repo_id: str, *, private: bool, token: str | None) -> str:
+    """Upload the model to the hub; return the repository's address."""
+    api = HfApi(token=token)
+    address = api.create_repo(repo_id, private=private, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        save(parts, folder)
+        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload model")
+    return str(address)

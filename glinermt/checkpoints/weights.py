@@ -1,0 +1,82 @@
+"""Reads weights and JSON of any checkpoint, safely, and fills a network with them, strictly."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from glinermt.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read ``model.safetensors``, else ``pytorch_model.bin``; names of tied tensors are restored.
+
+    Raises:
+        CheckpointError: no file, or a damaged one.
+    """
+    path = folder / WEIGHTS
+    if path.exists():
+        try:
+            with safe_open(path, framework="pt") as file:
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                aliases = file.metadata() or {}
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: damaged: {error}") from error
+        for omitted, kept in aliases.items():
+            if kept in weights:
+                weights.setdefault(omitted, weights[kept])
+        return weights
+    path = folder / "pytorch_model.bin"
+    if not path.exists():
+        raise CheckpointError(f"{folder}: neither {WEIGHTS} nor {path.name} is there")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever the damage makes it stumble over
+        raise CheckpointError(f"{path}: damaged or unsafe: {error}") from error
+    if not isinstance(loaded, Mapping) or not all(map(torch.is_tensor, loaded.values())):
+        raise CheckpointError(f"{path}: expected tensors by name, got {type(loaded).__name__}")
+    return dict(loaded)
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> None:
+    """Load weights strictly.
+
+    Raises:
+        CheckpointError: names the weights that are missing, left over, or of another shape.
+    """
+    own = network.state_dict()
+    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    shapes = [
+        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & weights.keys()
+        if own[name].shape != weights[name].shape
+    ]
+    problems = [
+        f"{what}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+        for what, names in (("missing", missing), ("left over", surplus), ("misshapen", shapes))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"{where}: weights do not fit the network: {'; '.join(problems)}")
+    network.load_state_dict(weights)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: not JSON, or not an object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path}: expected an object, got {type(data).__name__}")
+    return data
