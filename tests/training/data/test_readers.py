@@ -196,7 +196,13 @@ def test_a_folder_is_read_file_by_file_parquet_too(tmp_path: Path) -> None:
     fields = {"start": pyarrow.int64(), "end": pyarrow.int64(), "label": pyarrow.string()}
     spans, labels = pyarrow.list_(pyarrow.struct(fields)), pyarrow.list_(pyarrow.string())
     schema = pyarrow.schema(
-        {"text": pyarrow.string(), "labels": labels, "prompt": pyarrow.string(), "spans": spans}
+        {
+            "text": pyarrow.string(),
+            "labels": labels,
+            "prompt": pyarrow.string(),
+            "spans": spans,
+            "task": pyarrow.string(),
+        }
     )
     table = pyarrow.Table.from_pylist([second.to_dict()], schema=schema)
     pyarrow.parquet.write_table(table, folder / "b.parquet")
@@ -223,7 +229,7 @@ def test_excluded_labels_leave_examples_and_those_left_without_any(tmp_path: Pat
     assert bad.count == 0
 
 
-GOOD = {"text": "Ann left", "labels": ["person"], "prompt": None, "spans": []}
+GOOD = {"text": "Ann left", "labels": ["person"], "prompt": None, "spans": [], "task": "entities"}
 
 
 def test_examples_without_a_prompt_are_read(tmp_path: Path) -> None:
