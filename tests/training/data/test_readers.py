@@ -70,7 +70,7 @@ def test_answers_are_read(tmp_path: Path) -> None:
 
 
 def test_the_folder_that_generate_wrote_is_read_as_its_examples(tmp_path: Path) -> None:
-    row = '{"text": "ab", "labels": ["x"], "spans": []}\n'
+    row = '{"text": "ab", "labels": ["x"], "spans": [], "task": "entities"}\n'
     (tmp_path / "synthetic/work").mkdir(parents=True)
     (tmp_path / "synthetic/part-00000.jsonl").write_text(row)
     (tmp_path / "synthetic/work/plan.jsonl").write_text('{"id": 1}\n')
