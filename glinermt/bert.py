@@ -82,6 +82,10 @@ class Bert(nn.Module):
             tokens = layer(tokens, mask)
         return BertOutput(tokens)
 
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the table of tokens, under the name that transformers gives this."""
+        return self.embeddings.word_embeddings
+
 
 class _Embeddings(nn.Module):
     def __init__(self, config: BertConfig) -> None:

@@ -1,6 +1,7 @@
 """ModelConfig -> Parts: the only place that turns a configuration into arguments."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from glinermt.encoder import WordEncoder
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 from glinermt.heads import HEADS
+from glinermt.heads.class_ import ClassHead
+from glinermt.heads.relation import RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
@@ -46,8 +49,8 @@ class Parts:
 def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
     """Build an untrained model around the pretrained encoder that ``config.encoder`` names.
 
-    ``<<ENT>>`` and ``<<SEP>>`` join the vocabulary; they begin as copies of the mask and the
-    separator token, which the encoder already uses as placeholder and border.
+    The markers join the vocabulary: those of labels begin as copies of the mask token, ``<<SEP>>``
+    as one of the separator, which the encoder already uses as placeholder and border.
     """
     from transformers import AutoModel
 
@@ -55,18 +58,22 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
     encoder: PreTrainedModel = AutoModel.from_pretrained(
         config.encoder, dtype=torch.float32, **config.encoder_config
     )
-    tokenizer.add_special_tokens(
-        {"additional_special_tokens": [config.ent_token, config.sep_token]}
-    )
+    markers = {"ent": config.ent_token, "sep": config.sep_token}
+    if config.relation_head:
+        markers["rel"] = config.rel_token
+    if config.class_head:
+        markers["cls"] = config.cls_token
+    tokenizer.add_special_tokens({"additional_special_tokens": list(markers.values())})
     encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    ids = token_ids(tokenizer, config.ent_token, config.sep_token)
+    ids = dict(zip(markers, token_ids(tokenizer, *markers.values()), strict=True))
     table = encoder.get_input_embeddings().weight
     assert isinstance(table, torch.Tensor)
     with torch.no_grad():
-        for new, old in zip(ids, (tokenizer.mask_token_id, tokenizer.sep_token_id), strict=True):
+        for name, new in ids.items():
+            old = tokenizer.sep_token_id if name == "sep" else tokenizer.mask_token_id
             if old is not None:
                 table[new] = table[old]
-    config = replace(config, ent_token_id=ids[0], sep_token_id=ids[1])
+    config = with_ids(config, ids)
     return assemble(config, encoder, tokenizer, settings)
 
 
@@ -79,7 +86,8 @@ def assemble(
     """Put the parts together; the encoder's pooler, which nothing reads, is left out.
 
     Raises:
-        ConfigError: an unknown head, word splitter, or pooling.
+        ConfigError: an unknown head, word splitter, or pooling, or a head whose marker token has
+            no id.
     """
     if config.head not in HEADS:
         raise ConfigError(unknown_choice("head", config.head, HEADS))
@@ -87,6 +95,9 @@ def assemble(
         raise ConfigError(unknown_choice("word splitter", config.words, SPLITTERS))
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
+    for name, present in (("rel", config.relation_head), ("cls", config.class_head)):
+        if present and getattr(config, f"{name}_token_id") < 0:
+            raise ConfigError(f"{name}_token_id is not set, which the head needs")
     size = config.hidden_size or encoder.config.hidden_size
     layers = config.num_rnn_layers
     config = replace(
@@ -99,12 +110,16 @@ def assemble(
         encoder=WordEncoder(encoder, size, label_pooling=config.label_pooling),
         rnn=BiLSTM(size, layers, config.dropout) if layers else None,
         head=HEADS[config.head].from_config(size, config),
+        relation_head=RelationHead(size, config.dropout) if config.relation_head else None,
+        class_head=ClassHead(size, config.dropout) if config.class_head else None,
     )
     query_encoder = QueryEncoder(
         tokenizer,
         SPLITTERS[config.words],
         ent_token_id=config.ent_token_id,
         sep_token_id=config.sep_token_id,
+        rel_token_id=config.rel_token_id if config.relation_head else None,
+        cls_token_id=config.cls_token_id if config.class_head else None,
         max_tokens=config.max_tokens,
         max_labels=config.max_labels,
     )
@@ -184,6 +199,17 @@ def token_ids(tokenizer: "PreTrainedTokenizerBase", *tokens: str) -> list[int]:
     """Give the vocabulary ids of single tokens."""
     vocabulary = tokenizer.get_vocab()
     return [vocabulary[token] for token in tokens]
+
+
+def with_ids(config: ModelConfig, ids: Mapping[str, int]) -> ModelConfig:
+    """Return the configuration with the vocabulary ids of the markers named: ent, sep, rel, cls."""
+    return replace(
+        config,
+        ent_token_id=ids.get("ent", config.ent_token_id),
+        sep_token_id=ids.get("sep", config.sep_token_id),
+        rel_token_id=ids.get("rel", config.rel_token_id),
+        cls_token_id=ids.get("cls", config.cls_token_id),
+    )
 
 
 def position_limit(encoder: Any, tokenizer: "PreTrainedTokenizerBase") -> int:

@@ -1,15 +1,17 @@
 """Examples -> one batch with gold values, for training."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
 from glinermt.heads import Head
-from glinermt.network import TrainingBatch
+from glinermt.network import ClassTargets, RelationTargets, TrainingBatch
+from glinermt.pairing import Mentions, pairs_of_rows, words_of
 from glinermt.types import Example
 from glinermt.windows import plan_passes
 
@@ -20,47 +22,47 @@ def training_batch(
     """Make a training batch; shapes are padded to a ``multiple``.
 
     Raises:
-        ValueError: not one of the examples has both a label and a word.
+        ValueError: not one of the examples has both a label and a word, or an example's judged
+            pairs are not of its given entities.
     """
     queries = encoder.tokenize([example.query for example in examples])
     passes = [p for i, query in enumerate(queries) for p in plan_passes(encoder, query, i)]
     if not passes:
         raise ValueError("none of the examples has both a label and a word")
     batch = encoder.collate(queries, passes, multiple=multiple)
-    shape = (*batch.word_mask.shape, batch.label_mask.shape[1])
-    prompt = torch.tensor(batch.num_prompt_words)[:, None]
-    text_mask = batch.word_mask & (torch.arange(shape[1]) >= prompt)
-    text = text_mask.reshape(*shape[:2], 1, 1)
+    label_mask, relation_mask, class_mask = batch.by_kind(batch.label_mask)
+    spans = _gold_spans(examples, queries, passes)
+    targets = head.targets(spans, (*batch.word_mask.shape, batch.num_labels[0]))
+    valid = head.valid(batch.word_mask, label_mask) & batch.text_mask[:, :, None, None]
+    if any(example.silent for example in examples):
+        silent = _silent(examples, queries, passes, batch)
+        valid = valid & (~head.touches(silent) | (targets > 0).any(-1, keepdim=True))
     return TrainingBatch(
         batch,
-        head.targets(_gold_spans(examples, queries, passes), shape),
-        head.valid(batch.word_mask, batch.label_mask) & text,
+        targets,
+        valid,
         torch.tensor([p.query for p in passes]),
         len(examples),
+        _relations(examples, queries, passes, batch, relation_mask),
+        _classes(examples, queries, passes, class_mask),
     )
 
 
 def _gold_spans(
-    examples: Sequence[Example], queries: Sequence[TokenizedQuery], passes: Sequence[Pass]
+    examples: Sequence[Example],
+    queries: Sequence[TokenizedQuery],
+    passes: Sequence[Pass],
 ) -> Int[Tensor, "span 4"]:
     """Return (row, first word, end word, label) of all spans that lie whole in a row's words.
 
-    Words are those of the row: the prompt's, then the text's. A span whose characters begin or
-    end inside a word takes the whole word.
+    Words are those of the row: the prompt's, then the text's.
     """
     located: dict[int, list[tuple[int, int, int]]] = {}
     for i in {p.query for p in passes}:
-        query = queries[i]
-        index = {label: k for k, label in enumerate(query.labels)}
-        offsets = np.array(query.text.offsets).reshape(-1, 2)
-        located[i] = [
-            (
-                int(np.searchsorted(offsets[:, 1], span.start, side="right")),
-                int(np.searchsorted(offsets[:, 0], span.end)),
-                index[span.label],
-            )
-            for span in examples[i].spans
-        ]
+        index = {label: k for k, label in enumerate(queries[i].labels)}
+        labels = [index[span.label] for span in examples[i].spans]
+        first, last = words_of(queries[i].text, examples[i].spans)
+        located[i] = list(zip(first.tolist(), last.tolist(), labels, strict=True))
     rows = []
     for row, p in enumerate(passes):
         shift = len(queries[p.query].prompt.offsets) - p.start
@@ -68,3 +70,86 @@ def _gold_spans(
             if start < end and p.start <= start and end <= p.end and label in p.labels:
                 rows.append((row, start + shift, end + shift, label - p.labels.start))
     return torch.tensor(rows, dtype=torch.long).reshape(-1, 4)
+
+
+def _silent(
+    examples: Sequence[Example],
+    queries: Sequence[TokenizedQuery],
+    passes: Sequence[Pass],
+    batch: Batch,
+) -> Bool[Tensor, "row word"]:
+    """Return the words of silent ranges."""
+    silent = torch.zeros_like(batch.word_mask)
+    for row, p in enumerate(passes):
+        offsets = np.array(queries[p.query].text.offsets[p.start : p.end]).reshape(-1, 2)
+        prompt = batch.num_prompt_words[row]
+        for first, last in examples[p.query].silent:
+            touched = (offsets[:, 1] > first) & (offsets[:, 0] < last)
+            silent[row, prompt : prompt + len(offsets)] |= torch.from_numpy(touched)
+    return silent
+
+
+def _relations(
+    examples: Sequence[Example],
+    queries: Sequence[TokenizedQuery],
+    passes: Sequence[Pass],
+    batch: Batch,
+    relation_mask: Bool[Tensor, "row relation"],
+) -> RelationTargets | None:
+    gold = {p.query: _GoldPairs(examples[p.query], queries[p.query]) for p in passes if p.relations}
+    mentions = {i: here.mentions for i, here in gold.items()}
+    found = pairs_of_rows(passes, mentions, batch.num_prompt_words, max_pairs=sys.maxsize)
+    if not len(found.row):
+        return None
+    targets = torch.zeros(len(found.row), relation_mask.shape[1])
+    judged = torch.ones(len(found.row), dtype=torch.bool)
+    columns = (found.row.tolist(), found.head.tolist(), found.tail.tolist())
+    for pair, (row, head, tail) in enumerate(zip(*columns, strict=True)):
+        here, asked = gold[passes[row].query], passes[row].relations
+        holding = here.holding.get((head, tail), set())
+        for relation in holding.intersection(asked):
+            targets[pair, relation - asked.start] = 1
+        judged[pair] = here.judged is None or bool(holding) or (head, tail) in here.judged
+    valid = relation_mask[found.pairs.row] & judged[:, None]
+    return RelationTargets(found.pairs, targets, valid)
+
+
+class _GoldPairs:
+    """Mentions of an example, the relations that hold between them, and which pairs are judged.
+
+    Mentions are the given entities; else all gold spans, and the heads and tails of relations.
+    """
+
+    def __init__(self, example: Example, query: TokenizedQuery) -> None:
+        given = example.query.entities
+        ends = [span for relation in example.relations for span in (relation.head, relation.tail)]
+        spans = [*(example.spans if given is None else given), *ends]
+        self.mentions, index = Mentions.distinct(*words_of(query.text, spans))
+        which = index.tolist()
+        names = {relation: i for i, relation in enumerate(query.relations)}
+        self.holding: dict[tuple[int, int], set[int]] = {}
+        first = len(spans) - len(ends)
+        for i, relation in enumerate(example.relations):
+            pair = which[first + 2 * i], which[first + 2 * i + 1]
+            self.holding.setdefault(pair, set()).add(names[relation.label])
+        self.judged: set[tuple[int, int]] | None = None
+        if example.judged is not None:
+            if given is None:
+                raise ValueError("judged pairs count the query's entities, of which it has none")
+            self.judged = {(which[head], which[tail]) for head, tail in example.judged}
+
+
+def _classes(
+    examples: Sequence[Example],
+    queries: Sequence[TokenizedQuery],
+    passes: Sequence[Pass],
+    class_mask: Bool[Tensor, "row label"],
+) -> ClassTargets | None:
+    if not class_mask.shape[1]:
+        return None
+    targets = torch.zeros(class_mask.shape)
+    for row, p in enumerate(passes):
+        for k, i in enumerate(p.classes):
+            targets[row, k] = queries[p.query].classes[i] in examples[p.query].classes
+    one_of = torch.tensor([not examples[p.query].multi_label for p in passes])
+    return ClassTargets(targets, class_mask, one_of)

@@ -108,8 +108,17 @@ class ModelConfig:
     ent_token_id: int = -1
     """Vocabulary id of ``ent_token``; -1 = the tokenizer knows."""
     sep_token_id: int = -1
+    relation_head: bool = False
+    """Whether relations between mentions can be asked for (``heads.relation``)."""
+    class_head: bool = False
+    """Whether classes of the text can be asked for (``heads.class_``)."""
+    rel_token: str = "<<REL>>"
+    cls_token: str = "<<CLS>>"
+    rel_token_id: int = -1
+    """Vocabulary id of ``rel_token``; -1 = a model without relation head may have none."""
+    cls_token_id: int = -1
     max_labels: int = 30
-    """Labels asked in one pass; longer lists take several."""
+    """Labels of each kind asked in one pass; longer lists take several."""
     max_tokens: int = 0
     """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
 
@@ -119,6 +128,8 @@ class ModelConfig:
             _expect(value >= 0, "a number from 0 on", value, name)
         _expect(self.max_width >= 1, "a number from 1 on", self.max_width, "max_width")
         check_share("dropout", self.dropout)
+        for name in ("relation_head", "class_head"):
+            _expect(type(getattr(self, name)) is bool, "true or false", getattr(self, name), name)
 
 
 def check_number(name: str, value: object) -> float:

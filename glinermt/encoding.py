@@ -1,5 +1,8 @@
 """Turns queries into token ids: ``[CLS] <<ENT>> label ... <<SEP>> prompt text [SEP]``.
 
+Labels of spans come first, behind ``<<ENT>>``; those of relations and of the whole text follow
+behind ``<<REL>>`` and ``<<CLS>>``, where a query asks for them.
+
 Words and labels are tokenised each on its own and assembled by hand, never as one string. So a
 label or text that looks like a special token stays plain text, a word without any token (a
 zero-width character) shifts nothing, and word positions are known instead of searched for.
@@ -7,12 +10,12 @@ zero-width character) shifts nothing, and word positions are known instead of se
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from glinermt.types import Query
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 NO_TOKEN = -1
 """Position of a word's first token where the word has none."""
+NO_LABELS = range(0)
+KINDS = ("labels", "relations", "classes")
+"""The kinds of labels, as ``Query`` and ``Pass`` name them, in the order of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +47,27 @@ class TokenizedWords:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedQuery:
-    """A query ready to be cut into passes."""
+    """A query ready to be cut into passes. Labels are distinct, in the order of the query."""
 
     labels: tuple[str, ...]
-    """Distinct labels, in the order of the query."""
-    label_ids: list[list[int]]
+    relations: tuple[str, ...]
+    classes: tuple[str, ...]
+    label_ids: tuple[list[list[int]], ...]
+    """Tokens of every label, one list a kind, in the order of ``KINDS``."""
     prompt: TokenizedWords
     text: TokenizedWords
+
+
+LabelRanges = tuple[range, range, range]
+"""Which labels of each kind a pass asks for, in the order of ``KINDS``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
     """One row for the encoder: some labels over a range of a query's words.
 
-    ``start`` and ``end`` count words of the query's text, ``labels`` are indices into its labels.
+    ``start`` and ``end`` count words of the query's text; ``labels``, ``relations`` and ``classes``
+    are indices into the query's.
     """
 
     query: int
@@ -62,11 +75,21 @@ class Pass:
     start: int
     end: int
     num_tokens: int
+    relations: range = NO_LABELS
+    classes: range = NO_LABELS
+
+    @property
+    def kinds(self) -> "LabelRanges":
+        return self.labels, self.relations, self.classes
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of equal length. Word axes hold the prompt's words first, then the text's."""
+    """Rows of equal length. Word axes hold the prompt's words first, then the text's.
+
+    The label axis holds all kinds, each padded to the most that a row has of it: labels of spans,
+    of relations, of the text. ``by_kind`` takes it apart.
+    """
 
     input_ids: Int[Tensor, "batch token"]
     attention_mask: Bool[Tensor, "batch token"]
@@ -74,31 +97,47 @@ class Batch:
     """Token position of each word's first token; ``NO_TOKEN`` for none."""
     word_mask: Bool[Tensor, "batch word"]
     label_position: Int[Tensor, "batch label"]
-    """Token position of each label's ``<<ENT>>``."""
+    """Token position of each label's marker."""
     label_length: Int[Tensor, "batch label"]
-    """Tokens of the label after its ``<<ENT>>``."""
+    """Tokens of the label after its marker."""
     label_mask: Bool[Tensor, "batch label"]
-    num_prompt_words: tuple[int, ...] = field(default=())
+    num_labels: tuple[int, int, int]
+    """Places of the label axis that each kind takes."""
+    num_prompt_words: tuple[int, ...]
+
+    @property
+    def text_mask(self) -> Bool[Tensor, "batch word"]:
+        """The words of the text: neither padding nor prompt."""
+        prompt = torch.tensor(self.num_prompt_words, device=self.word_mask.device)[:, None]
+        place = torch.arange(self.word_mask.shape[1], device=self.word_mask.device)
+        return self.word_mask & (place >= prompt)
+
+    def by_kind(self, labels: Shaped[Tensor, "batch label ..."]) -> tuple[Tensor, Tensor, Tensor]:
+        """Split what has a label axis into its parts for spans, relations and classes."""
+        spans, relations, classes = torch.split(labels, list(self.num_labels), dim=1)
+        return spans, relations, classes
 
     def to(self, device: torch.device | str) -> "Batch":
-        tensors = {
-            name: getattr(self, name).to(device)
-            for name in self.__slots__
-            if name != "num_prompt_words"
+        moved: dict[str, Any] = {
+            field.name: value.to(device) if isinstance(value, Tensor) else value
+            for field in fields(self)
+            for value in [getattr(self, field.name)]
         }
-        return Batch(**tensors, num_prompt_words=self.num_prompt_words)
+        return Batch(**moved)
 
 
 class QueryEncoder:
     """Tokenises queries and builds batches from passes.
 
     Args:
-        tokenizer: a fast tokenizer that knows ``ent_token`` and ``sep_token``.
+        tokenizer: a fast tokenizer that knows the markers.
         split_words: finds the words of a prompt and a text.
-        ent_token_id: marks the beginning of each label.
+        ent_token_id: marks the beginning of each label of spans.
         sep_token_id: ends the labels.
         max_tokens: tokens one pass may have.
-        max_labels: labels one pass may ask for; 0 = no limit but the tokens.
+        max_labels: labels of each kind one pass may ask for; 0 = no limit but the tokens.
+        rel_token_id: marks the beginning of each relation label; None where the model reads none.
+        cls_token_id: the same for classes of the text.
     """
 
     def __init__(
@@ -110,10 +149,12 @@ class QueryEncoder:
         sep_token_id: int,
         max_tokens: int,
         max_labels: int = 0,
+        rel_token_id: int | None = None,
+        cls_token_id: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.split_words = split_words
-        self.ent_token_id = ent_token_id
+        self.markers = (ent_token_id, rel_token_id, cls_token_id)
         self.sep_token_id = sep_token_id
         self.max_tokens = max_tokens
         self.max_labels = max_labels
@@ -126,21 +167,25 @@ class QueryEncoder:
 
     def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
         """Tokenise all texts, prompts and labels; the same label or prompt only once."""
-        shared = {piece: None for query in queries for piece in (query.prompt, *query.labels)}
+        asked = [[tuple(dict.fromkeys(getattr(q, kind))) for kind in KINDS] for q in queries]
+        shared = {label: None for kinds in asked for labels in kinds for label in labels}
         prompts = {query.prompt: None for query in queries}
         texts = self._tokenize_texts([*prompts, *(query.text for query in queries)])
         tokenized_prompts = dict(zip(prompts, texts, strict=False))
-        label_ids = dict(zip(shared, self._tokenize_words([[p] for p in shared]), strict=True))
+        ids = dict(zip(shared, self._tokenize_words([[label] for label in shared]), strict=True))
         result = []
-        for query, text in zip(queries, texts[len(prompts) :], strict=True):
-            labels = tuple(dict.fromkeys(query.labels))
-            ids = [label_ids[label].token_ids for label in labels]
-            result.append(TokenizedQuery(labels, ids, tokenized_prompts[query.prompt], text))
+        for query, kinds, text in zip(queries, asked, texts[len(prompts) :], strict=True):
+            labels, relations, classes = kinds
+            label_ids = tuple([ids[label].token_ids for label in names] for names in kinds)
+            prompt = tokenized_prompts[query.prompt]
+            result.append(TokenizedQuery(labels, relations, classes, label_ids, prompt, text))
         return result
 
-    def overhead(self, query: TokenizedQuery, labels: range) -> int:
+    def overhead(self, query: TokenizedQuery, asked: LabelRanges) -> int:
         """Tokens of a pass that are not its text's."""
-        label_tokens = sum(1 + len(query.label_ids[i]) for i in labels)
+        label_tokens = sum(
+            1 + len(ids[i]) for ids, part in zip(query.label_ids, asked, strict=True) for i in part
+        )
         frame = len(self.prefix) + len(self.suffix) + 1
         return frame + label_tokens + len(query.prompt.token_ids)
 
@@ -161,27 +206,34 @@ class QueryEncoder:
             [row.token_ids for row in rows], self.pad_token_id, multiple
         )
         word_position, word_mask = _pad([row.word_position for row in rows], NO_TOKEN, multiple)
-        label_position, label_mask = _pad([row.label_position for row in rows], 0)
-        label_length, _ = _pad([row.label_length for row in rows], 0)
+        kinds = range(len(KINDS))
+        places = [_pad([row.label_position[kind] for row in rows], 0) for kind in kinds]
+        lengths = [_pad([row.label_length[kind] for row in rows], 0)[0] for kind in kinds]
+        spans, relations, classes = (length.shape[1] for length in lengths)
         return Batch(
             input_ids,
             attention_mask,
             word_position,
             word_mask,
-            label_position,
-            label_length,
-            label_mask,
+            torch.cat([place for place, _ in places], dim=1),
+            torch.cat(lengths, dim=1),
+            torch.cat([mask for _, mask in places], dim=1),
+            (spans, relations, classes),
             tuple(len(queries[p.query].prompt.offsets) for p in passes),
         )
 
     def _row(self, query: TokenizedQuery, window: Pass) -> "_Row":
         ids = list(self.prefix)
-        label_position, label_length = [], []
-        for i in window.labels:
-            label_position.append(len(ids))
-            label_length.append(len(query.label_ids[i]))
-            ids.append(self.ent_token_id)
-            ids.extend(query.label_ids[i])
+        label_position: list[list[int]] = [[] for _ in KINDS]
+        label_length: list[list[int]] = [[] for _ in KINDS]
+        for kind, (marker, part) in enumerate(zip(self.markers, window.kinds, strict=True)):
+            for i in part:
+                assert marker is not None  # ``check_query`` refuses what the model does not read
+                label = query.label_ids[kind][i]
+                label_position[kind].append(len(ids))
+                label_length[kind].append(len(label))
+                ids.append(marker)
+                ids.extend(label)
         ids.append(self.sep_token_id)
         word_position: list[int] = []
         pieces = (
@@ -254,8 +306,9 @@ class QueryEncoder:
 class _Row:
     token_ids: list[int]
     word_position: list[int]
-    label_position: list[int]
-    label_length: list[int]
+    label_position: list[list[int]]
+    """One list a kind, in the order of ``KINDS``."""
+    label_length: list[list[int]]
 
 
 def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[Tensor, Tensor]:

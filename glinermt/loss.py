@@ -7,9 +7,9 @@ from torch.nn import functional
 
 
 def bce_loss(
-    logits: Float[Tensor, "batch word label axis"],
-    targets: Float[Tensor, "batch word label axis"],
-    valid: Bool[Tensor, "batch word label axis"],
+    logits: Float[Tensor, "batch ..."],
+    targets: Float[Tensor, "batch ..."],
+    valid: Bool[Tensor, "batch ..."],
     *,
     positive_weight: float = 0.75,
     negative_weight: float = 0.25,

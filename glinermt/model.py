@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt import checkpoints
+from glinermt.added_heads import with_heads
 from glinermt.build import Parts, build
 from glinermt.checkpoints import hub, native
 from glinermt.collate import training_batch
@@ -20,7 +21,7 @@ from glinermt.fast.choose import FastPath
 from glinermt.fast.linear import Precision
 from glinermt.heads import Head
 from glinermt.layers import BiLSTM
-from glinermt.network import TrainingBatch
+from glinermt.network import Output, TrainingBatch
 from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, Reader, check_query
 from glinermt.types import Ask, Example, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
@@ -165,7 +166,7 @@ class GlinerMT:
     def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
         iterator = iter(queries)
         while chunk := list(islice(iterator, CHUNK)):
-            yield from self.reader.read([check_query(query) for query in chunk], ask)
+            yield from self.reader.read([check_query(query, self.kinds) for query in chunk], ask)
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
         """Make a training batch; shapes are padded to a ``multiple``.
@@ -174,13 +175,13 @@ class GlinerMT:
             ValueError: not one of the examples has both a label and a word.
         """
         for example in examples:
-            check_query(example.query)
+            check_query(example.query, self.kinds)
         return training_batch(self.query_encoder, self.network.head, examples, multiple=multiple)
 
-    def __call__(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
-        """Return the network's logits."""
-        logits: Tensor = self.network(batch)
-        return logits
+    def __call__(self, batch: Batch) -> Output:
+        """Return what the network makes of a batch."""
+        output: Output = self.network(batch)
+        return output
 
     def loss(
         self,
@@ -190,6 +191,8 @@ class GlinerMT:
         negative_weight: float = 0.25,
         gamma: float = 0.0,
         smoothing: float = 0.0,
+        relation_weight: float = 1.0,
+        class_weight: float = 1.0,
     ) -> Float[Tensor, " example"]:
         """Return each example's loss; see ``Network.loss``."""
         return self.network.loss(
@@ -198,7 +201,20 @@ class GlinerMT:
             negative_weight=negative_weight,
             gamma=gamma,
             smoothing=smoothing,
+            relation_weight=relation_weight,
+            class_weight=class_weight,
         )
+
+    def with_heads(self, *, relations: bool = True, classes: bool = True) -> "GlinerMT":
+        """Return a copy that also has an untrained relation head, class head, or both.
+
+        What the copy finds of spans is what this model finds, to the bit. Heads that are there
+        stay as they are.
+        """
+        return GlinerMT(
+            with_heads(self._parts, relations=relations, classes=classes),
+            precision=self.fast.precision,
+        ).train(self.training)
 
     @property
     def encoder(self) -> WordEncoder:

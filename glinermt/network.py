@@ -1,6 +1,7 @@
 """The network: a batch of numbers in, logits and losses out. It keeps no configuration."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,8 +10,38 @@ from torch import Tensor, nn
 from glinermt.encoder import WordEncoder
 from glinermt.encoding import Batch
 from glinermt.heads.base import Head
+from glinermt.heads.class_ import ClassHead, class_loss
+from glinermt.heads.relation import Pairs, RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.loss import bce_loss
+
+
+@dataclass(frozen=True, slots=True)
+class RelationTargets:
+    """Pairs of mentions in the rows of a batch, and which relations hold between them."""
+
+    pairs: Pairs
+    targets: Float[Tensor, "pair relation"]
+    valid: Bool[Tensor, "pair relation"]
+    """The places that count: pairs of which the data says which relations hold."""
+
+    def to(self, device: torch.device | str) -> "RelationTargets":
+        return RelationTargets(
+            self.pairs.to(device), self.targets.to(device), self.valid.to(device)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTargets:
+    """Which classes hold of the rows of a batch."""
+
+    targets: Float[Tensor, "row label"]
+    valid: Bool[Tensor, "row label"]
+    one_of: Bool[Tensor, " row"]
+    """Rows whose classes shut each other out."""
+
+    def to(self, device: torch.device | str) -> "ClassTargets":
+        return ClassTargets(self.targets.to(device), self.valid.to(device), self.one_of.to(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +55,10 @@ class TrainingBatch:
     example: Int[Tensor, " row"]
     """Index of the example each row belongs to."""
     num_examples: int
+    relations: RelationTargets | None = None
+    """None where no row asks for relations between mentions."""
+    classes: ClassTargets | None = None
+    """None where no row asks for classes."""
 
     @property
     def num_tokens(self) -> int:
@@ -37,28 +72,73 @@ class TrainingBatch:
             self.valid.to(device),
             self.example.to(device),
             self.num_examples,
+            None if self.relations is None else self.relations.to(device),
+            None if self.classes is None else self.classes.to(device),
         )
 
 
-class Network(nn.Module):
-    """Encoder, BiLSTM over words, head. The attributes' names are those of the saved weights."""
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the network makes of a batch; relations are scored when their pairs are known."""
 
-    def __init__(self, *, encoder: WordEncoder, rnn: BiLSTM | None, head: Head) -> None:
+    spans: Float[Tensor, "batch word label axis"]
+    """Logits of the span head; see ``heads.base.Head`` for their last axis."""
+    classes: Float[Tensor, "batch class"]
+    """Logits of the class head; without classes of width 0."""
+    words: Float[Tensor, "batch word hidden"]
+    """Vectors that mentions are read from."""
+    relations: Float[Tensor, "batch relation hidden"]
+    """Vectors of the relation labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Losses of one kind each, one number an example."""
+
+    spans: Float[Tensor, " example"]
+    relations: Float[Tensor, " example"]
+    classes: Float[Tensor, " example"]
+
+
+class Network(nn.Module):
+    """Encoder, BiLSTM over words, heads. The attributes' names are those of the saved weights."""
+
+    def __init__(
+        self,
+        *,
+        encoder: WordEncoder,
+        rnn: BiLSTM | None,
+        head: Head,
+        relation_head: RelationHead | None = None,
+        class_head: ClassHead | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.rnn = rnn
         self.head = head
+        self.relation_head = relation_head
+        self.class_head = class_head
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def forward(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
-        """Return the logits; see ``heads.base.Head`` for their last axis."""
+    def forward(self, batch: Batch) -> Output:
+        """Read a batch. Relations are scored by ``relate``, since the span head may find pairs."""
         words, labels = self.encoder(batch)
         if self.rnn is not None:
             words = self.rnn(words, batch.word_mask)
-        logits: Tensor = self.head(words, labels)
+        spans, relations, classes = batch.by_kind(labels)
+        class_logits = classes.sum(2)
+        if classes.shape[1]:
+            assert self.class_head is not None
+            class_logits = self.class_head(words, batch.text_mask, classes)
+        return Output(self.head(words, spans), class_logits, words, relations)
+
+    def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
+        """Return the logits of pairs of mentions for the relation labels of their rows."""
+        assert self.relation_head is not None
+        logits: Tensor = self.relation_head(output.words, output.relations, pairs)
         return logits
 
     def loss(
@@ -69,18 +149,64 @@ class Network(nn.Module):
         negative_weight: float = 0.25,
         gamma: float = 0.0,
         smoothing: float = 0.0,
+        relation_weight: float = 1.0,
+        class_weight: float = 1.0,
     ) -> Float[Tensor, " example"]:
-        """Return each example's loss, summed over its words and labels; see ``loss.bce_loss``."""
-        rows = bce_loss(
-            self(batch.batch).float(),
-            batch.targets,
-            batch.valid,
+        """Return each example's loss: that of its spans, of its relations and of its classes.
+
+        That of spans is a sum over words and labels (see ``loss.bce_loss``), that of relations a
+        sum over pairs and labels with the same weights, divided by the square root of the number
+        of relations that hold, so that a document with fifty of them does not drown a sentence
+        with one; that of classes is a cross-entropy (see ``heads.class_.class_loss``).
+        """
+        losses = self.losses(
+            batch,
             positive_weight=positive_weight,
             negative_weight=negative_weight,
             gamma=gamma,
             smoothing=smoothing,
         )
-        return rows.new_zeros(batch.num_examples).index_add(0, batch.example, rows)
+        weighted = losses.spans + relation_weight * losses.relations
+        return weighted + class_weight * losses.classes
+
+    def losses(
+        self,
+        batch: TrainingBatch,
+        *,
+        positive_weight: float = 0.75,
+        negative_weight: float = 0.25,
+        gamma: float = 0.0,
+        smoothing: float = 0.0,
+    ) -> "Losses":
+        """Return the parts of ``loss``, not weighted against each other."""
+        weigh = partial(
+            bce_loss,
+            positive_weight=positive_weight,
+            negative_weight=negative_weight,
+            gamma=gamma,
+            smoothing=smoothing,
+        )
+        output: Output = self(batch.batch)
+        spans = weigh(output.spans.float(), batch.targets, batch.valid)
+        none = spans.new_zeros(batch.num_examples)
+        relations, classes = none, none
+        if batch.relations is not None:
+            gold = batch.relations
+            logits = self.relate(output, gold.pairs).float()
+            example = batch.example[gold.pairs.row]
+            holding = none.index_add(0, example, (gold.targets * gold.valid).sum(1))
+            summed = none.index_add(0, example, weigh(logits, gold.targets, gold.valid))
+            relations = summed / holding.clamp(min=1).sqrt()
+        if batch.classes is not None:
+            rows = class_loss(
+                output.classes.float(),
+                batch.classes.targets,
+                batch.classes.valid,
+                batch.classes.one_of,
+                smoothing=smoothing,
+            )
+            classes = none.index_add(0, batch.example, rows)
+        return Losses(none.index_add(0, batch.example, spans), relations, classes)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The pretrained part, which learns at a lower rate."""

@@ -4,13 +4,16 @@ Words are counted from the text's first; nothing here knows of characters or of 
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
-from glinermt.encoding import Pass
+from glinermt.encoding import Pass, TokenizedQuery, TokenizedWords
+from glinermt.heads.relation import Pairs
+from glinermt.types import Relation, Span
 
 MAX_PAIRS = 4096
 """Ordered pairs scored in one window: those of 64 mentions. Of more, the closest are scored."""
@@ -32,6 +35,13 @@ class Mentions:
         places = np.stack([start, end], axis=1).reshape(-1, 2)
         kept, index = np.unique(places, axis=0, return_inverse=True)
         return Mentions(kept[:, 0], kept[:, 1]), index.reshape(-1)
+
+
+def words_of(text: TokenizedWords, spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and end word of each span; one that cuts a word takes all of it."""
+    offsets = np.array(text.offsets, dtype=np.int64).reshape(-1, 2)
+    first = np.searchsorted(offsets[:, 1], [span.start for span in spans], side="right")
+    return first, np.searchsorted(offsets[:, 0], [span.end for span in spans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,8 @@ def pairs_of_window(
         UserWarning: the window has more pairs than ``max_pairs``; those with the fewest words
             between them are returned.
     """
-    inside = np.flatnonzero((mentions.start >= window.start) & (mentions.end <= window.end))
+    whole = (mentions.start >= window.start) & (mentions.end <= window.end)
+    inside = np.flatnonzero(whole & (mentions.start < mentions.end))
     first, second = np.nonzero(~np.eye(len(inside), dtype=bool))
     head, tail = inside[first], inside[second]
     if len(head) > max_pairs:
@@ -73,6 +84,82 @@ def pairs_of_window(
         closest = np.sort(np.argsort(gap, kind="stable")[:max_pairs])
         head, tail = head[closest], tail[closest]
     return head, tail
+
+
+class MentionedSpans:
+    """The spans of a query as mentions; of several at one place the best scored stands for all."""
+
+    def __init__(self, spans: Sequence[Span], text: TokenizedWords) -> None:
+        self.mentions, index = Mentions.distinct(*words_of(text, spans))
+        self._spans: dict[int, Span] = {}
+        for which, span in zip(index.tolist(), spans, strict=True):
+            best = self._spans.setdefault(which, span)
+            if span.score > best.score:
+                self._spans[which] = span
+
+    def relations(self, parts: Sequence[RelatedPairs], query: TokenizedQuery) -> list[Relation]:
+        """Return what the windows found, each relation of a pair once, in the order of heads."""
+        if not parts:
+            return []
+        found = merge_pairs(parts)
+        columns = (found.head, found.tail, found.relation, found.score)
+        return [
+            Relation(self._spans[head], query.relations[relation], self._spans[tail], score)
+            for head, tail, relation, score in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RowPairs:
+    """The pairs of all rows of a batch: for the network, and as indices of their mentions."""
+
+    pairs: Pairs
+    row: Int[np.ndarray, " pair"]
+    head: Int[np.ndarray, " pair"]
+    """Index into the mentions of the row's query."""
+    tail: Int[np.ndarray, " pair"]
+
+
+def pairs_of_rows(
+    passes: Sequence[Pass],
+    mentions: Mapping[int, Mentions],
+    num_prompt_words: Sequence[int],
+    *,
+    max_pairs: int = MAX_PAIRS,
+) -> RowPairs:
+    """Pair the mentions of each row that asks for relations; see ``pairs_of_window``.
+
+    Args:
+        passes: the rows of a batch.
+        mentions: those of each query.
+        num_prompt_words: words of each row before its text's.
+        max_pairs: see ``pairs_of_window``.
+    """
+    empty = np.zeros(0, dtype=np.int64)
+    places, rows, heads, tails, firsts, seconds = ([empty] for _ in range(6))
+    base = 0
+    for row, p in enumerate(passes):
+        if not p.relations:
+            continue
+        here = mentions[p.query]
+        head, tail = pairs_of_window(here, p, max_pairs=max_pairs)
+        used, index = np.unique(np.concatenate([head, tail]), return_inverse=True)
+        shift = num_prompt_words[row] - p.start
+        columns = np.full(len(used), row), here.start[used] + shift, here.end[used] + shift
+        places.append(np.stack(columns, axis=1).reshape(-1))
+        rows.append(np.full(len(head), row))
+        heads.append(head)
+        tails.append(tail)
+        firsts.append(base + index[: len(head)])
+        seconds.append(base + index[len(head) :])
+        base += len(used)
+    place, row_, head, tail, first, second = (
+        np.concatenate(parts) for parts in (places, rows, heads, tails, firsts, seconds)
+    )
+    pairs = Pairs(
+        torch.from_numpy(place.reshape(-1, 3)), torch.from_numpy(first), torch.from_numpy(second)
+    )
+    return RowPairs(pairs, row_, head, tail)
 
 
 def merge_pairs(parts: Sequence[RelatedPairs]) -> RelatedPairs:

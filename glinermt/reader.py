@@ -2,16 +2,17 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
 from glinermt.fast.choose import FastPath
-from glinermt.network import Network
+from glinermt.network import Network, Output
+from glinermt.pairing import MentionedSpans, RelatedPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, Threshold
 from glinermt.windows import merge_windows, place, plan_passes, token_batches
 from glinermt.words import end_of_character
@@ -25,9 +26,12 @@ DEVICE_BATCH_TOKENS = 4096
 class Reader(Protocol):
     """How a family of models reads queries."""
 
-    kinds: frozenset[Kind]
-    """What it finds."""
     batch_tokens: int
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What it finds."""
+        ...
 
     def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
         """Read some queries, checked by ``check_query``; yield what was found, in their order."""
@@ -35,9 +39,11 @@ class Reader(Protocol):
 
 
 class NetworkReader:
-    """Reads queries with ``Network``; long texts and label lists take several passes."""
+    """Reads queries with ``Network``; long texts and label lists take several passes.
 
-    kinds: frozenset[Kind] = frozenset({"spans"})
+    Relations are scored between the spans that were chosen, so after all passes of a query. What
+    the passes made of the words is kept until then: the encoder reads each window once.
+    """
 
     def __init__(self, network: Network, query_encoder: QueryEncoder, fast: FastPath) -> None:
         self.network = network
@@ -45,23 +51,39 @@ class NetworkReader:
         self.fast = fast
         self.batch_tokens = BATCH_TOKENS
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        kinds: set[Kind] = {"spans"}
+        if self.network.relation_head is not None:
+            kinds.add("relations")
+        if self.network.class_head is not None:
+            kinds.add("classes")
+        return frozenset(kinds)
+
     def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
         tokenized = self.query_encoder.tokenize(queries)
         limits = [np.array(label_thresholds(ask.threshold, query.labels)) for query in tokenized]
-        passes = self.plan(tokenized)
-        found: list[list[Candidates]] = [[] for _ in queries]
-        for rows in token_batches(passes, self.batch_tokens):
-            batch = self.query_encoder.collate(tokenized, rows)
-            scores = self._scores(batch)
-            for p, prompt, score in zip(rows, batch.num_prompt_words, scores, strict=True):
-                limit = limits[p.query][p.labels.start : p.labels.stop]
-                num_words = len(tokenized[p.query].text.offsets)
-                text_score = score[prompt : prompt + p.end - p.start, : len(p.labels)]
-                candidates = self.network.head.candidates(text_score, limit, ask.span_score)
-                found[p.query].append(place(candidates, p, num_words))
-        for query, words, parts in zip(queries, tokenized, found, strict=True):
-            chosen = _spans(_chosen(parts, words, ask), query.text, words) if parts else []
-            yield Found(tuple(chosen))
+        found = [_Found() for _ in queries]
+        kept: list[_Kept] = []
+        for passes in token_batches(self.plan(tokenized), self.batch_tokens):
+            batch = self.query_encoder.collate(tokenized, passes)
+            output = self._output(batch)
+            self._collect(passes, batch, output, tokenized, limits, ask, found)
+            if any(p.relations for p in passes):
+                kept.append(_Kept(passes, batch, replace(output, spans=output.spans[:0])))
+        for query, words, part in zip(queries, tokenized, found, strict=True):
+            if part.candidates:
+                part.spans = _spans(_chosen(part.candidates, words, ask), query.text, words)
+        mentions = {
+            i: MentionedSpans(part.spans if query.entities is None else query.entities, words.text)
+            for i, (query, words, part) in enumerate(zip(queries, tokenized, found, strict=True))
+            if query.relations
+        }
+        for read in kept:
+            self._relate(read, mentions, tokenized, ask, found)
+        for i, (words, part) in enumerate(zip(tokenized, found, strict=True)):
+            relations = mentions[i].relations(part.related, words) if i in mentions else ()
+            yield Found(tuple(part.spans), tuple(relations), _pooled(part.classes, words))
 
     def plan(self, queries: Sequence[TokenizedQuery]) -> list[Pass]:
         """Return the passes that cover all queries."""
@@ -70,16 +92,105 @@ class NetworkReader:
         ]
 
     @torch.inference_mode()
-    def _scores(self, batch: Batch) -> Float[np.ndarray, "batch word label axis"]:
-        return torch.sigmoid(self.fast.logits(self.network, batch).float()).cpu().numpy()
+    def _output(self, batch: Batch) -> Output:
+        return self.fast.output(self.network, batch)
+
+    def _collect(
+        self,
+        passes: Sequence[Pass],
+        batch: Batch,
+        output: Output,
+        queries: Sequence[TokenizedQuery],
+        limits: Sequence[np.ndarray],
+        ask: Ask,
+        found: Sequence["_Found"],
+    ) -> None:
+        """Note the candidates and class logits of a batch with their queries."""
+        scores = torch.sigmoid(output.spans.float()).cpu().numpy()
+        classes = output.classes.double().cpu().numpy()
+        for row, (p, prompt) in enumerate(zip(passes, batch.num_prompt_words, strict=True)):
+            found[p.query].classes.append((p, classes[row, : len(p.classes)]))
+            if not p.labels:
+                continue
+            limit = limits[p.query][p.labels.start : p.labels.stop]
+            text_score = scores[row, prompt : prompt + p.end - p.start, : len(p.labels)]
+            candidates = self.network.head.candidates(text_score, limit, ask.span_score)
+            num_words = len(queries[p.query].text.offsets)
+            found[p.query].candidates.append(place(candidates, p, num_words))
+
+    @torch.inference_mode()
+    def _relate(
+        self,
+        read: "_Kept",
+        mentions: Mapping[int, MentionedSpans],
+        queries: Sequence[TokenizedQuery],
+        ask: Ask,
+        found: Sequence["_Found"],
+    ) -> None:
+        """Score the pairs of a batch that was read; note what reaches the threshold."""
+        places = {i: here.mentions for i, here in mentions.items()}
+        rows = pairs_of_rows(read.passes, places, read.batch.num_prompt_words)
+        if not len(rows.row):
+            return
+        logits = self.fast.relate(self.network, read.output, rows.pairs)
+        scores = torch.sigmoid(logits.float()).cpu().numpy()
+        edges = np.searchsorted(rows.row, np.arange(len(read.passes) + 1))
+        for p, first, end in zip(read.passes, edges[:-1], edges[1:], strict=True):
+            if first < end:
+                names = queries[p.query].relations[p.relations.start : p.relations.stop]
+                limit = np.array(label_thresholds(ask.relation_threshold, names))
+                score = scores[first:end, : len(names)]
+                pair, relation = np.nonzero(score >= limit)
+                found[p.query].related.append(
+                    RelatedPairs(
+                        rows.head[first:end][pair],
+                        rows.tail[first:end][pair],
+                        relation + p.relations.start,
+                        score[pair, relation].astype(float),
+                    )
+                )
 
 
-def check_query(query: object) -> Query:
-    """Return the query if text, labels and prompt can be read.
+@dataclass(slots=True)
+class _Found:
+    """What the passes of one query found."""
+
+    candidates: list[Candidates] = field(default_factory=list)
+    classes: list[tuple[Pass, np.ndarray]] = field(default_factory=list)
+    related: list[RelatedPairs] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A batch that was read, for the pairs in it."""
+
+    passes: Sequence[Pass]
+    batch: Batch
+    output: Output
+
+
+def _pooled(passes: Sequence[tuple[Pass, np.ndarray]], query: TokenizedQuery) -> dict[str, float]:
+    """Return each class's logit: the mean over the windows of the text, weighted by their words."""
+    if not query.classes:
+        return {}
+    total, words = np.zeros(len(query.classes)), np.zeros(len(query.classes))
+    for p, logits in passes:
+        part = slice(p.classes.start, p.classes.stop)
+        total[part] += logits * (p.end - p.start)
+        words[part] += p.end - p.start
+    if not words.all():
+        return {}
+    return dict(zip(query.classes, (total / words).tolist(), strict=True))
+
+
+def check_query(query: object, kinds: frozenset[Kind]) -> Query:
+    """Return the query if text, labels and prompt can be read by a model that finds ``kinds``.
 
     Raises:
         TypeError: something is not a Query or a string, or labels are one string, not several.
-        ValueError: a label is empty.
+        ValueError: a label is empty, the model does not find what is asked for, or a given entity
+            is not where it says.
     """
     if not isinstance(query, Query):
         raise TypeError(f"expected a Query, got {type(query).__name__}: {query!r:.80}")
@@ -94,6 +205,20 @@ def check_query(query: object) -> Query:
         ("class", query.classes),
     ):
         _check_names(what, names)
+    for kind, names in (("relations", query.relations), ("classes", query.classes)):
+        if names and kind not in kinds:
+            raise ValueError(
+                f"the model finds {', '.join(sorted(kinds))}, not {kind}; use one that was trained "
+                "for them"
+            )
+    for span in query.entities or ():
+        if not isinstance(span, Span):
+            raise TypeError(f"entities must be Spans, got {type(span).__name__}: {span!r:.80}")
+        if span.start >= span.end or query.text[span.start : span.end] != span.text:
+            raise ValueError(
+                f"entity {span.text!r:.80} is not at {span.start}:{span.end}, where the text has "
+                f"{query.text[span.start : span.end]!r:.80}; pass the text it was found in"
+            )
     return query
 
 

@@ -283,6 +283,11 @@ class Example:
     classes: tuple[str, ...] = ()
     silent: tuple[tuple[int, int], ...] = ()
     """Character ranges where nobody has said which labels hold; no loss is taken there."""
+    judged: tuple[tuple[int, int], ...] | None = None
+    """Which ordered pairs the data speaks of: (head, tail), as indices of ``query.entities``; None
+    = of all pairs. A pair in a gold relation is always one of them."""
+    multi_label: bool = False
+    """Whether several classes may hold at once; else they shut each other out."""
 
     def to_dict(self) -> dict[str, Any]:
         data = {
@@ -299,6 +304,10 @@ class Example:
             data["classes"] = list(self.classes)
         if self.silent:
             data["silent"] = [list(places) for places in self.silent]
+        if self.judged is not None:
+            data["judged"] = [list(pair) for pair in self.judged]
+        if self.multi_label:
+            data["multi_label"] = True
         return data
 
     @classmethod
@@ -326,7 +335,19 @@ class Example:
             task = guess_task(query.prompt, query.labels)
         else:
             task = named_task(data["task"])
-        return cls(query, tuple(spans), task, relations, classes, silent)
+        multi_label = data.get("multi_label", False)
+        if type(multi_label) is not bool:
+            raise ValueError(f"multi_label should be true or false, got {multi_label!r:.80}")
+        return cls(
+            query,
+            tuple(spans),
+            task,
+            relations,
+            classes,
+            silent,
+            _judged(query, data.get("judged")),
+            multi_label,
+        )
 
 
 def span_of(text: str, data: Mapping[str, Any]) -> Span:
@@ -368,9 +389,7 @@ def _inside(text: str, start: int, end: int) -> None:
 
 
 def _range(text: str, raw: object) -> tuple[int, int]:
-    if not isinstance(raw, list | tuple) or [type(i) for i in raw] != [int, int]:
-        raise ValueError(f"silent should be pairs of whole numbers, got {raw!r:.80}")
-    start, end = raw
+    start, end = _two_numbers("silent", raw)
     _inside(text, start, end)
     return start, end
 
@@ -378,7 +397,33 @@ def _range(text: str, raw: object) -> tuple[int, int]:
 def _gold_relation(query: Query, raw: object) -> Relation:
     head, label, tail = (_field(raw, name) for name in ("head", "label", "tail"))
     _asked("relation", label, query.relations)
-    return Relation(span_of(query.text, head), label, span_of(query.text, tail))
+    relation = Relation(span_of(query.text, head), label, span_of(query.text, tail))
+    if (relation.head.start, relation.head.end) == (relation.tail.start, relation.tail.end):
+        raise ValueError(f"relation {label!r}: {relation.head.text!r:.80} is both head and tail")
+    return relation
+
+
+def _judged(query: Query, raw: object) -> tuple[tuple[int, int], ...] | None:
+    if raw is None:
+        return None
+    number = len(query.entities or ())
+    pairs = []
+    for pair in _list("judged", raw):
+        head, tail = _two_numbers("judged", pair)
+        if head == tail or not (0 <= head < number and 0 <= tail < number):
+            raise ValueError(
+                f"judged pair {head}:{tail} should be two different entities of the query, which "
+                f"has {number}"
+            )
+        pairs.append((head, tail))
+    return tuple(pairs)
+
+
+def _two_numbers(name: str, raw: object) -> tuple[int, int]:
+    if not isinstance(raw, list | tuple) or [type(i) for i in raw] != [int, int]:
+        raise ValueError(f"{name} should be pairs of whole numbers, got {raw!r:.80}")
+    first, second = raw
+    return first, second
 
 
 def _asked(what: str, name: str, names: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import LabelRanges, Pass, QueryEncoder, TokenizedQuery
 
 OVERLAP = 0.25
 """Share of a window's tokens that the next window reads again."""
@@ -30,11 +30,11 @@ def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> lis
     Raises:
         ValueError: the prompt or a single label leaves no room for the text.
     """
-    if not query.labels or not query.text.offsets:
+    if not any(query.label_ids) or not query.text.offsets:
         return []
     passes = []
-    for labels in _label_groups(encoder, query):
-        overhead = encoder.overhead(query, labels)
+    for asked in _label_groups(encoder, query):
+        overhead = encoder.overhead(query, asked)
         room = encoder.max_tokens - overhead
         if room < min(MIN_ROOM, len(query.text.token_ids)):
             raise ValueError(
@@ -44,7 +44,7 @@ def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> lis
             )
         for start, end in _windows(query.text.first_token, room):
             tokens = overhead + min(room, query.text.num_tokens(start, end))
-            passes.append(Pass(index, labels, start, end, tokens))
+            passes.append(Pass(index, asked[0], start, end, tokens, *asked[1:]))
     return passes
 
 
@@ -99,24 +99,39 @@ def merge_windows(candidates: Candidates) -> Candidates:
     return c.take(keep)
 
 
-def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[range]:
-    """Split the labels, in order, into groups that leave room; not where the whole query fits."""
+def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[LabelRanges]:
+    """Split the labels, in order, into groups that leave room; not where the whole query fits.
+
+    A group takes labels of spans first, then of relations, then of the text, each up to
+    ``max_labels`` and together up to ``LABEL_SHARE``.
+    """
     max_tokens, max_labels = encoder.max_tokens, encoder.max_labels
-    everything = range(len(query.label_ids))
+    counts = [len(ids) for ids in query.label_ids]
+    everything = _ranges([0, 0, 0], counts)
     whole = encoder.overhead(query, everything) + len(query.text.token_ids)
-    if whole <= max_tokens and (not max_labels or len(everything) <= max_labels):
+    if whole <= max_tokens and (not max_labels or max(counts) <= max_labels):
         yield everything
         return
-    limit = int((max_tokens - encoder.overhead(query, range(0))) * LABEL_SHARE)
-    sizes = [1 + len(ids) for ids in query.label_ids]
-    start, used = 0, 0
-    for i, size in enumerate(sizes):
-        full = max_labels and i - start >= max_labels
-        if i > start and (used + size > limit or full):
-            yield range(start, i)
-            start, used = i, 0
-        used += size
-    yield range(start, len(sizes))
+    frame = encoder.overhead(query, _ranges([0, 0, 0], [0, 0, 0]))
+    limit = int((max_tokens - frame) * LABEL_SHARE)
+    start = [0, 0, 0]
+    while start != counts:
+        end, used = list(start), 0
+        for kind, ids in enumerate(query.label_ids):
+            for i in range(start[kind], counts[kind]):
+                size = 1 + len(ids[i])
+                full = max_labels and i - start[kind] >= max_labels
+                if used and (used + size > limit or full):
+                    break
+                used += size
+                end[kind] = i + 1
+        yield _ranges(start, end)
+        start = end
+
+
+def _ranges(start: Sequence[int], end: Sequence[int]) -> LabelRanges:
+    labels, relations, classes = map(range, start, end)
+    return labels, relations, classes
 
 
 def _windows(first_token: list[int], room: int) -> Iterator[tuple[int, int]]:

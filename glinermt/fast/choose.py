@@ -9,7 +9,8 @@ from glinermt.errors import unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 from glinermt.fast.network import FastForward
-from glinermt.network import Network
+from glinermt.heads.relation import Pairs
+from glinermt.network import Network, Output
 
 
 class FastPath:
@@ -23,10 +24,20 @@ class FastPath:
         self.precision = precision
         self._made: tuple[tuple[tuple[int, int], ...], FastForward | None] | None = None
 
-    def logits(self, network: Network, batch: Batch) -> Float[Tensor, "batch word label axis"]:
-        """Give the logits of the batch, fast where that is possible."""
+    def output(self, network: Network, batch: Batch) -> Output:
+        """Read a batch, fast where that is possible."""
         fast = self._forward(network)
-        return network(batch.to(network.device)) if fast is None else fast(batch)
+        output: Output = network(batch.to(network.device)) if fast is None else fast(batch)
+        return output
+
+    def relate(
+        self, network: Network, output: Output, pairs: Pairs
+    ) -> Float[Tensor, "pair relation"]:
+        """Return the logits of pairs of mentions in a batch that was read, fast where possible."""
+        fast = self._forward(network)
+        if fast is None:
+            return network.relate(output, pairs.to(network.device))
+        return fast.relate(output, pairs)
 
     def check(self, network: Network) -> None:
         """Raise ValueError where the precision asked for cannot be had."""

@@ -44,7 +44,7 @@ class FastTokenHead:
         word, label = _apply(self.for_word, word), _apply(self.for_label, label)
         logits = words.new_zeros(*words.shape[:2], labels.shape[1], 3)
         for row, (length, wide) in enumerate(zip(num_words, num_labels, strict=True)):
-            for part in _pieces(length, 4 * wide * self.size):
+            for part in _pieces(length if wide else 0, 4 * wide * self.size):
                 pair = word_factor[row, part, None] * label_factor[row, None, :wide]
                 hidden = self.for_pair(pair.flatten(0, 1)).view(-1, wide, self.size)
                 hidden.add_(word[row, part, None]).add_(label[row, None, :wide]).relu_()

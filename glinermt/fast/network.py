@@ -1,4 +1,4 @@
-"""A network's forward for inference: a batch in, logits out, no work on padding tokens."""
+"""A network's forward for inference: a batch in, its output, no work on padding tokens."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ from glinermt.encoding import NO_TOKEN, Batch
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import fast_head
 from glinermt.fast.linear import MakeLinears
-from glinermt.network import Network
+from glinermt.heads.relation import Pairs
+from glinermt.network import Network, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,11 @@ class FastForward:
         )
         self.rnn = network.rnn
         self.head = fast_head(network.head, make)
+        self.relation_head = network.relation_head
+        self.class_head = network.class_head
 
-    def __call__(self, batch: Batch) -> Float[Tensor, "batch word label axis"]:
-        """Give the logits; those of padding are arbitrary."""
+    def __call__(self, batch: Batch) -> Output:
+        """Read the batch; logits of padding are arbitrary."""
         places = _places(batch, whole_labels=self.pooling == "mean")
         keep, words, labels = _needed(places)
         tokens = self.encoder(places.ids, places.lengths, keep)
@@ -52,12 +55,22 @@ class FastForward:
         word_vectors = tokens[words]
         if self.rnn is not None:
             word_vectors = self.rnn(word_vectors, batch.word_mask)
-        return self.head(
-            word_vectors,
-            _means(tokens[labels], places.label_counts),
-            batch.word_mask.sum(1).tolist(),
-            batch.label_mask.sum(1).tolist(),
-        )
+        spans, relations, classes = batch.by_kind(_means(tokens[labels], places.label_counts))
+        class_logits = classes.sum(2)
+        if classes.shape[1]:
+            assert self.class_head is not None
+            class_logits = self.class_head(word_vectors, batch.text_mask, classes)
+        span_logits = word_vectors.new_zeros(*word_vectors.shape[:2], 0, 0)
+        if spans.shape[1]:
+            numbers = batch.word_mask.sum(1), batch.by_kind(batch.label_mask)[0].sum(1)
+            span_logits = self.head(word_vectors, spans, *(n.tolist() for n in numbers))
+        return Output(span_logits, class_logits, word_vectors, relations)
+
+    def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
+        """Return the logits of pairs of mentions in a batch that was read."""
+        assert self.relation_head is not None
+        logits: Tensor = self.relation_head(output.words, output.relations, pairs)
+        return logits
 
 
 def _places(batch: Batch, *, whole_labels: bool) -> Places:

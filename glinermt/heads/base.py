@@ -49,6 +49,10 @@ class Head(nn.Module):
         """Say which logits belong to real words and labels."""
 
     @abstractmethod
+    def touches(self, words: Bool[Tensor, "batch word"]) -> Bool[Tensor, "batch word 1 axis"]:
+        """Return the places whose score speaks of one of the words."""
+
+    @abstractmethod
     def candidates(
         self,
         probabilities: Float[np.ndarray, "word label axis"],

@@ -92,6 +92,12 @@ class SpanHead(Head):
         fits = last[None] < word_mask.sum(1)[:, None, None]  # batch word width
         return fits[:, :, None] & label_mask[:, None, :, None]
 
+    def touches(self, words: Bool[Tensor, "batch word"]) -> Bool[Tensor, "batch word 1 width"]:
+        before = functional.pad(words.long().cumsum(1), (1, self.max_width))
+        before[:, -self.max_width :] = before[:, -self.max_width - 1, None]
+        columns = [before[:, k + 1 :][:, : words.shape[1]] for k in range(self.max_width)]
+        return (torch.stack(columns, 2) > before[:, : words.shape[1], None])[:, :, None]
+
     def candidates(
         self,
         probabilities: Float[np.ndarray, "word label width"],

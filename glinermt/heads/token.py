@@ -70,6 +70,9 @@ class TokenHead(Head):
         pairs = word_mask[:, :, None] & label_mask[:, None]
         return pairs[..., None].expand(*pairs.shape, 3)
 
+    def touches(self, words: Bool[Tensor, "batch word"]) -> Bool[Tensor, "batch word 1 axis"]:
+        return words[:, :, None, None]
+
     def candidates(
         self,
         probabilities: Float[np.ndarray, "word label 3"],

@@ -140,10 +140,11 @@ def test_more_labels_than_fit_are_asked_in_several_passes(short_model: GlinerMT)
 
 def test_text_that_looks_like_special_tokens_is_plain_text(model: GlinerMT) -> None:
     encoder = model.query_encoder
-    special = {encoder.ent_token_id, encoder.sep_token_id, *encoder.prefix, *encoder.suffix}
+    special = {*encoder.markers, encoder.sep_token_id, *encoder.prefix, *encoder.suffix}
     query = Query("a <<ENT>> b [SEP] [CLS]", ("<<ENT>>", "[SEP] x"), "<<SEP>> [MASK]")
     (tokenized,) = encoder.tokenize([query])
-    pieces = [*tokenized.label_ids, tokenized.prompt.token_ids, tokenized.text.token_ids]
+    labels, _, _ = tokenized.label_ids
+    pieces = [*labels, tokenized.prompt.token_ids, tokenized.text.token_ids]
     assert not special & {token for piece in pieces for token in piece}
 
 

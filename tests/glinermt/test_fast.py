@@ -23,7 +23,7 @@ from transformers import (
     RobertaModel,
 )
 
-from glinermt.build import assemble, load_tokenizer, token_ids
+from glinermt.build import assemble, load_tokenizer, token_ids, with_ids
 from glinermt.config import ModelConfig
 from glinermt.encoding import Batch
 from glinermt.fast.encoder import fast_encoder
@@ -37,6 +37,7 @@ from glinermt.fast.linear import (
     linears_for,
 )
 from glinermt.fast.network import FastForward
+from glinermt.heads.relation import all_pairs
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 from glinermt.windows import plan_passes
@@ -84,6 +85,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "token-mean": {"head": "token", "label_pooling": "mean", "hidden_size": 24},
     "token-no-rnn": {"head": "token", "num_rnn_layers": 0},
     "span": {"head": "span", "max_width": 5},
+    "span-no-rnn": {"head": "span", "num_rnn_layers": 0, "label_pooling": "mean"},
     "span-old": {"head": "span", "max_width": 3, "span_mode": "marker", "num_rnn_layers": 2},
 }
 WORDS = ["the", "person", "founded", "a", "paris,", "état-major", "x", "​", "microsoft"]
@@ -99,6 +101,7 @@ queries = st.builds(
 )
 
 
+MARKERS = ["<<ENT>>", "<<SEP>>", "<<REL>>", "<<CLS>>"]
 PLAIN = MakeLinears(PlainLinear, PlainLinear)
 Tokenizer = PreTrainedTokenizerBase
 
@@ -108,20 +111,27 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     folder = tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(folder)
     loaded = load_tokenizer(folder)
-    loaded.add_special_tokens({"additional_special_tokens": ["<<ENT>>", "<<SEP>>"]})
+    loaded.add_special_tokens({"additional_special_tokens": MARKERS})
     return loaded
 
 
 def random_model(
-    tokenizer: Tokenizer, encoder: str = "bert", head: str = "token", *, module: Any = None
+    tokenizer: Tokenizer,
+    encoder: str = "bert",
+    head: str = "token",
+    *,
+    module: Any = None,
+    more: bool = False,
 ) -> GlinerMT:
+    """Return a model, with a relation head and a class head where there is to be ``more``."""
     torch.manual_seed(0)
     kind, config, sizes = ENCODERS[encoder]
     backbone: PreTrainedModel = module or kind(config(**sizes))
-    ids = token_ids(tokenizer, "<<ENT>>", "<<SEP>>")
+    ids = dict(zip(("ent", "sep", "rel", "cls"), token_ids(tokenizer, *MARKERS), strict=True))
     network = ModelConfig(
-        encoder="random", dropout=0.0, ent_token_id=ids[0], sep_token_id=ids[1], **HEADS[head]
+        encoder="random", dropout=0.0, relation_head=more, class_head=more, **HEADS[head]
     )
+    network = with_ids(network, ids)
     return GlinerMT(assemble(network, backbone, tokenizer)).eval()
 
 
@@ -136,9 +146,21 @@ def collate(model: GlinerMT, asked: list[Query]) -> Batch:
 def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinears) -> float:
     encoder = fast_encoder(model.encoder.encoder, make)
     assert encoder is not None
-    fast = FastForward(model.network, encoder, make)(batch).sigmoid()
-    valid = model.head.valid(batch.word_mask, batch.label_mask)
-    return float((fast - model(batch).sigmoid())[valid].abs().max())
+    forward = FastForward(model.network, encoder, make)
+    fast, plain = forward(batch), model(batch)
+    labels, relations, classes = batch.by_kind(batch.label_mask)
+    valid = model.head.valid(batch.word_mask, labels)
+    differences = [(fast.spans.sigmoid() - plain.spans.sigmoid())[valid]]
+    if classes.shape[1]:
+        differences.append((fast.classes.sigmoid() - plain.classes.sigmoid())[classes])
+    if relations.shape[1]:
+        pairs = all_pairs(batch.text_mask.nonzero()[:, [0, 1, 1]] + torch.tensor([0, 0, 1]))
+        asked = relations[pairs.row]
+        related = (
+            forward.relate(fast, pairs).sigmoid() - model.network.relate(plain, pairs).sigmoid()
+        )
+        differences.append(related[asked])
+    return max(float(d.abs().max()) for d in differences if d.numel())
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -158,6 +180,28 @@ def test_every_head_scores_as_its_own_forward(
     tokenizer: Tokenizer, head: str, asked: list[Query]
 ) -> None:
     model = random_model(tokenizer, head=head)
+    assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
+
+
+everything = st.builds(
+    lambda text, spans, relations, classes, prompt: Query(
+        text, tuple(spans), prompt, tuple(relations), tuple(classes)
+    ),
+    texts,
+    label_sets,
+    st.lists(st.sampled_from(["founded", "in", "é"]), unique=True, max_size=3),
+    st.lists(st.sampled_from(["city", "an answer"]), unique=True, max_size=2),
+    st.sampled_from(["", "the person"]),
+)
+
+
+@pytest.mark.parametrize("head", ["token-mean", "span-no-rnn"])
+@given(asked=st.lists(everything, min_size=1, max_size=4))
+@settings(max_examples=12, deadline=None)
+def test_relations_and_classes_score_as_their_own_forward(
+    tokenizer: Tokenizer, head: str, asked: list[Query]
+) -> None:
+    model = random_model(tokenizer, head=head, more=True)
     assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
 
 
@@ -203,7 +247,7 @@ def test_changed_weights_change_the_answers_at_once(tokenizer: Tokenizer) -> Non
     before = scores(model)
     state = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    model(collate(model, QUERIES)).sum().backward()
+    model(collate(model, QUERIES)).spans.sum().backward()
     optimizer.step()
     stepped = scores(model)
     model.load_state_dict(state)

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from glinermt.config import TaskSettings
 from glinermt.encoding import Batch
 from glinermt.model import GlinerMT
-from glinermt.network import Network
+from glinermt.network import Network, Output
 from tests.tiny_models import tiny_model
 
 Score = Callable[[str, str, set[str]], float]
@@ -31,7 +30,7 @@ def scripted_model(
     ]
     batches: list[int] = []
 
-    def logits(_: Network, batch: Batch) -> Tensor:
+    def output(network: Network, batch: Batch) -> Output:  # noqa: ARG001  nothing is computed
         batches.append(len(batch.input_ids))
         shape = (*batch.word_position.shape, batch.label_position.shape[1], 3)
         probability = torch.full(shape, 1e-6)
@@ -45,9 +44,10 @@ def scripted_model(
                 label = "".join(tokens[i] for i in label_ids.tolist())
                 found = [max(score(word, label, seen), 1e-6) for word in words]
                 probability[row, : len(words), i] = torch.tensor(found)[:, None]
-        return probability.logit()
+        nothing = torch.zeros(len(batch.input_ids), 0)
+        return Output(probability.logit(), nothing, nothing[:, None], nothing[:, None])
 
     # The paper's prompts, a token a letter, would fill the window.
     model.settings = TaskSettings(prompts={"relations": "in", "summarize": "in"})
-    model.fast.logits = logits  # type: ignore[method-assign]
+    model.fast.output = output  # type: ignore[method-assign]
     return model, batches
