@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from glinermt import __version__
+from glinermt.annotate import cli as annotate_cli
 from glinermt.errors import GlinerMTError
 from glinermt.eval import cli as eval_cli
 from glinermt.serve import cli as serve_cli
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _part in (tasks_cli, training_cli, eval_cli, synth_cli, serve_cli):
+for _part in (tasks_cli, annotate_cli, training_cli, eval_cli, synth_cli, serve_cli):
     _part.register(app)
 
 

@@ -1,0 +1,130 @@
+"""The command ``glinermt annotate``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+Many = list[str] | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app; what it needs is imported when it runs."""
+    app.command("annotate")(annotate_command)
+
+
+def annotate_command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, hf://NAME[:CONFIG][@SPLIT], or addresses as s3://..."),
+    ],
+    out: Annotated[str, typer.Option(help="Folder for the shards; run again to go on.")],
+    task: Annotated[str, typer.Option(help="Such as entities, relations, answer, classify.")],
+    labels: Annotated[Many, typer.Option(help="A label (repeatable, or separated by |).")] = None,
+    relations: Annotated[Many, typer.Option(help="A relation (repeatable).")] = None,
+    instruction: Annotated[str | None, typer.Option(help="Of matches or open_entities.")] = None,
+    question: Annotated[str | None, typer.Option(help="Of answer.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="JSON schema of records, a file.")] = None,
+    arguments: Annotated[
+        Path | None, typer.Option(help="JSON file with any further arguments of the task.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Least score, 0 to 1.")] = None,
+    model: Annotated[str | None, typer.Option(help="Folder or hub id; shipped without.")] = None,
+    precision: Annotated[str, typer.Option(help="exact, bf16 or int8.")] = "exact",
+    field: Annotated[str, typer.Option(help="Column or key that holds the text.")] = "text",
+    keep: Annotated[
+        Many, typer.Option(help="Input column to keep (repeatable); all without.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
+    shard_rows: Annotated[int, typer.Option(min=1, help="Rows of a shard.")] = 1000,
+    max_chars: Annotated[
+        int, typer.Option(min=1, help="A longer text is recorded as failed.")
+    ] = 2_000_000,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds a row may take; 0 = any.")] = 0.0,
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes with a model each, on the CPU (local).")
+    ] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Of each process (local).")] = 1,
+    devices: Annotated[
+        Many, typer.Option(help="Device of a process, as cuda:0 (repeatable; local).")
+    ] = None,
+    workers: Annotated[
+        tuple[int, int], typer.Option(help="Least and greatest number of actors (ray).")
+    ] = (1, 1),
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each actor (ray).")] = 0.0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again about rows that failed.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Forget what another job left in the folder.")
+    ] = False,
+) -> None:
+    """Annotate any number of documents; a job that was stopped goes on where it was."""
+    from glinermt.annotate import Counts, Engine, annotate
+
+    given = {
+        "labels": _split(labels),
+        "relations": _split(relations),
+        "instruction": instruction,
+        "question": question,
+        "schema": None if schema is None else _read(schema),
+        "threshold": threshold,
+        **({} if arguments is None else _read(arguments)),
+    }
+    of_processes = tuple(devices or ["cpu"] * processes) if devices or processes > 1 else ()
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(task, total=None, told="")
+
+        def watch(counts: Counts, done: int, total: int | None) -> None:
+            speed = progress.tasks[bar].finished_speed or progress.tasks[bar].speed or 0.0
+            rate = f"{speed * shard_rows:,.0f} rows/s"
+            told = f"{counts.rows:,} rows, {rate}, {counts.errors:,} failed"
+            progress.update(bar, completed=done, total=total, told=told)
+
+        report = annotate(
+            inputs,
+            out,
+            task,
+            {name: value for name, value in given.items() if value is not None},
+            engine=Engine(engine, of_processes, threads, workers, gpus),
+            force=force,
+            retry_failed=retry_failed,
+            watch=watch,
+            model=model,
+            precision=precision,
+            field=field,
+            keep=None if keep is None else tuple(keep),
+            format=format,
+            shard_rows=shard_rows,
+            max_chars=max_chars,
+            timeout=timeout,
+        )
+    counts = report.counts
+    console.print(f"{counts.rows:,} rows, {counts.errors:,} failed: {out}/report.md", markup=False)
+
+
+def _split(given: Many) -> list[str] | None:
+    if given is None:
+        return None
+    return [name.strip() for item in given for name in item.split("|") if name.strip()]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {type(data).__name__}")
+    return data

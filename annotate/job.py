@@ -1,0 +1,111 @@
+"""A job: what is done to which inputs, and what tells it from every other job."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import glinermt
+from glinermt.annotate.schemas import FUNCTIONS, function_of
+from glinermt.annotate.sources import Source, fingerprint
+from glinermt.config import check_count
+from glinermt.default_model import load_extractor
+from glinermt.errors import ConfigError, unknown_choice
+
+FORMATS = ("parquet", "jsonl")
+OWN_COLUMNS = ("source", "row", "status", "error")
+"""Columns that every output has, beside the result and what is kept of the input."""
+_HASHED = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that decides what an output row holds.
+
+    Raises:
+        ConfigError: an unknown task or format, or names of columns that contradict each other.
+    """
+
+    inputs: tuple[str, ...]
+    task: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the task's function takes, by keyword, such as ``{"labels": ["person"]}``."""
+    model: str | None = None
+    """Folder or hub id; None = the shipped model."""
+    precision: Literal["exact", "bf16", "int8"] = "exact"
+    field: str = "text"
+    """Column or key that holds the text."""
+    keep: tuple[str, ...] | None = None
+    """Input columns written beside the result; None = all."""
+    result: str = "result"
+    """Name of the result column."""
+    format: str = "parquet"
+    shard_rows: int = 1000
+    max_chars: int = 2_000_000
+    """A longer text is recorded as failed."""
+    timeout: float = 0.0
+    """Seconds that a row may take before it is recorded as failed; 0 = any time."""
+
+    def __post_init__(self) -> None:
+        if self.task not in FUNCTIONS:
+            raise ConfigError(unknown_choice("task", self.task, FUNCTIONS))
+        if self.format not in FORMATS:
+            raise ConfigError(unknown_choice("format", self.format, FORMATS))
+        check_count("shard_rows", self.shard_rows)
+        check_count("max_chars", self.max_chars)
+        if self.timeout < 0:
+            raise ConfigError(f"timeout: expected seconds from 0 on, got {self.timeout}")
+        if self.result in OWN_COLUMNS:
+            raise ConfigError(f"result: {self.result!r} is a column of every output; name another")
+        unknown = {"text", "model"} & self.arguments.keys()
+        if unknown:
+            raise ConfigError(f"arguments: {sorted(unknown)[0]!r} is not the task's to be given")
+
+    def run(self, texts: list[str], model: Any) -> list[Any]:
+        """Return the task's result for each text."""
+        found: list[Any] = function_of(self.task)(text=texts, model=model, **self.arguments)
+        return found
+
+    def load_model(self, device: str | None = None) -> Any:
+        """Return the model that the job asks, loaded for inference."""
+        if self.precision == "exact" and device in (None, "cpu"):
+            return load_extractor(self.model)
+        return glinermt.GlinerMT.from_pretrained(
+            self.model, device=device, precision=self.precision
+        )
+
+
+def describe(job: Job, sources: list[Source]) -> dict[str, Any]:
+    """Return what must be equal for two runs to be the same job: inputs, model, arguments.
+
+    Reads every input once, for its hash.
+    """
+    data = {**asdict(job), "inputs": [fingerprint(source) for source in sources]}
+    data["model"] = _model_fingerprint(job.model)
+    data["glinermt"] = glinermt.__version__
+    plain: dict[str, Any] = json.loads(json.dumps(data, default=str))
+    return plain
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing in which two descriptions differ."""
+    return [
+        f"{key} was {json.dumps(old.get(key))[:120]}, now {json.dumps(new.get(key))[:120]}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _model_fingerprint(model: str | None) -> str:
+    folder = Path(glinermt.__file__).parent / "weights" if model is None else Path(model)
+    if not folder.is_dir():
+        return str(model)  # a hub id
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        with path.open("rb") as file:
+            while block := file.read(_HASHED):
+                digest.update(block)
+    return digest.hexdigest()

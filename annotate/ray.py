@@ -1,0 +1,124 @@
+"""The shards on a Ray cluster, and ``Extract`` for the ``map_batches`` of anybody's data set."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Literal
+
+from glinermt.annotate.job import Job
+from glinermt.annotate.shard import annotate_rows, annotate_shard
+from glinermt.annotate.sources import Row, Shard
+from glinermt.errors import BackendError
+
+WINDOW = 256
+"""Shards that one Ray pipeline is begun for; the driver holds no more at a time."""
+
+
+class Extract:
+    """A callable class for ``ray.data.Dataset.map_batches``; each actor holds one model.
+
+    Example::
+
+        ds.map_batches(
+            Extract,
+            fn_constructor_kwargs={"task": "entities", "arguments": {"labels": ["person"]}},
+            concurrency=(1, 8),
+            batch_size=256,
+        )
+
+    Adds the columns ``result`` (lists and dicts as ``to_dict`` of the results gives), ``status``
+    (``ok`` or ``error``) and ``error``.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        field: str = "text",
+        model: str | None = None,
+        precision: Literal["exact", "bf16", "int8"] = "exact",
+        device: str | None = None,
+    ) -> None:
+        self.job = Job(
+            ("ray",), task, dict(arguments or {}), model=model, precision=precision, field=field
+        )
+        self.model = self.job.load_model(device)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        texts = batch[self.job.field]
+        rows = [Row(i, {self.job.field: _python(text)}) for i, text in enumerate(texts)]
+        outcomes = list(annotate_rows(rows, self.job, self.model))
+        return {
+            **batch,
+            self.job.result: [outcome.result for outcome in outcomes],
+            "status": ["error" if outcome.error else "ok" for outcome in outcomes],
+            "error": [outcome.error for outcome in outcomes],
+        }
+
+
+class _ShardWorker:
+    """Annotates the shards whose descriptions come in; the rows never pass through the driver."""
+
+    def __init__(self, job: Job, out: str, retry: bool, device: str | None) -> None:
+        self.job, self.out, self.retry = job, out, retry
+        self.model = job.load_model(device)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        for shard in batch["shard"]:
+            annotate_shard(shard, self.job, self.out, self.model, retry=self.retry)
+        return {"number": batch["number"]}
+
+
+def on_ray(
+    shards: Iterable[Shard],
+    job: Job,
+    out: str,
+    *,
+    retry: bool,
+    workers: tuple[int, int],
+    gpus: float,
+) -> Iterator[Shard]:
+    """Annotate on a Ray cluster; yield each shard when it is written, in any order.
+
+    ``RAY_ADDRESS`` names the cluster; without it one is begun here. Shards are written by the
+    actors, so inputs and output must be where all of them can reach. An actor that dies is
+    replaced, and its shard is done again.
+
+    Args:
+        shards: read ``WINDOW`` ahead.
+        job: what is done.
+        out: output folder.
+        retry: see ``annotate_shard``.
+        workers: least and greatest number of actors; Ray chooses between them.
+        gpus: of each actor; 0 = on the processor.
+
+    Raises:
+        BackendError: Ray is not installed or not to be reached.
+    """
+    try:
+        import ray  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise BackendError("engine 'ray' needs Ray: pip install 'glinermt[ray]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(log_to_driver=False)
+        except (ConnectionError, RuntimeError) as error:
+            raise BackendError(f"no Ray cluster could be reached or begun: {error}") from error
+    left = iter(shards)
+    while window := list(islice(left, WINDOW)):
+        items = [{"number": i, "shard": shard} for i, shard in enumerate(window)]
+        data = ray.data.from_items(items, override_num_blocks=len(items))
+        done = data.map_batches(
+            _ShardWorker,
+            fn_constructor_args=(job, out, retry, "cuda" if gpus else None),
+            batch_size=1,
+            concurrency=workers,
+            num_gpus=gpus or None,
+        )
+        for row in done.iter_rows():
+            yield window[row["number"]]
+
+
+def _python(value: Any) -> Any:
+    """Return a scalar of numpy as Python's own."""
+    return value.item() if hasattr(value, "item") else value

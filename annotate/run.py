@@ -1,0 +1,217 @@
+"""A whole job: plan, go on where it was, watch, report."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from filelock import FileLock, Timeout
+
+from glinermt.annotate.job import Job, describe, differences
+from glinermt.annotate.local import here, in_processes
+from glinermt.annotate.ray import on_ray
+from glinermt.annotate.report import Counts, Report, write_report
+from glinermt.annotate.shard import STATS, write_whole
+from glinermt.annotate.sources import Shard, cut, find_sources
+from glinermt.errors import ConfigError, DataError, unknown_choice
+
+MANIFEST = "manifest.json"
+ENGINES = ("local", "ray")
+Watch = Callable[[Counts, int, int | None], None]
+"""Told the counts so far, the shards done, and how many the job has, where that is known."""
+_SHARD = re.compile(r"(part-\d{5}-\d{8})\.(?:parquet|jsonl)")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where the work is done.
+
+    Raises:
+        ConfigError: there is no such engine.
+    """
+
+    name: str = "local"
+    devices: tuple[str, ...] = ()
+    """One process each (``local``); none = this process, on the CPU."""
+    threads: int = 1
+    """Of each process."""
+    workers: tuple[int, int] = (1, 1)
+    """Least and greatest number of actors (``ray``)."""
+    gpus: float = 0.0
+    """Of each actor (``ray``)."""
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ConfigError(unknown_choice("engine", self.name, ENGINES))
+
+    def annotate(
+        self, shards: Iterator[Shard], job: Job, out: str, *, retry: bool
+    ) -> Iterator[Shard]:
+        """Annotate the shards; yield each when it is written, in any order."""
+        if self.name == "ray":
+            return on_ray(shards, job, out, retry=retry, workers=self.workers, gpus=self.gpus)
+        if self.devices:
+            return in_processes(
+                shards, job, out, retry=retry, devices=self.devices, threads=self.threads
+            )
+        return here(shards, job, out, retry=retry)
+
+
+HERE = Engine()
+
+
+def annotate(
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    task: str,
+    arguments: dict[str, Any] | None = None,
+    *,
+    engine: Engine = HERE,
+    force: bool = False,
+    retry_failed: bool = False,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Report:
+    """Annotate documents into shards below ``out``; a job that was stopped goes on where it was.
+
+    Example::
+
+        annotate("articles.parquet", "annotated", "entities", {"labels": ["person", "city"]})
+
+    Args:
+        inputs: files (Parquet, JSONL, CSV, text; compressed, too), folders, ``hf://NAME`` or
+            addresses such as ``s3://...``.
+        out: folder for the shards, the manifest and the report; may be in an object store.
+        task: name of a task, such as ``entities``.
+        arguments: what the task's function takes, by keyword.
+        engine: where the work is done.
+        force: forget what another job left in ``out``.
+        retry_failed: ask again about the rows that failed.
+        watch: called whenever a shard is done.
+        settings: further fields of ``Job``.
+
+    Returns:
+        The counts of the whole job, as ``report.json`` has them.
+
+    Raises:
+        ConfigError: an impossible setting, or ``out`` holds another job (without ``force``).
+        DataError: an input cannot be found or read, or another process works on ``out``.
+    """
+    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    job = Job(tuple(map(str, given)), task, dict(arguments or {}), **settings)
+    folder = Folder(str(out))
+    with folder.locked():
+        sources = find_sources(job.inputs)
+        description = describe(job, sources)
+        folder.claim(description, force=force)
+        kept = folder.counts(folder.finished(job))
+        if retry_failed:
+            kept = {name: counts for name, counts in kept.items() if not counts.errors}
+        total = None
+        if all(source.can_be_cut for source in sources):
+            total = sum(1 for i, s in enumerate(sources) for _ in cut(s, i, job.shard_rows))
+        missing = (
+            shard
+            for i, source in enumerate(sources)
+            for shard in cut(source, i, job.shard_rows)
+            if shard.name not in kept
+        )
+        counts, done = sum(kept.values(), Counts()), len(kept)
+        first = next(missing, None)
+        if first is not None:
+            # An argument that the task refuses would fail every row; it is found out here.
+            job.run(["A text."], job.load_model())
+            shards = chain([first], missing)
+            for shard in engine.annotate(shards, job, folder.path, retry=retry_failed):
+                counts, done = counts + folder.counts({shard.name})[shard.name], done + 1
+                if watch is not None:
+                    watch(counts, done, total)
+        report = Report(description, counts)
+        write_report(report, folder.path)
+    return report
+
+
+class Folder:
+    """An output folder, here or in an object store: manifest, shards, counts, report."""
+
+    def __init__(self, path: str) -> None:
+        self.files, place = fsspec.core.url_to_fs(path)
+        self.is_local = "://" not in path
+        self.path = str(Path(place)) if self.is_local else path.rstrip("/")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes of this machine out of a local folder.
+
+        Raises:
+            DataError: another process is at work there, or the folder cannot be made.
+        """
+        if not self.is_local:
+            yield
+            return
+        try:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be made: {error.strerror}") from error
+        try:
+            with FileLock(f"{self.path}/.lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise DataError(
+                f"{self.path}: another process writes there; wait for it or name another folder"
+            ) from error
+
+    def claim(self, description: dict[str, Any], *, force: bool) -> None:
+        """Write the manifest, or check that the folder's is of the same job.
+
+        Raises:
+            ConfigError: it is of another job.
+        """
+        path = f"{self.path}/{MANIFEST}"
+        if self.files.exists(path):
+            earlier = self._read_manifest(path)
+            changed = differences(earlier, description)
+            if changed and not force:
+                raise ConfigError(
+                    f"{self.path} holds another job: {'; '.join(changed)}; name another folder, "
+                    "or use --force to forget what it holds"
+                )
+            if changed or force:
+                self._empty()
+        write_whole(path, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+
+    def finished(self, job: Job) -> set[str]:
+        """Return the names of the shards that are written."""
+        names = (name.rsplit("/", 1)[-1] for name in self.files.ls(self.path, detail=False))
+        found = (_SHARD.fullmatch(name) for name in names)
+        return {match[1] for match in found if match and match[0].endswith(job.format)}
+
+    def counts(self, names: set[str]) -> dict[str, Counts]:
+        """Return the counts of finished shards, by name."""
+        found = {}
+        for name in sorted(names):
+            data = json.loads(self.files.cat_file(f"{self.path}/{STATS}/{name}.json"))
+            found[name] = Counts.from_dict(data)
+        return found
+
+    def _read_manifest(self, path: str) -> dict[str, Any]:
+        try:
+            data = json.loads(self.files.cat_file(path))
+        except ValueError as error:
+            raise ConfigError(f"{path}: not JSON: {error}; use --force to begin anew") from error
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: expected an object; use --force to begin anew")
+        return data
+
+    def _empty(self) -> None:
+        """Remove shards and counts, and nothing else."""
+        for place in self.files.ls(self.path, detail=False):
+            if _SHARD.fullmatch(place.rsplit("/", 1)[-1]):
+                self.files.rm(place)
+        if self.files.exists(f"{self.path}/{STATS}"):
+            self.files.rm(f"{self.path}/{STATS}", recursive=True)

@@ -1,0 +1,315 @@
+"""Where documents come from: files of many kinds, here or in an object store, cut into shards.
+
+A shard is a run of consecutive rows of one input. Parquet, and plain JSONL and text lines, are cut
+by place, so that a worker reads its own part; what cannot be cut (CSV, compressed files, data sets
+of the hub) is read once, by the driver, which hands each shard its rows.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, Any
+
+import fsspec
+
+from glinermt.errors import ConfigError, DataError
+
+COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
+_HASHED = 1 << 20
+"""Bytes that are hashed at a time."""
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".txt": "text",
+    ".md": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input file or data set."""
+
+    path: str
+    kind: str
+    """``jsonl``, ``parquet``, ``csv``, ``text`` (the file is one document) or ``hub``."""
+    compression: str | None = None
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether a worker can read a shard of it without all that stands before."""
+        return self.kind == "parquet" or (self.kind == "jsonl" and self.compression is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document: its place, the fields it came with, and what is wrong with it, if anything."""
+
+    number: int
+    """In its input, from 0 on."""
+    fields: Mapping[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Consecutive rows of one source."""
+
+    name: str
+    """Of its output file, without the ending: ``part-00002-00000017``, input and shard of it."""
+    source: Source
+    first: int
+    """Number of the first row."""
+    count: int
+    offset: int = 0
+    """Byte at which the first row begins, of plain lines."""
+    rows: tuple[Row, ...] | None = field(default=None, compare=False)
+    """The rows themselves, of a source that cannot be cut."""
+
+
+def find_sources(inputs: Sequence[str]) -> list[Source]:
+    """Return the inputs' files in a fixed order; a folder stands for all readable files below it.
+
+    Raises:
+        DataError: an input is not there, holds nothing, or is of a kind that is not known.
+    """
+    if not inputs:
+        raise ConfigError("annotating needs at least one input: a file, a folder, or hf://NAME")
+    return [source for given in inputs for source in _sources_of(given)]
+
+
+def _sources_of(given: str) -> list[Source]:
+    if given.startswith("hf://") and not given.startswith("hf://datasets/"):
+        return [Source(given, "hub")]
+    files, path = _file_system(given)
+    if files.isdir(path):
+        inside = sorted(files.find(path))
+        known = [files.unstrip_protocol(p) if "://" in given else p for p in inside]
+        found = [source for p in known if (source := _source(p))]
+        if not found:
+            raise DataError(f"{given}: no .jsonl, .parquet, .csv or .txt file in this folder")
+        return found
+    if not files.exists(path):
+        raise DataError(f"{given}: no such file or folder")
+    source = _source(given)
+    if source is None:
+        raise DataError(
+            f"{given}: not known by its name; expected .jsonl, .parquet, .csv or .txt, "
+            f"the first three also with {', '.join(COMPRESSIONS)}"
+        )
+    return [source]
+
+
+def _file_system(path: str) -> tuple[Any, str]:
+    try:
+        found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
+    return found
+
+
+def _source(path: str) -> Source | None:
+    name, compression = path.lower(), None
+    for ending, kind in COMPRESSIONS.items():
+        if name.endswith(ending):
+            name, compression = name.removesuffix(ending), kind
+    for ending, kind in _SUFFIXES.items():
+        if name.endswith(ending) and not (kind in ("parquet", "text") and compression):
+            return Source(path, kind, compression)
+    return None
+
+
+def fingerprint(source: Source) -> dict[str, Any]:
+    """Return what tells this input from another: path, size and SHA-256 of its bytes."""
+    if source.kind == "hub":
+        return {"path": source.path, **_hub_fingerprint(source)}
+    digest, size = hashlib.sha256(), 0
+    with fsspec.open(source.path, "rb") as file:
+        while block := file.read(_HASHED):
+            digest.update(block)
+            size += len(block)
+    return {"path": source.path, "size": size, "sha256": digest.hexdigest()}
+
+
+def cut(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
+    """Yield the source's shards, in order, with at most so many rows each."""
+    if source.kind == "parquet":
+        yield from _cut_parquet(source, index, shard_rows)
+    elif source.can_be_cut:
+        yield from _cut_lines(source, index, shard_rows)
+    else:
+        rows = _all_rows(source)
+        number = 0
+        while chunk := tuple(islice(rows, shard_rows)):
+            yield Shard(_name(index, number), source, chunk[0].number, len(chunk), rows=chunk)
+            number += 1
+
+
+def read(shard: Shard) -> Iterator[Row]:
+    """Yield the rows of a shard."""
+    if shard.rows is not None:
+        yield from shard.rows
+    elif shard.source.kind == "parquet":
+        yield from _parquet_rows(shard)
+    else:
+        with fsspec.open(shard.source.path, "rb") as file:
+            file.seek(shard.offset)
+            for number, line in enumerate(_lines(file, shard.count), start=shard.first):
+                yield _json_row(number, line)
+
+
+def _name(index: int, number: int) -> str:
+    return f"part-{index:05d}-{number:08d}"
+
+
+def _cut_lines(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
+    with fsspec.open(source.path, "rb") as file:
+        offset = first = number = 0
+        while True:
+            count, size = 0, 0
+            for line in _lines(file, shard_rows):
+                count, size = count + 1, size + len(line)
+            if not count:
+                return
+            yield Shard(_name(index, number), source, first, count, offset)
+            offset, first, number = offset + size, first + count, number + 1
+
+
+def _lines(file: IO[bytes], count: int) -> Iterator[bytes]:
+    """Yield up to so many lines, blank ones too: they count as rows, so that places stay."""
+    for _ in range(count):
+        line = file.readline()
+        if not line:
+            return
+        yield line
+
+
+def _cut_parquet(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    with fsspec.open(source.path, "rb") as file:
+        total = pq.ParquetFile(file).metadata.num_rows
+    for number, first in enumerate(range(0, total, shard_rows)):
+        count = min(shard_rows, total - first)
+        yield Shard(_name(index, number), source, first, count)
+
+
+def _parquet_rows(shard: Shard) -> Iterator[Row]:
+    """Read only the row groups that hold the shard."""
+    table = parquet_table(shard)
+    for i, fields in enumerate(table.to_pylist()):
+        yield Row(shard.first + i, fields)
+
+
+def parquet_table(shard: Shard) -> Any:
+    """Return the shard's rows as they stand in the file, types and all (a ``pyarrow.Table``)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with fsspec.open(shard.source.path, "rb") as file:
+        parquet = pq.ParquetFile(file)
+        begin, skip = 0, 0
+        groups: list[int] = []
+        for group in range(parquet.num_row_groups):
+            size = parquet.metadata.row_group(group).num_rows
+            if begin + size > shard.first and begin < shard.first + shard.count:
+                if not groups:
+                    skip = shard.first - begin
+                groups.append(group)
+            begin += size
+        # A row group can be large; only the wanted batches of it are kept.
+        parts, seen, end = [], 0, skip + shard.count
+        for batch in parquet.iter_batches(batch_size=1024, row_groups=groups):
+            low, high = max(skip - seen, 0), min(end - seen, batch.num_rows)
+            if low < high:
+                parts.append(batch.slice(low, high - low))
+            seen += batch.num_rows
+            if seen >= end:
+                break
+        return pa.Table.from_batches(parts, schema=parquet.schema_arrow)
+
+
+def _all_rows(source: Source) -> Iterator[Row]:
+    if source.kind == "hub":
+        yield from (Row(i, fields) for i, fields in enumerate(_hub_rows(source)))
+    elif source.kind == "text":
+        with fsspec.open(source.path, "rb") as file:
+            yield _text_row(file.read())
+    elif source.kind == "csv":
+        yield from _csv_rows(source)
+    else:
+        with fsspec.open(source.path, "rb", compression=source.compression) as file:
+            for number, line in enumerate(iter(file.readline, b"")):
+                yield _json_row(number, line)
+
+
+def _json_row(number: int, line: bytes) -> Row:
+    if not line.strip():
+        return Row(number, {}, "the line is empty")
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:  # bytes that are not UTF-8, too
+        return Row(number, {}, f"not JSON: {type(error).__name__}: {str(error)[:200]}")
+    if not isinstance(fields, dict):
+        return Row(number, {}, f"expected a JSON object, got {type(fields).__name__}")
+    return Row(number, fields)
+
+
+def _text_row(data: bytes) -> Row:
+    try:
+        return Row(0, {"text": data.decode("utf-8-sig")})
+    except UnicodeDecodeError as error:
+        return Row(0, {}, f"not UTF-8 text: {error}")
+
+
+def _csv_rows(source: Source) -> Iterator[Row]:
+    csv.field_size_limit(1 << 30)
+    with fsspec.open(
+        source.path,
+        "rt",
+        compression=source.compression,
+        encoding="utf-8-sig",
+        errors="surrogateescape",
+        newline="",
+    ) as file:
+        reader = csv.DictReader(file, restkey="", restval=None)
+        for number, fields in enumerate(reader):
+            more = fields.pop("", None)
+            error = f"more fields than the header names: {more!r:.80}" if more else ""
+            yield Row(number, fields, error)
+
+
+def _hub_parts(source: Source) -> tuple[str, str | None, str]:
+    """Split ``hf://NAME[:CONFIG][@SPLIT]``."""
+    name, _, split = source.path.removeprefix("hf://").partition("@")
+    name, _, config = name.partition(":")
+    return name, config or None, split or "train"
+
+
+def _hub_rows(source: Source) -> Iterator[dict[str, Any]]:
+    try:
+        from datasets import load_dataset  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigError(
+            "hf:// inputs need the package datasets: pip install 'glinermt[annotate]'"
+        ) from error
+    name, config, split = _hub_parts(source)
+    try:
+        yield from load_dataset(name, config, split=split, streaming=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{source.path}: cannot be loaded: {error}") from error
+
+
+def _hub_fingerprint(source: Source) -> dict[str, Any]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    name, _, _ = _hub_parts(source)
+    try:
+        return {"revision": HfApi().dataset_info(name).sha}
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise DataError(f"{source.path}: the hub does not answer for it: {error}") from error

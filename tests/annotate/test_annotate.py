@@ -1,0 +1,299 @@
+"""Jobs over many documents: every input kind, hostile rows, going on, and being killed."""
+
+import csv
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from glinermt.annotate import Engine, annotate
+from glinermt.errors import ConfigError, DataError
+from tests.tiny_models import tiny_model
+
+LABELS = {"labels": ["person", "city"], "threshold": 0.5}
+TEXTS = [f"bill gates founded microsoft in paris number {i}." for i in range(23)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the folder of a tiny model, small enough to be loaded in every process."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model(tmp_path_factory.mktemp("encoder")).save_pretrained(folder)
+    return str(folder)
+
+
+def write_jsonl(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def written(out: Path) -> list[dict[str, Any]]:
+    """Return all output rows in the order of the shards."""
+    rows = []
+    for path in sorted(out.glob("part-*")):
+        if path.suffix == ".parquet":
+            rows += pq.read_table(path).to_pylist()
+        else:
+            rows += [json.loads(line) for line in path.read_bytes().splitlines()]
+    return rows
+
+
+def test_every_row_of_every_kind_of_file_comes_out_once_with_its_spans(
+    tmp_path: Path, model: str
+) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    write_jsonl(inputs / "a.jsonl", [{"text": t, "id": i} for i, t in enumerate(TEXTS)])
+    with gzip.open(inputs / "b.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"text": t}) + "\n" for t in TEXTS)
+    with (inputs / "c.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["id", "text"], *([i, f"{t}\nnext"] for i, t in enumerate(TEXTS))]
+        )
+    pq.write_table(
+        pa.table({"text": TEXTS, "n": pa.array(range(23), pa.int8())}),
+        inputs / "d.parquet",
+        row_group_size=4,
+    )
+    (inputs / "e.txt").write_text("\ufeffbill gates in paris.", encoding="utf-8")
+    report = annotate(inputs, tmp_path / "out", "entities", LABELS, model=model, shard_rows=5)
+    rows = written(tmp_path / "out")
+    assert (report.counts.rows, report.counts.errors) == (len(rows), 0) == (4 * 23 + 1, 0)
+    places = [(row["source"], row["row"]) for row in rows]
+    assert len(set(places)) == len(places)
+    spans = [span for row in rows for span in row["result"]]
+    assert spans
+    of_parquet = [row for row in rows if row["source"].endswith(".parquet")]
+    assert [row["n"] for row in of_parquet] == list(range(23))
+    for row in of_parquet:
+        assert all(row["text"][s["start"] : s["end"]] == s["text"] for s in row["result"])
+    kinds = pq.read_schema(next((tmp_path / "out").glob("part-00003-*.parquet")))
+    assert kinds.field("n").type == pa.int8()
+    assert kinds.field("result").type.value_type.field("start").type == pa.int32()
+
+
+HOSTILE = [
+    b'{"text": "bill gates in paris."}\n',
+    b'{"text": null}\n',
+    b'{"other": 1}\n',
+    b"\n",
+    b"not json\n",
+    b'{"text": "\xff\xfe"}\n',
+    b'{"text": "\\ud800"}\n',
+    b'{"text": {"nested": ["deep"]}}\n',
+    b"[1, 2]\n",
+    b"[" * 5000 + b"\n",
+    json.dumps({"text": "x" * 3000}).encode() + b"\n",
+    b'{"text": ""}\n',
+    b'{"text": "paris."}',
+]
+
+
+def test_hostile_rows_are_recorded_and_the_others_read(tmp_path: Path, model: str) -> None:
+    path = tmp_path / "hostile.jsonl"
+    path.write_bytes(b"".join(HOSTILE))
+    out = tmp_path / "out"
+    report = annotate(path, out, "entities", LABELS, model=model, max_chars=2000)
+    rows = written(out)
+    assert [row["row"] for row in rows] == list(range(len(HOSTILE)))
+    assert [row["row"] for row in rows if row["status"] == "ok"] == [0, 11, 12]
+    assert report.counts.errors == 10
+    assert all(row["error"] for row in rows if row["status"] == "error")
+    assert "no field 'text'" in rows[2]["error"]
+    assert "more than max_chars 2,000" in rows[10]["error"]
+    assert "report.md" in {p.name for p in out.iterdir()}
+
+
+def test_a_row_the_task_fails_on_does_not_harm_its_neighbours(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glinermt.annotate.job import Job
+
+    run = Job.run
+
+    def fails(job: Job, texts: list[str], loaded: Any) -> list[Any]:
+        if any("number 7" in text for text in texts):
+            raise RuntimeError("out of luck")
+        return run(job, texts, loaded)
+
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in TEXTS])
+    monkeypatch.setattr(Job, "run", fails)
+    annotate(path, tmp_path / "out", "entities", LABELS, model=model)
+    failed = [row for row in written(tmp_path / "out") if row["status"] == "error"]
+    assert [(row["row"], row["error"]) for row in failed] == [(7, "RuntimeError: out of luck")]
+    monkeypatch.setattr(Job, "run", run)
+    report = annotate(path, tmp_path / "out", "entities", LABELS, model=model, retry_failed=True)
+    assert report.counts.errors == 0
+    assert {row["status"] for row in written(tmp_path / "out")} == {"ok"}
+    assert len(written(tmp_path / "out")) == len(TEXTS)
+
+
+def test_a_slow_row_is_given_up(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glinermt.annotate.job import Job
+
+    run = Job.run
+
+    def slow(job: Job, texts: list[str], loaded: Any) -> list[Any]:
+        if any("number 3" in text for text in texts):
+            time.sleep(30)
+        return run(job, texts, loaded)
+
+    monkeypatch.setattr(Job, "run", slow)
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in TEXTS[2:5]])
+    annotate(path, tmp_path / "out", "entities", LABELS, model=model, timeout=0.3)
+    rows = written(tmp_path / "out")
+    assert [row["status"] for row in rows] == ["ok", "error", "ok"]
+    assert "more than" in rows[1]["error"]
+
+
+def test_another_job_is_refused_in_the_same_folder_unless_forced(
+    tmp_path: Path, model: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in TEXTS])
+    out = tmp_path / "out"
+    annotate(path, out, "entities", LABELS, model=model)
+    other = {"labels": ["city"]}
+    with pytest.raises(ConfigError, match=r"holds another job: arguments was .*--force"):
+        annotate(path, out, "entities", other, model=model)
+    write_jsonl(path, [{"text": "paris."}])
+    with pytest.raises(ConfigError, match="holds another job: inputs was"):
+        annotate(path, out, "entities", LABELS, model=model)
+    annotate(path, out, "entities", other, model=model, force=True)
+    assert len(written(out)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "entitys"}, "unknown task 'entitys' .did you mean 'entities'"),
+        ({"result": "status"}, "a column of every output"),
+        ({"format": "csv"}, "unknown format"),
+    ],
+)
+def test_impossible_jobs_are_refused(
+    tmp_path: Path, model: str, change: dict[str, Any], message: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}])
+    settings = {"task": "entities", "arguments": LABELS, "model": model, **change}
+    with pytest.raises(ConfigError, match=message):
+        annotate(path, tmp_path / "out", **settings)
+
+
+def test_missing_and_unknown_inputs_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no\.jsonl: no such file or folder"):
+        annotate(tmp_path / "no.jsonl", tmp_path / "out", "entities", LABELS)
+    (tmp_path / "a.docx").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"a\.docx: not known by its name"):
+        annotate(tmp_path / "a.docx", tmp_path / "out", "entities", LABELS)
+
+
+def test_arguments_that_the_task_refuses_stop_the_job_before_it_begins(
+    tmp_path: Path, model: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}])
+    with pytest.raises(ValueError, match="threshold"):
+        annotate(
+            path, tmp_path / "out", "entities", {"labels": ["city"], "threshold": 3}, model=model
+        )
+    assert not written(tmp_path / "out")
+
+
+def test_jsonl_output_keeps_the_fields_of_the_input(tmp_path: Path, model: str) -> None:
+    rows = [{"text": t, "meta": {"deep": [i, None]}} for i, t in enumerate(TEXTS)]
+    path = write_jsonl(tmp_path / "a.jsonl", rows)
+    out = tmp_path / "out"
+    annotate(path, out, "entities", LABELS, model=model, format="jsonl", shard_rows=7)
+    assert [{k: r[k] for k in ("text", "meta")} for r in written(out)] == rows
+    other = tmp_path / "other"
+    annotate(path, other, "entities", LABELS, model=model, keep=("meta",))
+    assert [json.loads(row["meta"]) for row in written(other)] == [row["meta"] for row in rows]
+
+
+def test_several_processes_give_the_same_bytes_as_one(tmp_path: Path, model: str) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in TEXTS])
+    one, two = tmp_path / "one", tmp_path / "two"
+    annotate(path, one, "entities", LABELS, model=model, shard_rows=3)
+    engine = Engine(devices=("cpu", "cpu"))
+    annotate(path, two, "entities", LABELS, model=model, shard_rows=3, engine=engine)
+    for shard in one.glob("part-*"):
+        assert shard.read_bytes() == (two / shard.name).read_bytes()
+
+
+def start(path: Path, out: Path, model: str, processes: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "glinermt", "annotate", str(path), "--out", str(out)]
+    command += ["--task", "entities", "--labels", "person|city", "--model", model]
+    command += ["--shard-rows", "1", "--processes", str(processes)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.slow
+def test_a_job_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path, model: str) -> None:
+    check_kills(tmp_path, model, kills=20, texts=400, processes=2)
+
+
+def test_a_job_killed_twice_loses_and_doubles_nothing(tmp_path: Path, model: str) -> None:
+    check_kills(tmp_path, model, kills=2, texts=60, processes=1)
+
+
+def check_kills(tmp_path: Path, model: str, kills: int, texts: int, processes: int) -> None:
+    rows = [{"text": f"{TEXTS[i % 23]} {i}"} for i in range(texts)]
+    path, out = write_jsonl(tmp_path / "a.jsonl", rows), tmp_path / "out"
+    rng = random.Random(0)
+    for kill in range(kills):
+        job = start(path, out, model, processes)
+        wanted = (kill + 1) * texts // (kills + 1)
+        limit = time.monotonic() + 120
+        while len(list(out.glob("part-*"))) < wanted and time.monotonic() < limit:
+            assert job.poll() is None, job.communicate()
+            time.sleep(0.05)
+        time.sleep(rng.random() / 5)
+        os.kill(job.pid, signal.SIGKILL)
+        job.communicate()
+    last = start(path, out, model, processes)
+    output, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, output.decode()
+    fresh = tmp_path / "fresh"
+    annotate(path, fresh, "entities", {"labels": ["person", "city"]}, model=model, shard_rows=1)
+    assert [row["row"] for row in written(out)] == list(range(texts))
+    for shard in fresh.glob("part-*"):
+        assert shard.read_bytes() == (out / shard.name).read_bytes()
+
+
+def test_an_object_store_can_hold_input_and_output(model: str) -> None:
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    lines = "".join(json.dumps({"text": t}) + "\n" for t in TEXTS)
+    store.pipe_file("/bucket/in.jsonl", lines.encode())
+    report = annotate(
+        "memory://bucket/in.jsonl",
+        "memory://bucket/out",
+        "entities",
+        LABELS,
+        model=model,
+        shard_rows=9,
+    )
+    assert report.counts.rows == len(TEXTS)
+    assert len(store.glob("/bucket/out/part-*.parquet")) == 3
+    assert store.exists("/bucket/out/report.json")
+
+
+def test_two_jobs_cannot_write_one_folder(tmp_path: Path, model: str) -> None:
+    from filelock import FileLock
+
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}])
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(DataError, match="another process"):
+        annotate(path, tmp_path / "out", "entities", LABELS, model=model)
