@@ -1,10 +1,11 @@
 """Linear layers for inference: packed once, each with its activation."""
 
-import time
+import platform
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,8 +23,6 @@ MakeLinear = Callable[[Tensor, Tensor | None, Activation], Linear]
 ROWS, FEW_ROWS, FEW = 32, 8, 256
 """Rows come in multiples of ``ROWS`` where a new shape costs time (``MakeLinears.shapes_cost``); up
 to ``FEW`` of them in multiples of ``FEW_ROWS``, since there the filling costs more."""
-_WIN = 0.9
-"""Part of the plain time that oneDNN may take to be chosen."""
 
 
 class PlainLinear:
@@ -128,7 +127,7 @@ class MakeLinears:
 
 def linears_for(precision: Precision) -> MakeLinears:
     """Give what a precision means on this processor."""
-    exact = fastest_linear()
+    exact = exact_linear()
     match precision:
         case "exact":
             return MakeLinears(exact, exact)
@@ -150,30 +149,29 @@ def has_bf16() -> bool:
 
 
 @lru_cache(maxsize=1)
-def fastest_linear() -> MakeLinear:
-    """Give the faster of torch's own linear and oneDNN's, by a measurement of about 10 ms.
+def exact_linear() -> MakeLinear:
+    """Return oneDNN's linear where torch's own is slow: on AVX-512 that is not Intel's.
 
-    Which one wins is a matter of the processor and of how torch was built.
+    MKL takes slow paths on other makers' processors; with AVX2 only, the two are equally fast.
+    The choice is by what the processor is and never by a measurement, so that every process of a
+    machine gives the same bits.
     """
-    weight, bias, rows = torch.randn(1024, 512), torch.randn(1024), torch.randn(64, 512)
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or "GenuineIntel" in _processor():
+        return PlainLinear
     try:
-        packed = OneDnnLinear(weight, bias, "none")
         with torch.inference_mode():
-            packed(rows)
+            OneDnnLinear(torch.zeros(16, 16), torch.zeros(16), "none")(torch.zeros(1, 16))
     except (RuntimeError, AttributeError):  # this torch has no oneDNN, or not for this processor
         return PlainLinear
-    plain_time = _seconds(PlainLinear(weight, bias, "none"), rows)
-    return OneDnnLinear if _seconds(packed, rows) < _WIN * plain_time else PlainLinear
+    return OneDnnLinear
 
 
-@torch.inference_mode()
-def _seconds(linear: Linear, rows: Tensor) -> float:
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        linear(rows)
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _processor() -> str:
+    """Return what the system says of the processor; the maker's name is in it."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux
+        return platform.processor()
 
 
 def activation_of(module: object) -> Activation | None:

@@ -32,7 +32,7 @@ from glinermt.fast.linear import (
     OneDnnLinear,
     PlainLinear,
     Precision,
-    fastest_linear,
+    exact_linear,
     has_bf16,
     linears_for,
 )
@@ -230,8 +230,10 @@ def test_lower_precision_scores_nearly_the_same(
     assert 0 < largest_difference(model, batch, linears_for(precision)) < 0.1
 
 
-def test_the_linear_is_one_of_the_two_that_are_measured() -> None:
-    assert fastest_linear() in (PlainLinear, OneDnnLinear)
+def test_the_same_linear_is_chosen_in_every_process() -> None:
+    chosen = exact_linear()
+    exact_linear.cache_clear()
+    assert exact_linear() is chosen
 
 
 QUERIES = [Query("Bill Gates founded Microsoft in Paris.", ("person", "city"))]
