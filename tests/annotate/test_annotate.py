@@ -243,8 +243,8 @@ def test_a_job_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path, mo
     check_kills(tmp_path, model, kills=20, texts=400, processes=2)
 
 
-def test_a_job_killed_twice_loses_and_doubles_nothing(tmp_path: Path, model: str) -> None:
-    check_kills(tmp_path, model, kills=2, texts=60, processes=1)
+def test_a_job_killed_loses_and_doubles_nothing(tmp_path: Path, model: str) -> None:
+    check_kills(tmp_path, model, kills=1, texts=40, processes=1)
 
 
 def check_kills(tmp_path: Path, model: str, kills: int, texts: int, processes: int) -> None:
