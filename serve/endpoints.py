@@ -123,10 +123,7 @@ def _span(text: str, given: schemas.GivenSpan, offsets: Offsets, where: str) -> 
 def _answer(*, top_k: int | None = None, **arguments: Any) -> Any:
     if top_k is None:
         return tasks.answer(**arguments)
-    found: Any = tasks.answer(**arguments, top_k=top_k)
-    if top_k > 1:
-        return found
-    return [found] if isinstance(arguments["text"], str) else [[one] for one in found]
+    return tasks.answers(**arguments, top_k=top_k)
 
 
 ENDPOINTS: Sequence[Endpoint] = (

@@ -8,7 +8,7 @@ from typing import Any
 from glinermt.errors import DataError
 from glinermt.jsonl import ENDS as ROW_ENDS
 from glinermt.jsonl import TEXT_ENDS, data_files, read_jsonl, read_lines
-from glinermt.tasks.sentences import split_sentences
+from glinermt.tasks.long_texts import split_sentences
 
 ENDS = (*ROW_ENDS, *TEXT_ENDS)
 _TOKEN = re.compile(r"\w+|[^\w\s]")

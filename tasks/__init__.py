@@ -1,24 +1,28 @@
-"""The six tasks: each asks the model about a text and reads the spans it finds as a result."""
+"""The tasks: each asks a model about a text and reads what it finds as a result."""
 
-from glinermt.tasks.answers import answer
-from glinermt.tasks.entities import extract_entities
-from glinermt.tasks.open_ie import extract_matches
-from glinermt.tasks.open_ner import extract_open_entities
-from glinermt.tasks.relations import extract_relations
-from glinermt.tasks.summaries import summarize
+from typing import Any
 
-TASKS = {
-    "entities": extract_entities,
-    "open_entities": extract_open_entities,
-    "relations": extract_relations,
-    "answer": answer,
-    "summarize": summarize,
-    "matches": extract_matches,
+from glinermt.tasks.entities import ENTITIES, extract_entities
+from glinermt.tasks.instructions import (
+    MATCHES,
+    OPEN_ENTITIES,
+    extract_matches,
+    extract_open_entities,
+)
+from glinermt.tasks.questions import ANSWER, answer, answers
+from glinermt.tasks.relations import RELATIONS, extract_relations
+from glinermt.tasks.summaries import SUMMARIZE, summarize
+from glinermt.tasks.task import Task
+
+TASKS: dict[str, Task[Any, Any]] = {
+    task.name: task for task in (ENTITIES, OPEN_ENTITIES, RELATIONS, ANSWER, SUMMARIZE, MATCHES)
 }
 
 __all__ = [
     "TASKS",
+    "Task",
     "answer",
+    "answers",
     "extract_entities",
     "extract_matches",
     "extract_open_entities",

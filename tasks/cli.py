@@ -97,10 +97,10 @@ def instructed(task: str, title: str) -> Callable[..., None]:
         jsonl: Jsonl = None,
         field: Field = "text",
     ) -> None:
-        from glinermt.tasks import TASKS
+        from glinermt import tasks
 
         def run(texts: Any, loaded: Any) -> Any:
-            find: Any = TASKS[task]
+            find: Any = getattr(tasks, f"extract_{task}")
             return find(texts, instruction, threshold=threshold, model=loaded)
 
         request = _Request(text, model, json, html, jsonl, field)
@@ -158,9 +158,12 @@ def answer(
 ) -> None:
     """Answer a question from the text, or say that it does not answer."""
     from glinermt.tasks import answer as find_answer
+    from glinermt.tasks import answers
 
     def run(texts: Any, loaded: Any) -> Any:
-        return find_answer(question, texts, threshold=threshold, top_k=top_k, model=loaded)
+        if top_k == 1:
+            return find_answer(question, texts, threshold=threshold, model=loaded)
+        return answers(question, texts, threshold=threshold, top_k=top_k, model=loaded)
 
     def shown(console: Console, _: str, result: Any) -> None:
         show.show_answers(console, result if isinstance(result, list) else [result])

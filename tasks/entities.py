@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
-from glinermt.tasks.inputs import Argument, by_shape, shaped
-from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels
-from glinermt.tasks.run import ask, default_threshold, wording
-from glinermt.types import Example, Extractor, Overlap, Query, Span
-
-TASK = "entities"
-THRESHOLD = 0.5
+from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
+from glinermt.tasks.run import stream
+from glinermt.tasks.task import Task
+from glinermt.types import Extractor, Found, Overlap, Query, Span, Threshold
 
 
 @by_shape
@@ -19,7 +18,7 @@ def extract_entities(
     text: str | Iterable[str],
     labels: LabelSpec | Iterable[LabelSpec],
     *,
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
     overlap: Overlap = "flat",
     multi_label: bool = False,
     model: Extractor | str | Path | None = None,
@@ -31,7 +30,8 @@ def extract_entities(
             iterator is given back).
         labels: names, ``{name: description}``, or ``{name: {"description", "threshold"}}``; for
             all texts, or one such for each.
-        threshold: least score, for labels without one of their own; None = the model's, else 0.5.
+        threshold: least score, for labels without one of their own: a number, or one for each
+            label; None = the model's, else 0.5.
         overlap: ``flat`` or ``nested``.
         multi_label: allow one span several labels.
         model: a loaded model, a folder or hub id, or None for the shipped one.
@@ -40,42 +40,25 @@ def extract_entities(
         TypeError: texts or labels are no strings.
         ValueError: an empty label, a threshold outside [0, 1], or numbers that do not match.
     """
-    extractor = load_extractor(model)
-
-    def run(texts: list[str], rows: list[tuple[LabelSpec]]) -> list[list[Span]]:
-        labels_of = [read_labels(spec) for (spec,) in rows]
-        prompt = wording(extractor.settings.prompts, TASK, "")
-        queries = [
-            Query(t, tuple(label.asked for label in found), prompt)
-            for t, found in zip(texts, labels_of, strict=True)
-        ]
-        thresholds = [
-            {label.asked: label_threshold(extractor, label, threshold) for label in found}
-            for found in labels_of
-        ]
-        results = ask(
-            extractor, TASK, queries, thresholds, overlap=overlap, multi_label=multi_label
-        )
-        return [renamed(spans, found) for spans, found in zip(results, labels_of, strict=True)]
-
-    return shaped(text, [Argument("labels", labels, is_one_spec(labels))], run)
+    task = replace(ENTITIES, overlap=overlap, multi_label=multi_label)
+    given = rows(text, spec_argument("labels", labels))
+    asked = ((t, read_labels(spec)) for t, spec in given)
+    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
 
 
-def example(text: str, spans: Iterable[Span], labels: Sequence[str]) -> Example:
-    """Make the training example; labels without a span are negatives."""
-    return Example(Query(text, tuple(labels)), tuple(spans))
+def _labels(asked: Sequence[Label], _: TaskSettings) -> Sequence[Label]:
+    return asked
 
 
-def label_threshold(model: Extractor, label: Label, given: float | None) -> float:
-    """Give a label's threshold: its own, the caller's, the model's for it, for the task, 0.5."""
-    if label.threshold is not None:
-        return label.threshold
-    if given is None and label.name in model.settings.label_thresholds:
-        return model.settings.label_thresholds[label.name]
-    return default_threshold(model, TASK, given, THRESHOLD)
+def _query(text: str, asked: Sequence[Label], settings: TaskSettings) -> list[Query]:
+    labels = tuple(label.asked for label in asked)
+    return [Query(text, labels, ENTITIES.word_prompt(settings))]
 
 
-def renamed(spans: Iterable[Span], labels: Iterable[Label]) -> list[Span]:
-    """Give the spans the names the user knows their labels by."""
-    names = {label.asked: label.name for label in labels}
-    return [replace(span, label=names[span.label]) for span in spans]
+def _read(_: str, asked: Sequence[Label], found: Sequence[Found], __: TaskSettings) -> list[Span]:
+    return renamed(found[0].spans, asked)
+
+
+ENTITIES: Task[Sequence[Label], list[Span]] = Task(
+    name="entities", query=_query, labels=_labels, read=_read, label_thresholds=True
+)

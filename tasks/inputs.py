@@ -1,18 +1,20 @@
-"""The shape rule of all tasks: a text gives one result, a list a list, an iterable an iterator."""
+"""The shape rule of all tasks: a text gives one result, a list a list, an iterator an iterator."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice, repeat
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 P = ParamSpec("P")
 
 CHUNK = 256
 """Texts that are read and answered together."""
 
 
-class Task(Protocol[P, T]):
+class Shaped(Protocol[P, T]):
     """A task function as its callers see it; one text is what it is declared for."""
 
     @overload  # A str is an iterable of str, too; the first that fits holds.
@@ -27,14 +29,14 @@ class Task(Protocol[P, T]):
     ) -> Iterator[T]: ...
 
 
-def by_shape(function: Callable[Concatenate[str | Iterable[str], P], T]) -> Task[P, T]:
-    """Tell type checkers the shape rule of a function that ends in ``shaped``."""
-    return cast("Task[P, T]", function)
+def by_shape(function: Callable[Concatenate[str | Iterable[str], P], T]) -> Shaped[P, T]:
+    """Tell type checkers the shape rule of a function that ends in ``restore``."""
+    return cast("Shaped[P, T]", function)
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """A task's argument: one value for all texts, or an iterable with one for each."""
+@dataclass(frozen=True)
+class Argument(Generic[A]):
+    """A task's argument: one value for all texts, or several with one for each."""
 
     name: str
     value: Any
@@ -43,18 +45,17 @@ class Argument:
     """What the value for a single text is."""
 
 
-def string_argument(name: str, value: Any) -> Argument:
-    """Give an argument that is a string or one for each text."""
-    return Argument(
-        name, value, isinstance(value, str | bytes) or not isinstance(value, Iterable), "str"
-    )
+def string_argument(name: str, value: str | Iterable[str]) -> Argument[str]:
+    """Return an argument that is a string or one for each text."""
+    for_all = isinstance(value, str | bytes) or not isinstance(value, Iterable)
+    return Argument[str](name, value, for_all, "str")
 
 
 def check_string(name: str, value: object) -> str:
-    """Give the string back if it says something.
+    """Return the string if it says something.
 
     Raises:
-        TypeError: it is no string.
+        TypeError: it is not a string.
         ValueError: it is empty.
     """
     if not isinstance(value, str):
@@ -64,36 +65,77 @@ def check_string(name: str, value: object) -> str:
     return value
 
 
-def shaped(
-    text: str | Iterable[str],
-    arguments: Sequence[Argument],
-    run: Callable[[list[str], list[tuple[Any, ...]]], list[T]],
-) -> T:
-    """Call ``run`` with chunks of texts and their argument rows; give the result's right shape.
-
-    Declared as for one text, since ``by_shape`` declares the rest.
+@overload
+def rows(text: str | Iterable[str]) -> Iterator[tuple[str]]: ...
+@overload
+def rows(text: str | Iterable[str], one: Argument[A], /) -> Iterator[tuple[str, A]]: ...
+@overload
+def rows(
+    text: str | Iterable[str], one: Argument[A], other: Argument[B], /
+) -> Iterator[tuple[str, A, B]]: ...
+def rows(text: str | Iterable[str], *arguments: Argument[Any]) -> Iterator[tuple[Any, ...]]:
+    """Return each text with its arguments, one row a text, whatever the shape of ``text``.
 
     Raises:
         TypeError: a text is not str, or an argument of one text is a generator or the like.
         ValueError: an argument's number of values differs from the number of texts.
     """
     if isinstance(text, str):
-        for argument in arguments:
-            if argument.for_all:
-                continue
-            if not isinstance(argument.value, Sequence):
-                got = type(argument.value).__name__
-                raise TypeError(f"{argument.name} must be {argument.kind}, got {got}")
-            raise ValueError(
-                f"one text, but several values of {argument.name}; give one, or a list of texts"
-            )
-        return run([text], [tuple(argument.value for argument in arguments)])[0]
+        return iter([(text, *(_of_one(argument) for argument in arguments))])
+    _check_texts(text)
+    if isinstance(text, Sized):
+        _check_numbers(len(text), arguments)
+    return _rows(text, arguments)
+
+
+def restore(text: str | Iterable[str], results: Iterator[T]) -> T:
+    """Give the results the shape of ``text``: one, a list where its length is known, or lazily.
+
+    Declared as for one text, since ``by_shape`` declares the rest.
+    """
+    if isinstance(text, str):
+        return next(results)
+    return cast(T, list(results) if isinstance(text, Sized) else results)
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Cut into lists of at most ``CHUNK`` items."""
+    left = iter(items)
+    while chunk := list(islice(left, CHUNK)):
+        yield chunk
+
+
+def _of_one(argument: Argument[A]) -> A:
+    if argument.for_all:
+        return cast(A, argument.value)
+    if not isinstance(argument.value, Sequence):
+        got = type(argument.value).__name__
+        raise TypeError(f"{argument.name} must be {argument.kind}, got {got}")
+    raise ValueError(
+        f"one text, but several values of {argument.name}; give one, or a list of texts"
+    )
+
+
+def _check_texts(text: object) -> None:
+    """Refuse what is not several texts in an order."""
     if not isinstance(text, Iterable) or isinstance(text, bytes | bytearray):
         raise TypeError(f"text must be str or several of them, got {_kind(text)}")
-    if isinstance(text, Sequence):
-        _check_numbers(len(text), arguments)
-        return cast(T, list(_chunked(text, arguments, run)))
-    return cast(T, _chunked(text, arguments, run))
+    if isinstance(text, Mapping):
+        raise TypeError(
+            f"text must be str or several of them, got {_kind(text)}, which would be read as its "
+            "keys; pass list(text.values())"
+        )
+    if isinstance(text, set | frozenset):
+        raise TypeError(
+            f"text must be str or several of them, got {_kind(text)}, which has no order; "
+            "pass a list"
+        )
+    dimensions = getattr(text, "ndim", 1)
+    if dimensions != 1:
+        raise TypeError(
+            f"text must be str or several of them, got {_kind(text)} of {dimensions} dimensions; "
+            "pass one column of it"
+        )
 
 
 def _kind(value: object) -> str:
@@ -101,9 +143,9 @@ def _kind(value: object) -> str:
     return f"{type(value).__name__}{hint}"
 
 
-def _check_numbers(num_texts: int, arguments: Sequence[Argument]) -> None:
+def _check_numbers(num_texts: int, arguments: Sequence[Argument[Any]]) -> None:
     for argument in arguments:
-        if not argument.for_all and isinstance(argument.value, Sequence):
+        if not argument.for_all and isinstance(argument.value, Sized):
             number = len(argument.value)
             if number != num_texts:
                 raise ValueError(
@@ -112,19 +154,7 @@ def _check_numbers(num_texts: int, arguments: Sequence[Argument]) -> None:
                 )
 
 
-def _chunked(
-    texts: Iterable[str],
-    arguments: Sequence[Argument],
-    run: Callable[[list[str], list[tuple[Any, ...]]], list[T]],
-) -> Iterator[T]:
-    rows = _rows(texts, arguments)
-    while chunk := list(islice(rows, CHUNK)):
-        yield from run([text for text, _ in chunk], [row for _, row in chunk])
-
-
-def _rows(
-    texts: Iterable[str], arguments: Sequence[Argument]
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _rows(texts: Iterable[str], arguments: Sequence[Argument[Any]]) -> Iterator[tuple[Any, ...]]:
     streams = [repeat(a.value) if a.for_all else iter(a.value) for a in arguments]
     for i, text in enumerate(texts):
         if not isinstance(text, str):
@@ -135,7 +165,7 @@ def _rows(
             if value is _MISSING:
                 raise ValueError(f"{argument.name} ran out after {i} values; give one per text")
             row.append(value)
-        yield text, tuple(row)
+        yield text, *row
     for argument, stream in zip(arguments, streams, strict=True):
         if not argument.for_all and next(stream, _MISSING) is not _MISSING:
             raise ValueError(f"more values of {argument.name} than texts; give one per text")

@@ -1,59 +1,111 @@
-"""Extraction by instruction, which open NER and open information extraction share."""
+"""Extraction by instruction ("all products of Apple"): open NER, open information extraction."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from glinermt.tasks.entities import renamed
-from glinermt.tasks.inputs import Argument, check_string, shaped, string_argument
-from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels
-from glinermt.tasks.run import ask, default_threshold, wording
-from glinermt.types import Example, Extractor, Query, Span
+from glinermt.config import TaskSettings
+from glinermt.default_model import load_extractor
+from glinermt.tasks.inputs import by_shape, check_string, restore, rows, string_argument
+from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
+from glinermt.tasks.run import stream
+from glinermt.tasks.task import Task
+from glinermt.types import Extractor, Found, Query, Span, Threshold
 
 LABEL = "match"
-THRESHOLD = 0.5
-PROMPT = "{instruction}"
+_MATCH = (Label(LABEL, LABEL, {}),)
 
 
-def extract_instructed(
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What to find, in words, and what to call it."""
+
+    text: str
+    labels: tuple[Label, ...] = _MATCH
+
+
+@by_shape
+def extract_open_entities(
     text: str | Iterable[str],
     instruction: str | Iterable[str],
-    labels: LabelSpec | Iterable[LabelSpec],
+    labels: LabelSpec | Iterable[LabelSpec] = (LABEL,),
     *,
-    task: str,
-    threshold: float | None,
-    model: Extractor,
+    threshold: Threshold | None = None,
+    model: Extractor | str | Path | None = None,
 ) -> list[Span]:
-    """Find what the instruction asks for; see ``extract_open_entities``."""
+    """Find the entities that an instruction describes.
 
-    def run(texts: list[str], rows: list[tuple[str, LabelSpec]]) -> list[list[Span]]:
-        limit = default_threshold(model, task, threshold, THRESHOLD)
-        labels_of = [_worded(read_labels(spec), task, model) for _, spec in rows]
-        queries, thresholds = [], []
-        for t, (asked, _), found in zip(texts, rows, labels_of, strict=True):
-            instruction = check_string("instruction", asked)
-            prompt = wording(model.settings.prompts, task, PROMPT, instruction=instruction)
-            queries.append(Query(t, tuple(label.asked for label in found), prompt))
-            thresholds.append(
-                {s.asked: limit if s.threshold is None else s.threshold for s in found}
-            )
-        results = ask(model, task, queries, thresholds)
-        return [renamed(spans, found) for spans, found in zip(results, labels_of, strict=True)]
+    Args:
+        text: one text, a list, or an iterable of texts; the result has the same shape.
+        instruction: what to find, in words; for all texts, or one for each.
+        labels: what to call the findings, for more than one kind of them.
+        threshold: least score, a number or one for each label; None = the model's, else 0.5.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
 
-    arguments = [
+    Raises:
+        TypeError: texts, instructions or labels are no strings.
+        ValueError: an empty instruction or label, or numbers that do not match.
+    """
+    given = rows(
+        text,
         string_argument("instruction", instruction),
-        Argument("labels", labels, is_one_spec(labels)),
-    ]
-    return shaped(text, arguments, run)
+        spec_argument("labels", labels),
+    )
+    asked = ((t, _instruction(words, tuple(read_labels(spec)))) for t, words, spec in given)
+    return restore(text, stream(OPEN_ENTITIES, load_extractor(model), asked, threshold=threshold))
 
 
-def example(text: str, instruction: str, spans: Iterable[Span], label: str = LABEL) -> Example:
-    """Make the training example of a single label; spans may carry any."""
-    found = tuple(replace(span, label=label) for span in spans)
-    return Example(Query(text, (label,), instruction), found)
+@by_shape
+def extract_matches(
+    text: str | Iterable[str],
+    instruction: str | Iterable[str],
+    *,
+    threshold: float | None = None,
+    model: Extractor | str | Path | None = None,
+) -> list[Span]:
+    """Find all pieces of the text that an instruction asks for, labelled ``match``.
+
+    Args:
+        text: one text, a list, or an iterable of texts; the result has the same shape.
+        instruction: what to find, in words; for all texts, or one for each.
+        threshold: least score; None = the model's, else 0.5.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+
+    Raises:
+        TypeError: texts or instructions are no strings.
+        ValueError: an empty instruction, or numbers that do not match.
+    """
+    given = rows(text, string_argument("instruction", instruction))
+    asked = ((t, _instruction(words)) for t, words in given)
+    return restore(text, stream(MATCHES, load_extractor(model), asked, threshold=threshold))
 
 
-def _worded(labels: list[Label], task: str, model: Extractor) -> list[Label]:
-    """Word the default label as the model was trained with it; leave the caller's own alone."""
-    if [label.asked for label in labels] != [LABEL]:
-        return labels
-    return [replace(labels[0], asked=wording(model.settings.labels, task, LABEL))]
+def _instruction(words: str, labels: tuple[Label, ...] = _MATCH) -> Instruction:
+    return Instruction(check_string("instruction", words), labels)
+
+
+def _by_instruction(name: str) -> Task[Instruction, list[Span]]:
+    """Return one of the two tasks that an instruction is all of."""
+
+    def labels(asked: Instruction, settings: TaskSettings) -> Sequence[Label]:
+        if [label.asked for label in asked.labels] != [LABEL]:
+            return asked.labels  # the caller's own are left alone
+        return [replace(asked.labels[0], asked=task.word_label(settings))]
+
+    def query(text: str, asked: Instruction, settings: TaskSettings) -> list[Query]:
+        names = tuple(label.asked for label in labels(asked, settings))
+        return [Query(text, names, task.word_prompt(settings, instruction=asked.text))]
+
+    def read(
+        _: str, asked: Instruction, found: Sequence[Found], settings: TaskSettings
+    ) -> list[Span]:
+        return renamed(found[0].spans, labels(asked, settings))
+
+    task = Task(
+        name=name, query=query, labels=labels, read=read, prompt="{instruction}", label=LABEL
+    )
+    return task
+
+
+OPEN_ENTITIES = _by_instruction("open_entities")
+MATCHES = _by_instruction("matches")

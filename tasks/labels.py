@@ -1,10 +1,12 @@
 """How labels may be given: names, names with descriptions, names with their own thresholds."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glinermt.config import check_share
+from glinermt.tasks.inputs import Argument
+from glinermt.types import Span
 
 LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,
@@ -75,6 +77,17 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
     if not isinstance(description, str):
         raise TypeError(f"{what} {name!r}: description must be str, got {description!r}")
     return Label(name, f"{name}: {description}" if description else name, given)
+
+
+def renamed(spans: Iterable[Span], labels: Iterable[Label]) -> list[Span]:
+    """Return the spans under the names the user knows their labels by."""
+    names = {label.asked: label.name for label in labels}
+    return [replace(span, label=names[span.label]) for span in spans]
+
+
+def spec_argument(name: str, value: LabelSpec | Iterable[LabelSpec]) -> Argument[LabelSpec]:
+    """Return an argument that is a specification for all texts or one for each."""
+    return Argument[LabelSpec](name, value, is_one_spec(value))
 
 
 def is_one_spec(labels: Any) -> bool:

@@ -1,16 +1,16 @@
 """Results as one self-contained page, legible without network, in light and dark."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from glinermt.tasks.marks import legend, marked
 from glinermt.types import Answer, Relation, Span, Summary
 
 
 def page(results: Iterable[tuple[str, Any]], title: str = "glinermt") -> str:
-    """Give the HTML of ``(text, result)`` pairs; results of any task.
+    """Return the HTML of ``(text, result)`` pairs; results of any task.
 
     A label has the same colour everywhere on the page.
     """
@@ -37,10 +37,10 @@ def _article(text: str, items: Sequence[Any], hues: dict[str, int]) -> str:
     summaries = [item for item in items if isinstance(item, Summary)]
     whole = bool(answers or summaries)  # what is marked needs no names
     parts = [
-        "" if whole else legend(spans, hues),
+        "" if whole else _legend(spans, hues),
         _answers(answers) if answers else "",
         *(_summary(summary) for summary in summaries),
-        f'<p class="text" dir="auto">{marked(text, spans, hues, named=not whole)}</p>',
+        f'<p class="text" dir="auto">{_marked(text, spans, hues, named=not whole)}</p>',
         _table(relations, hues) if relations else "",
         "" if spans or answers else '<p class="none">Nothing found.</p>',
     ]
@@ -48,7 +48,7 @@ def _article(text: str, items: Sequence[Any], hues: dict[str, int]) -> str:
 
 
 def _spans(items: Iterable[Any]) -> list[Span]:
-    """Give what a result marks in the text, each span once."""
+    """Return what a result marks in the text, each span once."""
     spans: list[Span] = []
     for item in items:
         match item:
@@ -89,7 +89,7 @@ def _table(relations: Iterable[Relation], hues: dict[str, int]) -> str:
 
 
 def _chip(span: Span, hues: dict[str, int]) -> str:
-    return marked(span.text, [Span(0, len(span.text), span.text, span.label)], hues, named=False)
+    return _marked(span.text, [Span(0, len(span.text), span.text, span.label)], hues, named=False)
 
 
 def _bar(score: float) -> str:
@@ -99,3 +99,66 @@ def _bar(score: float) -> str:
 def _hue(index: int) -> int:
     """Spread hues by the golden angle, so that neighbours differ."""
     return round(index * 137.5 + 210) % 360
+
+
+def _marked(text: str, spans: Iterable[Span], hues: Mapping[str, int], *, named: bool) -> str:
+    """Return the text as HTML with every span marked.
+
+    Of two spans that cross, the later one is continued in a second mark behind the first one's
+    end. Only a span's own edges are drawn as such: its beginning has the class ``begins``, its
+    end the label or an empty element.
+
+    Args:
+        text: the text of all spans.
+        spans: what to mark, in any order.
+        hues: colour of each label, in degrees.
+        named: show the label behind each span.
+    """
+    starting: dict[int, list[Span]] = defaultdict(list)
+    for span in sorted(set(spans), key=lambda span: (-span.end, span.label)):
+        starting[span.start].append(span)
+    cuts = sorted({place for row in starting.values() for s in row for place in (s.start, s.end)})
+    out: list[str] = []
+    opened: list[Span] = []
+    position = 0
+    for cut in cuts:
+        out.append(escape(text[position:cut]))
+        position = cut
+        going_on: list[Span] = []
+        while any(span.end == cut for span in opened):
+            span = opened.pop()
+            out.append(_end(span, cut, named=named))
+            if span.end > cut:
+                going_on.append(span)
+        for span in [*reversed(going_on), *starting.get(cut, [])]:
+            out.append(_begin(span, cut, hues[span.label]))
+            opened.append(span)
+    return "".join(out) + escape(text[position:])
+
+
+def _legend(spans: Iterable[Span], hues: Mapping[str, int]) -> str:
+    """Return the labels with how often each occurs."""
+    counts: dict[str, int] = defaultdict(int)
+    for span in spans:
+        counts[span.label] += 1
+    marks = "".join(
+        f'<mark class="begins ends" style="--hue:{hues[label]}"><bdi>{escape(label)}</bdi>'
+        f"<small>{counts[label]}</small></mark>"
+        for label in sorted(counts)
+        if label
+    )
+    return f'<p class="legend">{marks}</p>' if marks else ""
+
+
+def _begin(span: Span, cut: int, hue: int) -> str:
+    edges = " begins" if cut == span.start else ""
+    tip = escape(f"{span.label} {span.score:.2f}".strip(), quote=True)
+    plain = "" if span.label else " plain"
+    return f'<mark class="span{edges}{plain}" style="--hue:{hue}" title="{tip}">'
+
+
+def _end(span: Span, cut: int, *, named: bool) -> str:
+    if span.end > cut:
+        return "</mark>"
+    name = f"<small><bdi>{escape(span.label)}</bdi></small>" if named and span.label else "<i></i>"
+    return f"{name}</mark>"

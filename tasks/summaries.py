@@ -1,29 +1,58 @@
 """Extractive summarization: the sentences, or the pieces, of a text that sum it up."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from glinermt.config import check_count, check_number
+from glinermt.config import TaskSettings, check_count, check_number
 from glinermt.default_model import load_extractor
-from glinermt.tasks.inputs import by_shape, shaped
+from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.tasks.labels import Label
 from glinermt.tasks.long_texts import sentences as places_of_sentences
-from glinermt.tasks.run import ask, default_threshold, wording
-from glinermt.types import Example, Extractor, Query, Span, SpanScore, Summary
+from glinermt.tasks.run import stream
+from glinermt.tasks.task import Task
+from glinermt.types import Extractor, Found, Query, Span, Summary
 
-TASK = "summarize"
-PROMPT = "Summarize the given text, highlighting the most important information:"
 LABEL = "summary"
 SENTENCES = 3
-THRESHOLD = 0.1
-"""The paper's, for pieces. Sentences are ranked, so they need none."""
-LEAST_SCORE = 0.01
-SPAN_SCORE: SpanScore = "min"
-"""Of the pieces that sentences are ranked by: with so low a ``LEAST_SCORE`` the mean of the inside
-scores forgets where a piece starts and ends, and prefers single words."""
 REDUNDANT = 0.6
 """A sentence that shares this part of its words with a chosen one is passed over."""
+
+
+Unit = Literal["sentence", "span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a summary may be.
+
+    Raises:
+        TypeError: a budget is not a number.
+        ValueError: more than one budget, or one out of range or for pieces.
+    """
+
+    sentences: int | None = None
+    words: int | None = None
+    ratio: float | None = None
+    unit: Unit = "sentence"
+
+    def __post_init__(self) -> None:
+        given = {"sentences": self.sentences, "words": self.words, "ratio": self.ratio}
+        budgets = {name: value for name, value in given.items() if value is not None}
+        if self.unit not in ("sentence", "span"):
+            raise ValueError(f"unit {self.unit!r} is not known: choose from 'sentence', 'span'")
+        if len(budgets) > 1:
+            raise ValueError(f"give one budget, not {' and '.join(budgets)}")
+        if budgets and self.unit == "span":
+            raise ValueError(
+                f"{next(iter(budgets))} is a budget of sentences; spans take a threshold"
+            )
+        for name, value in budgets.items():
+            if name != "ratio":
+                check_count(name, value)
+            elif not 0 < check_number(name, value) <= 1:  # NaN fails too
+                raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
 
 
 @by_shape
@@ -33,7 +62,7 @@ def summarize(
     sentences: int | None = None,
     words: int | None = None,
     ratio: float | None = None,
-    unit: Literal["sentence", "span"] = "sentence",
+    unit: Unit = "sentence",
     threshold: float | None = None,
     model: Extractor | str | Path | None = None,
 ) -> Summary:
@@ -58,49 +87,41 @@ def summarize(
         ValueError: more than one budget, a budget out of range or with ``unit="span"``, or a
             threshold without.
     """
-    _check({"sentences": sentences, "words": words, "ratio": ratio}, unit, threshold)
-    extractor = load_extractor(model)
-
-    def run(texts: list[str], _: list[tuple[()]]) -> list[Summary]:
-        least = LEAST_SCORE
-        if unit == "span":
-            least = default_threshold(extractor, TASK, threshold, THRESHOLD)
-        prompt = wording(extractor.settings.prompts, TASK, PROMPT)
-        name = extractor.settings.labels.get(TASK, LABEL)
-        queries = [Query(t, (name,), prompt) for t in texts]
-        rule = None if unit == "span" else SPAN_SCORE
-        found = ask(extractor, TASK, queries, [least] * len(texts), span_score=rule)
-        if unit == "span":
-            return [Summary(tuple(replace(s, label=LABEL) for s in spans)) for spans in found]
-        return [
-            _best_sentences(_scored(t, spans, extractor.settings.lead), sentences, words, ratio)
-            for t, spans in zip(texts, found, strict=True)
-        ]
-
-    return shaped(text, (), run)
-
-
-def example(text: str, spans: Iterable[Span]) -> Example:
-    """Make the training example from the pieces that belong in the summary."""
-    found = tuple(replace(span, label=LABEL) for span in spans)
-    return Example(Query(text, (LABEL,), PROMPT), found)
-
-
-def _check(given: Mapping[str, float | None], unit: str, threshold: float | None) -> None:
-    budgets = {name: value for name, value in given.items() if value is not None}
-    if unit not in ("sentence", "span"):
-        raise ValueError(f"unit {unit!r} is not known: choose from 'sentence', 'span'")
-    if len(budgets) > 1:
-        raise ValueError(f"give one budget, not {' and '.join(budgets)}")
-    if budgets and unit == "span":
-        raise ValueError(f"{next(iter(budgets))} is a budget of sentences; spans take a threshold")
+    budget = Budget(sentences, words, ratio, unit)
     if threshold is not None and unit == "sentence":
         raise ValueError("threshold is for unit='span'; sentences are ranked, so give a budget")
-    for name, value in budgets.items():
-        if name != "ratio":
-            check_count(name, value)
-        elif not 0 < check_number(name, value) <= 1:  # NaN fails too
-            raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
+    asked = ((t, budget) for (t,) in rows(text))
+    task = SUMMARIZE if unit == "span" else OF_SENTENCES
+    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
+
+
+def _labels(_: Budget, settings: TaskSettings) -> Sequence[Label]:
+    return [Label(LABEL, SUMMARIZE.word_label(settings), {})]
+
+
+def _query(text: str, _: Budget, settings: TaskSettings) -> list[Query]:
+    return [Query(text, (SUMMARIZE.word_label(settings),), SUMMARIZE.word_prompt(settings))]
+
+
+def _read(text: str, asked: Budget, found: Sequence[Found], settings: TaskSettings) -> Summary:
+    spans = found[0].spans
+    if asked.unit == "span":
+        return Summary(tuple(replace(span, label=LABEL) for span in spans))
+    return _best_sentences(_scored(text, spans, settings.lead), asked)
+
+
+SUMMARIZE: Task[Budget, Summary] = Task(
+    name="summarize",
+    query=_query,
+    labels=_labels,
+    read=_read,
+    prompt="Summarize the given text, highlighting the most important information:",
+    label=LABEL,
+    threshold=0.1,  # the paper's, for pieces
+)
+OF_SENTENCES = replace(SUMMARIZE, floor=0.01, span_score="min")
+"""The pieces that sentences are ranked by, which need no threshold. With so low a floor the mean of
+the inside scores forgets where a piece starts and ends, and prefers single words."""
 
 
 def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:
@@ -113,13 +134,12 @@ def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:
     ]
 
 
-def _best_sentences(
-    spans: list[Span], sentences: int | None, words: int | None, ratio: float | None
-) -> Summary:
+def _best_sentences(spans: list[Span], budget: Budget) -> Summary:
     total = sum(len(span.text.split()) for span in spans)
-    if ratio is not None:
-        words = round(ratio * total)
-    most = len(spans) if words is not None else sentences or SENTENCES
+    words = budget.words if budget.ratio is None else round(budget.ratio * total)
+    most = budget.sentences or SENTENCES
+    if words is not None:
+        most = len(spans)
     if most >= len(spans) and (words is None or words >= total):
         return Summary(tuple(spans))
     chosen: list[Span] = []

@@ -1,12 +1,16 @@
 """Scores a model while it trains: strict micro F1 on entity files, or on Examples of any task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from glinermt.tasks import answers, entities, instructions, open_ner, relations, summaries
-from glinermt.tasks.run import ask, default_threshold
+from glinermt.tasks import TASKS
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.run import ask
+from glinermt.tasks.task import Task, example
 from glinermt.training.config import Dev, Source
 from glinermt.training.data.label_pool import count_labels
 from glinermt.training.data.readers import read_source
@@ -48,9 +52,9 @@ def entity_examples(
         max_bad_share: see ``TrainConfig``.
     """
     rows, _ = read_source(source, root, max_bad_share=max_bad_share)
-    labels = sorted(count_labels(rows))
+    labels = read_labels(sorted(count_labels(rows)))
     kept = [row for row in rows if isinstance(row, EntityRow)][: limit or None]
-    return [entities.example(row.text, row.spans, labels) for row in kept]
+    return [example(ENTITIES, row.text, labels, row.spans) for row in kept]
 
 
 def score_dev(model: Extractor, sets: Sequence[DevSet], *, threshold: float) -> dict[str, float]:
@@ -71,53 +75,28 @@ def predict(
     """
     found: list[list[Span]] = [[] for _ in examples]
     members: dict[str, list[int]] = {}
-    for i, example in enumerate(examples):
-        members.setdefault(_task(example.query), []).append(i)
-    for task, places in members.items():
+    for i, row in enumerate(examples):
+        members.setdefault(row.task, []).append(i)
+    for name, places in members.items():
         rows = [examples[i] for i in places]
-        related = task == relations.TASK
-        spans = ask(
-            model,
-            task,
-            [row.query for row in rows],
-            [_thresholds(model, task, row.query, threshold) for row in rows],
-            overlap="nested" if related or any(map(_is_nested, rows)) else "flat",
-            multi_label=related or any(map(_has_double_labels, rows)),
-            span_score=SPAN_SCORES.get(task),
+        results = ask(
+            _decoding(TASKS[name], rows), model, [r.query for r in rows], threshold=threshold
         )
-        for i, row_spans in zip(places, spans, strict=True):
-            found[i] = row_spans
+        for i, result in zip(places, results, strict=True):
+            found[i] = list(result.spans)
     return found
 
 
-THRESHOLDS = {
-    entities.TASK: entities.THRESHOLD,
-    relations.TASK: relations.THRESHOLD,
-    answers.TASK: answers.THRESHOLD,
-    summaries.TASK: summaries.THRESHOLD,
-    open_ner.TASK: instructions.THRESHOLD,
-}
-SPAN_SCORES = {relations.TASK: relations.SPAN_SCORE, answers.TASK: answers.SPAN_SCORE}
-
-
-def _task(query: Query) -> str:
-    """Give the task whose ``example`` made the query."""
-    if query.prompt == relations.PROMPT:
-        return relations.TASK
-    if not query.prompt or len(query.labels) > 1:
-        return entities.TASK
-    labels = {
-        answers.LABEL: answers.TASK,
-        summaries.LABEL: summaries.TASK,
-        instructions.LABEL: open_ner.TASK,
-    }
-    return labels.get(query.labels[0], entities.TASK)
-
-
-def _thresholds(model: Extractor, task: str, query: Query, given: float | None) -> dict[str, float]:
-    limit = default_threshold(model, task, given, THRESHOLDS[task])
-    own = model.settings.label_thresholds if given is None and task == entities.TASK else {}
-    return {label: own.get(label, limit) for label in query.labels}
+def _decoding(task: Task[Any, Any], examples: Sequence[Example]) -> Task[Any, Any]:
+    """Take spans from the threshold up, with the overlaps that the gold or the task has."""
+    ranked = task.floor is not None  # by the task, which then allows no overlap
+    nested = (task.overlap == "nested" and not ranked) or any(map(_is_nested, examples))
+    return replace(
+        task,
+        floor=None,
+        overlap="nested" if nested else "flat",
+        multi_label=task.multi_label or any(map(_has_double_labels, examples)),
+    )
 
 
 def _is_nested(example: Example) -> bool:

@@ -15,7 +15,7 @@ from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
 from glinermt.eval.metrics.rouge import NAMES, greedy_oracle, rouge
 from glinermt.eval.protocol import Baseline, Options, Prediction
 from glinermt.eval.sentences import split_sentences
-from glinermt.tasks.summaries import TASK, THRESHOLD, summarize
+from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.types import Extractor
 
 SENTENCE, SPAN = "sentence mode", "span mode"
@@ -53,7 +53,7 @@ class CnnDm:
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
         return {
-            "threshold": saved.thresholds.get(TASK, THRESHOLD),
+            "threshold": saved.thresholds.get(SUMMARIZE.name, SUMMARIZE.threshold),
             "sentences": NUM_SENTENCES,
             "span_score": saved.span_score,
         }

@@ -17,7 +17,7 @@ from glinermt.eval.metrics.entities import (
     span_measure,
 )
 from glinermt.eval.protocol import Baseline, Prediction
-from glinermt.tasks.entities import TASK, THRESHOLD, extract_entities
+from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.types import Extractor, Span
 
 
@@ -40,7 +40,7 @@ class EntityBenchmark:
         thresholds: dict[str, Any] = {"threshold": self.threshold}
         if self.threshold is None:
             thresholds = {
-                "threshold": saved.thresholds.get(TASK, THRESHOLD),
+                "threshold": saved.thresholds.get(ENTITIES.name, ENTITIES.threshold),
                 "label_thresholds": dict(saved.label_thresholds),
             }
         return {**thresholds, "span_score": saved.span_score, **self.choices}

@@ -15,9 +15,10 @@ from glinermt.eval.data.relations import read_relations
 from glinermt.eval.metrics.answers import answer_f1, exact_match
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
 from glinermt.eval.protocol import Baseline, Options, Prediction
-from glinermt.tasks.relations import LABEL, PROMPT, SPAN_SCORE, TASK, THRESHOLD
-from glinermt.tasks.run import ask, wording
-from glinermt.types import Extractor, Query
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.relations import RELATIONS, Related
+from glinermt.tasks.run import ask
+from glinermt.types import Extractor
 
 TAIL, PAIR = "tail filling", "pair choice"
 FLOOR = 0.05
@@ -64,31 +65,27 @@ class FewRel:
         ]
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
-        threshold = saved.thresholds.get(TASK, THRESHOLD)
-        return {"threshold": threshold, "floor": FLOOR, "span_score": SPAN_SCORE}
+        threshold = saved.thresholds.get(RELATIONS.name, RELATIONS.threshold)
+        return {"threshold": threshold, "floor": FLOOR, "span_score": RELATIONS.span_score}
 
     def predict(self, model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
-        queries = [_query(model, case) for case in cases]
-        floors = [FLOOR] * len(cases)
-        found = ask(
-            model,
-            TASK,
-            queries,
-            floors,
-            overlap="nested",
-            multi_label=True,
-            span_score=SPAN_SCORE,
-        )
+        asked = [_asked(case) for case in cases]
+        queries = [
+            query
+            for case, one in zip(cases, asked, strict=True)
+            for query in RELATIONS.query(case.text, one, model.settings)
+        ]
+        found = ask(RELATIONS, model, queries, threshold=FLOOR)
         predictions: list[Prediction] = []
-        for case, spans in zip(cases, found, strict=True):
+        for case, one, result in zip(cases, asked, found, strict=True):
             if case.group == TAIL:
-                best = max(spans, key=lambda span: span.score, default=None)
+                best = max(result.spans, key=lambda span: span.score, default=None)
                 score = best.score if best else 0.0
                 predictions.append({"text": best.text if best else "", "score": score})
                 continue
             scores: dict[str, float] = {}
-            names = {_label(model, case, name): name for name in case.relations}
-            for span in spans:
+            names = {label.asked: label.name for label in RELATIONS.labels(one, model.settings)}
+            for span in result.spans:
                 if span.overlaps(case.tail):
                     name = names[span.label]
                     scores[name] = max(span.score, scores.get(name, 0.0))
@@ -164,15 +161,9 @@ def fewrel(options: Options) -> FewRel:  # noqa: ARG001  # the threshold is the 
     return FewRel()
 
 
-def _query(model: Extractor, case: RelationCase) -> Query:
-    asked = (case.relation,) if case.group == TAIL else case.relations
-    labels = tuple(_label(model, case, relation) for relation in asked)
-    return Query(case.text, labels, wording(model.settings.prompts, TASK, PROMPT))
-
-
-def _label(model: Extractor, case: RelationCase, relation: str) -> str:
-    head = case.head.text
-    return wording(model.settings.labels, TASK, LABEL, head=head, relation=relation)
+def _asked(case: RelationCase) -> Related:
+    names = (case.relation,) if case.group == TAIL else case.relations
+    return Related(tuple(read_labels(names, what="relation")), (case.head,))
 
 
 def _macro_f1(totals: Totals) -> FloatArray:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.ner import read_ner
-from glinermt.tasks.entities import TASK, extract_entities
+from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.long_texts import joined as one_text
 
 LEFT_OUT = "miscellaneous"
@@ -63,7 +63,7 @@ def main(
     for number in sentences:
         table.add_column(f"{number} sentences", justify="right")
     for most in words:
-        loaded.settings = replace(loaded.settings, words_at_once={TASK: most})
+        loaded.settings = replace(loaded.settings, words_at_once={ENTITIES.name: most})
         cells = []
         for number in sentences:
             start = time.process_time()

@@ -18,7 +18,7 @@ from glinermt.eval.metrics.answers import (
 )
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
 from glinermt.eval.protocol import Baseline, Options, Prediction
-from glinermt.tasks.answers import LEAST_SCORE, SPAN_SCORE, TASK, THRESHOLD, answer
+from glinermt.tasks.questions import ANSWER, answer
 from glinermt.types import Extractor
 
 PATTERNS = ["dev-v2.0.json", *jsonl_patterns("squad_v2.dev"), *jsonl_patterns("squad2")]
@@ -35,17 +35,17 @@ class Squad2:
         "Every question of SQuAD 2.0 dev is asked of its own paragraph, the question as prompt.",
         "EM and F1 as the official script normalises them; HasAns and NoAns apart.",
         "No answer is given when the best span scores below the threshold saved with the model "
-        f"({THRESHOLD} if none is saved).",
+        f"({ANSWER.threshold} if none is saved).",
         "best_f1 is the F1 of the threshold that is best on these very questions: an upper bound.",
-        f"Spans below {LEAST_SCORE} are not looked for, so a best threshold below it is not found.",
+        f"Spans below {ANSWER.floor} are not looked for, so no best threshold below it is found.",
     )
 
     def load(self, folder: Path) -> list[QaCase]:
         return read_qa(find_file(folder, PATTERNS), self.name)
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
-        threshold = saved.thresholds.get(TASK, THRESHOLD)
-        return {"threshold": threshold, "span_score": SPAN_SCORE}
+        threshold = saved.thresholds.get(ANSWER.name, ANSWER.threshold)
+        return {"threshold": threshold, "span_score": ANSWER.span_score}
 
     def predict(self, model: Extractor, cases: Sequence[QaCase]) -> list[Prediction]:
         found = answer(

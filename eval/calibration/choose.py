@@ -27,7 +27,7 @@ from glinermt.eval.metrics.answers import ScoredAnswer, exact_match
 from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate
 from glinermt.jsonl import read_jsonl
-from glinermt.tasks.entities import TASK as ENTITIES
+from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.run import tempered
 from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
 
@@ -191,7 +191,7 @@ def with_choice(
     return replace(
         settings,
         thresholds={**settings.thresholds, task: threshold},
-        label_thresholds=dict(labels) if task == ENTITIES else settings.label_thresholds,
+        label_thresholds=dict(labels) if task == ENTITIES.name else settings.label_thresholds,
         temperatures={**settings.temperatures, task: temperature},
     )
 

@@ -13,7 +13,8 @@ from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.answers import LABEL, example
+from glinermt.tasks.questions import ANSWER, LABEL, Question
+from glinermt.tasks.task import example
 from glinermt.types import Example, Span
 
 MOST_ANSWER_WORDS = 2 * MOST_MENTION_WORDS
@@ -36,13 +37,13 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         if wrong:
             ledger.drop(wrong, question)
         elif answers:
-            found.append(example(source.text, question, answers))
+            found.append(example(ANSWER, source.text, Question(question), answers))
     negatives: list[Example] = []
     for question in reply["unanswerable"]:
         if wrong := _fault(source, question, seen) if found else NOTHING_KEPT:
             ledger.drop(wrong, question)
         else:
-            negatives.append(example(source.text, question, ()))
+            negatives.append(example(ANSWER, source.text, Question(question), ()))
     return found + negatives
 
 

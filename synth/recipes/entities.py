@@ -7,7 +7,9 @@ from glinermt.synth.checks.mentions import entity_spans, plain_label
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source
-from glinermt.tasks.entities import example
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 
@@ -20,7 +22,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
             ledger.drop(wrong, label)
         else:
             labels.append(label)
-    return [example(source.text, spans, labels)] if spans else []
+    return [example(ENTITIES, source.text, read_labels(labels), spans)] if spans else []
 
 
 def _doubt(source: Source, label: str, labels: list[str]) -> str | None:

@@ -12,7 +12,9 @@ from glinermt.synth.recipes.base import MENTION, Recipe, quotes
 from glinermt.synth.recipes.entity_types import PASSAGE_TOKENS
 from glinermt.synth.schema import record, text
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.entities import example
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 
@@ -29,7 +31,7 @@ def _definition(item: Mapping[str, Any], mention: str) -> tuple[str, str | None]
 def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
     spans = entity_spans(source, reply["entities"], ledger, label_of=_definition)
     labels = list(dict.fromkeys(span.label for span in spans))
-    return [example(source.text, spans, labels)] if spans else []
+    return [example(ENTITIES, source.text, read_labels(labels), spans)] if spans else []
 
 
 PROMPTS = {

@@ -10,7 +10,9 @@ from glinermt.synth.checks.mentions import entity_spans, plain_label
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source
-from glinermt.tasks.entities import example
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 PASSAGE_TOKENS = 256
@@ -19,7 +21,7 @@ PASSAGE_TOKENS = 256
 def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
     spans = entity_spans(source, reply["entities"], ledger, label_of=plain_label)
     labels = list(dict.fromkeys(span.label for span in spans))
-    return [example(source.text, spans, labels)] if spans else []
+    return [example(ENTITIES, source.text, read_labels(labels), spans)] if spans else []
 
 
 PROMPTS = {

@@ -7,8 +7,8 @@ from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.instructions import LABEL
-from glinermt.tasks.open_ie import example
+from glinermt.tasks.instructions import LABEL, MATCHES, Instruction
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 
@@ -25,7 +25,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         if wrong:
             ledger.drop(wrong, asked)
         elif spans:
-            found.append(example(source.text, asked, spans))
+            found.append(example(MATCHES, source.text, Instruction(asked), spans))
     absent = reply["absent_instruction"]
     wrong = prompt_fault(source, absent) if found else NOTHING_KEPT
     if normal(absent) in seen:
@@ -33,7 +33,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     if wrong:
         ledger.drop(wrong, absent)
     else:
-        found.append(example(source.text, absent, ()))
+        found.append(example(MATCHES, source.text, Instruction(absent), ()))
     return found
 
 

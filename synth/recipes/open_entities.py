@@ -7,8 +7,8 @@ from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.instructions import LABEL
-from glinermt.tasks.open_ner import example
+from glinermt.tasks.instructions import LABEL, OPEN_ENTITIES, Instruction
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 
@@ -19,7 +19,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     if wrong := prompt_fault(source, asked, tuple(span.text for span in spans)):
         ledger.drop(wrong, asked)
     elif spans:
-        found.append(example(source.text, asked, spans))
+        found.append(example(OPEN_ENTITIES, source.text, Instruction(asked), spans))
     absent = reply["absent_specification"]
     wrong = prompt_fault(source, absent) if found else NOTHING_KEPT
     if normal(absent) == normal(asked):
@@ -27,7 +27,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     if wrong:
         ledger.drop(wrong, absent)
     else:
-        found.append(example(source.text, absent, ()))
+        found.append(example(OPEN_ENTITIES, source.text, Instruction(absent), ()))
     return found
 
 

@@ -14,8 +14,9 @@ from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
-from glinermt.tasks.relations import example
-from glinermt.types import Example, Span
+from glinermt.tasks.relations import RELATIONS, Related
+from glinermt.tasks.task import example
+from glinermt.types import Example, Relation, Span
 
 Triple = tuple[Span, str, Span]
 
@@ -34,7 +35,9 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
             triples.append(triple)
     if not triples:
         return []
-    return [example(source.text, triples, _negatives(source, reply["absent"], triples, ledger))]
+    pairs = [_pair(triple) for triple in triples]
+    asked = Related.of_pairs(pairs + _negatives(source, reply["absent"], triples, ledger))
+    return [example(RELATIONS, source.text, asked, [Relation(*triple) for triple in triples])]
 
 
 def _side(source: Source, item: dict[str, Any], side: str, ledger: Ledger) -> Span | None:

@@ -9,7 +9,8 @@ from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source
-from glinermt.tasks.summaries import LABEL, example
+from glinermt.tasks.summaries import LABEL, SUMMARIZE, Budget
+from glinermt.tasks.task import example
 from glinermt.types import Example
 
 
@@ -20,7 +21,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     if wrong := summary_fault(source, [(span.start, span.end) for span in spans]):
         ledger.drop(wrong, " ".join(span.text for span in spans)[:100])
         return []
-    made = example(source.text, spans)
+    made = example(SUMMARIZE, source.text, Budget(), spans)
     asked = reply["instruction"]
     if wrong := prompt_fault(source, asked):
         ledger.drop(wrong, asked)

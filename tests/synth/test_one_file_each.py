@@ -17,12 +17,15 @@ TOY = '''
 from glinermt.synth.checks.mentions import entity_spans, plain_label
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record
-from glinermt.tasks.entities import example
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.task import example
 
 
 def _build(source, reply, ledger):
     spans = entity_spans(source, reply["years"], ledger, label_of=plain_label)
-    return [example(source.text, spans, [span.label for span in spans])] if spans else []
+    labels = read_labels([span.label for span in spans])
+    return [example(ENTITIES, source.text, labels, spans)] if spans else []
 
 
 RECIPE = Recipe(

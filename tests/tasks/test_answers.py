@@ -48,7 +48,7 @@ def test_no_answer_scores_do_not_depend_on_the_threshold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("saved", "given", "answers"),
+    ("saved", "given", "found"),
     [
         ({}, None, False),
         ({"answer": 0.4}, None, True),
@@ -57,36 +57,54 @@ def test_no_answer_scores_do_not_depend_on_the_threshold() -> None:
     ],
 )
 def test_the_threshold_is_the_callers_else_the_models_else_one_half(
-    saved: dict[str, float], given: float | None, answers: bool
+    saved: dict[str, float], given: float | None, found: bool
 ) -> None:
     model = scripted(("Byron", 0.45), settings=TaskSettings(thresholds=saved))
-    found = answer("Who?", TEXT, threshold=given, model=model)
-    assert (found.span is not None) == answers
+    given_answer = answer("Who?", TEXT, threshold=given, model=model)
+    assert (given_answer.span is not None) == found
 
 
-def test_top_k_gives_ranked_answers_that_do_not_overlap() -> None:
+def test_several_answers_are_ranked_and_do_not_overlap() -> None:
     model = scripted(
         ("Ada Lovelace", 0.7), ("Lovelace", 0.9), ("London", 0.8), ("Byron", 0.6), ("1843", 0.2)
     )
-    found = answer("Who?", TEXT, top_k=3, model=model)
+    found = answers("Who?", TEXT, top_k=3, model=model)
     assert [a.text for a in found] == ["Lovelace", "London", "Byron"]
     assert [a.score for a in found] == [0.9, 0.8, 0.6]
     assert [a.no_answer_score for a in found] == [pytest.approx(0.1)] * 3
-    assert len(answer("Who?", TEXT, top_k=9, threshold=0.0, model=model)) == 4
+    assert len(answers("Who?", TEXT, top_k=9, threshold=0.0, model=model)) == 4
+    assert answers("Who?", TEXT, top_k=1, model=model) == found[:1]
 
 
-def test_top_k_without_any_answer_is_one_that_abstains() -> None:
-    assert answer("Who?", TEXT, top_k=3, model=scripted()) == [Answer(None, 0.0, 1.0)]
+def test_several_answers_of_which_none_counts_are_one_that_abstains() -> None:
+    assert answers("Who?", TEXT, top_k=3, model=scripted()) == [Answer(None, 0.0, 1.0)]
 
 
-def test_top_k_is_a_whole_number_from_one_on() -> None:
+def test_the_number_of_answers_is_a_whole_number_from_one_on() -> None:
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
-        answer("Who?", TEXT, top_k=0, model=scripted())
+        answers("Who?", TEXT, top_k=0, model=scripted())
     wrong: Any
     for wrong in (2.5, True, "2"):
         with pytest.raises(TypeError, match="top_k must be a whole number, got "):
-            answer("Who?", TEXT, top_k=wrong, model=scripted())
-    assert len(answer("Who?", TEXT, top_k=np.int64(2), model=scripted())) == 1  # type: ignore[call-overload]
+            answers("Who?", TEXT, top_k=wrong, model=scripted())
+    assert len(answers("Who?", TEXT, top_k=np.int64(2), model=scripted())) == 1  # type: ignore[call-overload]
+
+
+def test_top_k_of_answer_still_works_for_a_version_with_a_warning() -> None:
+    model = scripted(("Byron", 0.6), ("London", 0.8))
+    old: Any = answer
+    with pytest.warns(DeprecationWarning, match=r"call answers\(question, text, top_k=...\)"):
+        assert old("Who?", TEXT, top_k=2, model=model) == answers("Who?", TEXT, model=model)
+    with pytest.warns(DeprecationWarning, match="top_k"):
+        assert old("Who?", TEXT, top_k=1, model=model) == answer("Who?", TEXT, model=model)
+
+
+def test_question_and_text_may_be_given_by_name_in_any_order() -> None:
+    model = scripted(("London", 0.6))
+    first = answer("Where?", TEXT, model=model)
+    assert answer(text=TEXT, question="Where?", model=model) == first
+    assert answer(question="Where?", model=model, text=[TEXT]) == [first]
+    assert answers(text=TEXT, question="Where?", model=model) == [first]
 
 
 def test_a_threshold_of_zero_finds_the_least_likely_answer() -> None:
@@ -97,7 +115,7 @@ def test_a_threshold_of_zero_finds_the_least_likely_answer() -> None:
 
 def test_a_whole_answer_wins_over_its_part_when_they_tie() -> None:
     model = scripted(("Lovelace", 0.9), ("Ada Lovelace", 0.89), ("Byron", 0.895))
-    first, second = answer("Who?", TEXT, top_k=2, model=model)
+    first, second = answers("Who?", TEXT, top_k=2, model=model)
     assert (first.text, first.score) == ("Ada Lovelace", 0.9)
     assert (second.text, second.score) == ("Byron", 0.895)
     assert answer("Who?", TEXT, model=model) == first
@@ -144,13 +162,3 @@ def test_a_question_that_asks_nothing_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         answer(question, TEXT, model=scripted())
-
-
-def test_the_training_example_asks_as_the_task_does() -> None:
-    model = scripted(("London", 0.6))
-    found = answer("Where?", TEXT, model=model)
-    assert found.span is not None
-    made = answers.example(TEXT, "Where?", [found.span])
-    assert made.query == model.queries[0]
-    assert [(s.text, s.label) for s in made.spans] == [("London", "answer")]
-    assert answers.example(TEXT, "Why?", []).spans == ()

@@ -9,6 +9,7 @@ import pytest
 from glinermt.model import GlinerMT
 from glinermt.tasks import (
     answer,
+    answers,
     extract_entities,
     extract_matches,
     extract_open_entities,
@@ -100,16 +101,16 @@ def test_relations_keep_their_types_and_places(model: GlinerMT, domain: str) -> 
 def test_answers_are_ranked_and_do_not_overlap(model: GlinerMT, domain: str) -> None:
     text = TEXTS[domain]
     question = "Where does this happen?"
-    answers = answer(question, text, top_k=4, threshold=0.0, model=model)
-    assert [a.score for a in answers] == sorted((a.score for a in answers), reverse=True)
-    assert len({a.no_answer_score for a in answers}) == 1
-    spans = [a.span for a in answers if a.span]
+    found = answers(question, text, top_k=4, threshold=0.0, model=model)
+    assert [a.score for a in found] == sorted((a.score for a in found), reverse=True)
+    assert len({a.no_answer_score for a in found}) == 1
+    spans = [a.span for a in found if a.span]
     for span in spans:
         check([span], text, {"answer"}, 0.0)
         assert not any(span.overlaps(other) for other in spans if other is not span)
     strict = answer(question, text, threshold=1.0, model=model)
     assert strict.span is None
-    assert strict.no_answer_score == answers[0].no_answer_score
+    assert strict.no_answer_score == found[0].no_answer_score
     assert 0 <= strict.no_answer_score <= 1
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import entities, extract_entities
-from glinermt.types import Example, Query, Span
+from glinermt.tasks import extract_entities
+from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 
 TEXT = "Zoë Kravitz ate 😀 pizza in Zürich; pizza, again."
@@ -92,11 +92,3 @@ def test_many_texts_with_the_same_labels_are_one_call() -> None:
     extract_entities([TEXT] * 5, ["food"], model=model)
     assert len(model.calls) == 1
     assert len(model.queries) == 5
-
-
-def test_the_training_example_asks_as_the_task_does() -> None:
-    model = StubExtractor(menu)
-    spans = extract_entities(TEXT, ["food", "drink"], model=model)
-    made = entities.example(TEXT, spans, ["food", "drink"])
-    assert made.query == model.queries[0]
-    assert Example.from_dict(made.to_dict()).query == made.query

@@ -145,7 +145,10 @@ def test_a_threshold_may_be_numpys(model: StubExtractor) -> None:
     assert [call["threshold"] for call in model.calls] == [{"person": 0.25}, {"person": 0.75}]
 
 
-def test_thresholds_by_label_are_shown_the_way_to_write_them(model: StubExtractor) -> None:
-    message = r"threshold must be one number; .* labels=\{'person': \{'threshold': 0\.7\}\}"
-    with pytest.raises(TypeError, match=message):
-        found(["person"], model, threshold={"person": 0.7})
+def test_thresholds_may_be_given_by_label(model: StubExtractor) -> None:
+    labels = {"person": "a human being", "city": {"threshold": 0.25}, "river": ""}
+    found(labels, model, threshold={"person": 0.75, "city": 0.5})
+    asked = {"person: a human being": 0.75, "city": 0.25, "river": 0.5}
+    assert model.calls[0]["threshold"] == asked
+    with pytest.raises(ValueError, match=r"label 'person': threshold 7 lies outside \[0, 1\]"):
+        found(labels, model, threshold={"person": 7})

@@ -10,7 +10,7 @@ import pytest
 
 from glinermt import default_model
 from glinermt.model import GlinerMT
-from glinermt.tasks import answer, extract_entities, summarize
+from glinermt.tasks import answer, answers, extract_entities, summarize
 from glinermt.types import Extractor
 from tests.stub import StubExtractor
 from tests.tasks.texts import TEXTS
@@ -81,7 +81,7 @@ def test_a_loaded_model_is_used_as_it_is(loads: list[object]) -> None:
 
 def test_nothing_is_loaded_before_it_is_needed(loads: list[object]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        answer("Who?", "Ann", top_k=0)
+        answers("Who?", "Ann", top_k=0)
     with pytest.raises(ValueError, match="at least 1"):
         summarize("Ann.", sentences=0)
     assert loads == []

@@ -1,12 +1,13 @@
 """Relations: what is asked, and how the spans found become relations between places."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import extract_relations, relations
+from glinermt.tasks import TASKS, extract_relations, relations
 from glinermt.types import Query, Relation, Span
 from tests.stub import StubExtractor
 from tests.tasks.acme import ENTITIES, TEXT, places, scripted, triples
@@ -18,7 +19,7 @@ def test_each_name_is_asked_once_with_each_relation() -> None:
     (query,) = model.queries
     names = ("Acme", "Ann Lee", "Bob Ray", "Bonn")
     assert query.labels == tuple(f"{n} <> {r}" for r in ("founder", "seat") for n in names)
-    assert query.prompt == relations.PROMPT
+    assert query.prompt == TASKS["relations"].prompt
     assert model.calls[0]["multi_label"] is True
     assert model.calls[0]["overlap"] == "nested"
 
@@ -163,6 +164,54 @@ def test_nothing_is_related_to_itself() -> None:
     assert found == []  # the tail snaps to what holds the head
 
 
+def test_things_are_told_apart_by_their_place_and_type_not_by_their_name() -> None:
+    text = "Paris was born in Paris."
+    person, city = Span(0, 5, "Paris", "person"), Span(18, 23, "Paris", "city")
+    for entities in ([person, city], [replace(person, label=""), replace(city, label="")]):
+        model = scripted({"Paris <> born in": [Span(18, 23, "Paris", "", 0.9)]})
+        (found,) = extract_relations(text, ["born in"], entities=entities, model=model)
+        assert (found.head, found.tail) == tuple(entities)
+
+
+def test_of_two_directions_between_equal_names_the_surer_is_kept() -> None:
+    text = "Paris was born in Paris."
+    both: list[Span | tuple[str, float]] = [
+        Span(18, 23, "Paris", "", 0.9),
+        Span(0, 5, "Paris", "", 0.6),
+    ]
+    entities = [Span(0, 5, "Paris", "person"), Span(18, 23, "Paris", "city")]
+    model = scripted({"Paris <> born in": both})
+    (found,) = extract_relations(text, ["born in"], entities=entities, model=model)
+    assert (found.head.start, found.tail.start) == (0, 18)
+
+
+def test_a_mention_is_not_related_to_its_own_longer_name() -> None:
+    text = "Sarah Bush married Tom. Sarah was happy. The Bush Times wrote of it."
+    person = [Span(0, 10, "Sarah Bush", "person"), Span(24, 29, "Sarah", "person")]
+    paper = Span(45, 55, "Bush Times", "newspaper")
+    tails: dict[str, list[Span | tuple[str, float]]] = {
+        "Sarah <> spouse": [("Sarah Bush", 0.9), ("Tom", 0.8)],
+        "Sarah Bush <> spouse": [person[1], ("Bush Times", 0.7)],
+    }
+    found = extract_relations(text, ["spouse"], entities=[*person, paper], model=scripted(tails))
+    assert triples(found) == [
+        ("Sarah Bush", "spouse", "Bush Times"),
+        ("Sarah", "spouse", "Tom"),
+    ]
+
+
+def test_a_head_is_sought_where_it_stands_as_a_word() -> None:
+    far = "Nothing happened on that day, as the people of the town will tell you. " * 40
+    text = f"Ann lived here. {far} The Annual report was printed in Bonn. {far} Ann's son left."
+    model = scripted({"Ann <> lives in": []})
+    ann = Span(0, 3, "Ann", "person")
+    extract_relations(text, ["lives in"], entities=[ann], model=model)
+    asked = " ".join(query.text for query in model.queries)
+    assert "Ann lived" in asked
+    assert "Ann's son" in asked
+    assert "Annual" not in asked
+
+
 def test_types_bind_heads_and_tails() -> None:
     tails: dict[str, list[Span | tuple[str, float]]] = {
         f"{head} <> founder": [("Acme", 0.9), ("Ann Lee", 0.8), ("Bonn", 0.7), ("later", 0.6)]
@@ -251,13 +300,3 @@ def test_the_models_wordings_are_used() -> None:
     found = extract_relations(TEXT, ["founder"], entities=ENTITIES, model=model)
     assert triples(found) == [("Acme", "founder", "Ann Lee")]
     assert model.queries[0].prompt == "Relate:"
-
-
-def test_the_training_example_asks_as_the_task_does() -> None:
-    model = scripted({"Acme <> founder": [("Ann Lee", 0.8)]})
-    (found,) = extract_relations(
-        TEXT, ["founder"], entities=ENTITIES[:1] + ENTITIES[-1:], model=model
-    )
-    made = relations.example(TEXT, [(found.head, "founder", found.tail)], [("Bonn", "founder")])
-    assert made.query == model.queries[0]
-    assert [(s.text, s.label) for s in made.spans] == [("Ann Lee", "Acme <> founder")]

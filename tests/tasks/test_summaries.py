@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import summaries, summarize
-from glinermt.types import Query, Span, Summary
+from glinermt.tasks import summarize
+from glinermt.types import Query, Summary
 from tests.stub import StubExtractor
 
 SENTENCES = [
@@ -204,14 +204,6 @@ def test_any_summary_is_disjoint_sorted_and_within_its_budget(text: str, sentenc
         assert text[span.start : span.end] == span.text == span.text.strip()
         assert 0 <= span.score <= 1
     assert all(a.end <= b.start for a, b in pairwise(spans))
-
-
-def test_the_training_example_asks_as_the_task_does() -> None:
-    model = scripted({"record winds": 0.5})
-    summarize(TEXT, model=model)
-    made = summaries.example(TEXT, [Span(0, 6, "Storms", "anything")])
-    assert made.query == model.queries[0]
-    assert [span.label for span in made.spans] == ["summary"]
 
 
 def test_a_lone_surrogate_is_kept_and_shifts_nothing() -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from glinermt.tasks import answer, extract_entities, extract_matches, extract_relations, summarize
+from glinermt.tasks import (
+    answer,
+    answers,
+    extract_entities,
+    extract_matches,
+    extract_relations,
+    summarize,
+)
 from glinermt.types import Span
 from tests.tasks.scripted_model import scripted_model
 
@@ -75,7 +82,7 @@ def test_answers_are_ranked_over_all_windows(tmp_path: Path) -> None:
     scores = {"bill": 0.7, "paris": 0.9, "microsoft": 0.6, "gates": 0.3}
     model, _ = scripted_model(tmp_path, lambda word, *_: scores.get(word, 0))
     text = f"bill {GAP}gates . {GAP}paris {GAP}microsoft"
-    found = answer("what?", text, top_k=5, model=model)
+    found = answers("what?", text, top_k=5, model=model)
     assert [a.text for a in found] == ["paris", "bill", "microsoft"]
     assert all(a.no_answer_score == pytest.approx(0.1) for a in found)
     assert answer("what?", GAP, model=model).no_answer_score == 1

@@ -1,9 +1,16 @@
 """How Examples are asked when a model is scored."""
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import answers, entities, open_ner, relations, summaries
+from glinermt.tasks import TASKS
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.instructions import Instruction
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.questions import Question
+from glinermt.tasks.relations import RELATIONS, Related
+from glinermt.tasks.summaries import Budget
+from glinermt.tasks.task import example
 from glinermt.training.dev_scores import predict, strict_f1
-from glinermt.types import Example, Query, Span
+from glinermt.types import Example, Query, Relation, Span
 from tests.stub import StubExtractor
 
 TEXT = "Ann and Bob live in Rome."
@@ -23,7 +30,7 @@ def test_entities_are_taken_from_the_thresholds_saved_with_the_model() -> None:
     )
     model = StubExtractor(script, settings)
     gold = (labelled(ANN, "person"), labelled(ROME, "city"))
-    dev = [entities.example(TEXT, gold, ["person", "city"])]
+    dev = [example(ENTITIES, TEXT, read_labels(["person", "city"]), gold)]
     assert strict_f1([gold], predict(model, dev)) == 1.0
     assert model.calls[0]["threshold"] == {"person": 0.3, "city": 0.4}
     assert (model.calls[0]["overlap"], model.calls[0]["span_score"]) == ("flat", "min")
@@ -33,9 +40,10 @@ def test_entities_are_taken_from_the_thresholds_saved_with_the_model() -> None:
 def test_overlaps_are_asked_for_where_the_gold_has_them() -> None:
     model = StubExtractor(lambda _: [])
     inside = Span(0, 11, "Ann and Bob", "group")
-    predict(model, [entities.example(TEXT, (labelled(ANN, "person"), inside), ["person", "group"])])
+    kinds = read_labels(["person", "group"])
+    predict(model, [example(ENTITIES, TEXT, kinds, (labelled(ANN, "person"), inside))])
     double = (labelled(ANN, "person"), labelled(ANN, "woman"))
-    predict(model, [entities.example(TEXT, double, ["person", "woman"])])
+    predict(model, [example(ENTITIES, TEXT, read_labels(["person", "woman"]), double)])
     asked = [(call["overlap"], call["multi_label"]) for call in model.calls]
     assert asked == [("nested", False), ("flat", True)]
 
@@ -44,13 +52,14 @@ def test_each_task_is_asked_its_own_way_in_the_order_of_the_examples() -> None:
     def script(query: Query) -> list[tuple[str, str, float]]:
         return [("Rome", query.labels[0], 0.25)]
 
-    triples = [(ANN, "lives in", ROME), (BOB, "lives in", ROME)]
+    holds = [Relation(ANN, "lives in", ROME), Relation(BOB, "lives in", ROME)]
+    asked = Related.of_pairs((relation.head.text, relation.label) for relation in holds)
     dev = [
-        answers.example(TEXT, "Where?", [ROME]),
-        relations.example(TEXT, triples),
+        example(TASKS["answer"], TEXT, Question("Where?"), [ROME]),
+        example(RELATIONS, TEXT, asked, holds),
         Example(Query(TEXT, ("city",)), (labelled(ROME, "city"),)),
-        summaries.example(TEXT, [ROME]),
-        open_ner.example(TEXT, "Find cities", [ROME]),
+        example(TASKS["summarize"], TEXT, Budget(), [ROME]),
+        example(TASKS["open_entities"], TEXT, Instruction("Find cities"), [ROME]),
     ]
     names = ("answer", "relations", "summarize", "open_entities")
     model = StubExtractor(script, TaskSettings(thresholds=dict.fromkeys(names, 0.2)))
@@ -65,6 +74,6 @@ def test_each_task_is_asked_its_own_way_in_the_order_of_the_examples() -> None:
     rules = [
         (call["overlap"], call["multi_label"], call["span_score"])
         for call, query in zip(model.calls, model.queries, strict=True)
-        if query.prompt == relations.PROMPT
+        if query.prompt == RELATIONS.prompt
     ]
     assert rules == [("nested", True, "min")]

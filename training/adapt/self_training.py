@@ -8,12 +8,15 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
-from glinermt.tasks import entities
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.run import run
+from glinermt.tasks.task import example
 from glinermt.training.adapt.fine_tuning import Tuning, tune
 from glinermt.training.config import Loss, Optim, Sampling
 from glinermt.training.dev_scores import label_f1, predict, strict_f1
 from glinermt.training.run.stepper import Trainable
-from glinermt.types import Example, Extractor, Query
+from glinermt.types import Example, Extractor
 
 
 def paper_tuning() -> Tuning:
@@ -121,17 +124,18 @@ def annotate(
     """
     if not texts or not labels:
         raise ValueError("self-training needs texts and labels")
-    queries = [Query(text, tuple(labels)) for text in texts]
+    asked = read_labels(labels)
     low = max(0.0, settings.threshold - settings.margin)
     found, empty = [], []
-    for query, spans in zip(queries, model.extract(queries, threshold=low), strict=True):
+    results = run(ENTITIES, model, texts, [asked] * len(texts), threshold=low)
+    for text, spans in zip(texts, results, strict=True):
         unsure = {span.label for span in spans if span.score < settings.threshold}
-        asked = [label for label in query.labels if label not in unsure]
-        kept = [replace(span, score=1.0) for span in spans if span.label in asked]
+        sure = [label for label in asked if label.name not in unsure]
+        kept = [replace(span, score=1.0) for span in spans if span.label not in unsure]
         if kept:
-            found.append(entities.example(query.text, kept, asked))
-        elif asked and query.text.strip():
-            empty.append(entities.example(query.text, (), asked))
+            found.append(example(ENTITIES, text, sure, kept, model.settings))
+        elif sure and text.strip():
+            empty.append(example(ENTITIES, text, sure, (), model.settings))
     if not found:
         raise ValueError(
             f"no span of {len(texts)} texts reaches the threshold {settings.threshold} with no "

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 
+from glinermt.tasks.entities import ENTITIES
 from glinermt.training.config import Source
 from glinermt.training.data.rows import EntityRow, Row
 from glinermt.types import Example
@@ -70,10 +71,10 @@ def count_labels(rows: Iterable[Row]) -> Counter[str]:
 
 
 def count_example_labels(examples: Iterable[Example]) -> Counter[str]:
-    """Count the same for Examples; those with a prompt do not ask for entities."""
+    """Count the same for Examples that ask for entities."""
     counts: Counter[str] = Counter()
     for example in examples:
-        if not example.query.prompt:
+        if example.task == ENTITIES.name:
             counts.update({span.label for span in example.spans})
     return counts
 

@@ -4,12 +4,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from glinermt.tasks import relations
+from glinermt.tasks.relations import RELATIONS, Related
+from glinermt.tasks.task import example
 from glinermt.training.config import Sampling
 from glinermt.training.data.cutting import cut, shift
 from glinermt.training.data.label_pool import LabelPool
 from glinermt.training.data.rows import RelationRow
-from glinermt.types import Example, Span
+from glinermt.types import Example, Relation, Span
 
 Pair = tuple[str, str]
 """Text of a head, and a relation."""
@@ -48,7 +49,8 @@ class RelationSampler:
         candidates = positives + rng.sample(distinct, min(room, len(distinct)))
         rng.shuffle(candidates)
         asked = [t for t in triples if (t[0].text, t[1]) in positives]
-        return relations.example(text, asked, candidates)
+        pairs = [*((head.text, name) for head, name, _ in asked), *candidates]
+        return example(RELATIONS, text, Related.of_pairs(pairs), [Relation(*t) for t in asked])
 
     def _negatives(
         self, triples: Sequence[Triple], positives: Sequence[Pair], rng: random.Random

@@ -5,9 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glinermt.tasks import answers as answer_task
-from glinermt.tasks import entities, open_ner, summaries
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.instructions import OPEN_ENTITIES, Instruction
+from glinermt.tasks.labels import read_labels
 from glinermt.tasks.long_texts import joined
+from glinermt.tasks.questions import ANSWER, Question
+from glinermt.tasks.summaries import SUMMARIZE, Budget
+from glinermt.tasks.task import example
 from glinermt.training.config import Sampling, Source
 from glinermt.training.data.cutting import cut, shift
 from glinermt.training.data.edited_questions import edit
@@ -64,7 +68,8 @@ class EntitySampler:
             absent += rng.sample(self._foreign, min(rng.randint(1, 2), len(self._foreign)))
         names = _wordings(asked + absent, sampling, rng)
         kept = [replace(span, label=names[span.label]) for span in spans if span.label in asked]
-        return shuffled(entities.example(text, kept, list(names.values())), rng)
+        labels = read_labels(list(names.values()))
+        return shuffled(example(ENTITIES, text, labels, kept), rng)
 
 
 class QuestionSampler:
@@ -80,7 +85,7 @@ class QuestionSampler:
         if rng.random() < sampling.unanswerable_share:
             question, text, answers = self._unanswerable(row, rng)
         text, answers = _cut(text, answers, sampling.max_words, rng)
-        return answer_task.example(text, question, answers)
+        return example(ANSWER, text, Question(question), answers)
 
     def _unanswerable(
         self, row: QuestionRow, rng: random.Random
@@ -110,7 +115,7 @@ class SummarySampler:
 
     def __call__(self, row: SummaryRow, rng: random.Random) -> Example:
         text, spans = _cut(row.text, row.spans, self._sampling.max_summary_words, rng)
-        return summaries.example(text, spans)
+        return example(SUMMARIZE, text, Budget(), spans)
 
 
 class ExampleSampler:
@@ -135,7 +140,8 @@ class ExampleSampler:
         labels += self._general(asked, labels, rng)
         kept = most_specific([span for span in spans if span.label in labels], sampling)
         labels = labels or [row.query.labels[0]]
-        return shuffled(Example(replace(row.query, text=text, labels=tuple(labels)), kept), rng)
+        query = replace(row.query, text=text, labels=tuple(labels))
+        return shuffled(replace(row, query=query, spans=kept), rng)
 
     def _general(
         self, asked: Sequence[str], labels: Sequence[str], rng: random.Random
@@ -148,7 +154,7 @@ class ExampleSampler:
 
     def _borrowed(self, row: Example, rng: random.Random) -> list[str]:
         """Labels of other examples; only where entities are asked, not a fixed label's task."""
-        if self._pool is None or row.query.prompt:
+        if self._pool is None or row.task != ENTITIES.name:
             return []
         return self._pool.draw(
             rng.randint(0, self._sampling.borrowed_negatives),
@@ -200,9 +206,9 @@ def _named(sampler: Sampler, name: str) -> Sampler:
     """Put a data set's name before what ``sampler`` asks."""
 
     def sample(row: Any, rng: random.Random) -> Example:
-        example = sampler(row, rng)
-        prompt = f"{name} {example.query.prompt}".strip()
-        return replace(example, query=replace(example.query, prompt=prompt))
+        made = sampler(row, rng)
+        prompt = f"{name} {made.query.prompt}".strip()
+        return replace(made, query=replace(made.query, prompt=prompt))
 
     return sample
 
@@ -235,5 +241,5 @@ def _wordings(labels: Collection[str], sampling: Sampling, rng: random.Random) -
 
 def _open_example(text: str, spans: Sequence[Span], label: str, rng: random.Random) -> Example:
     instruction = rng.choice(OPEN_INSTRUCTIONS).format(label=label)
-    matches = [replace(span, label="match") for span in spans if span.label == label]
-    return open_ner.example(text, instruction, matches)
+    matches = [span for span in spans if span.label == label]
+    return example(OPEN_ENTITIES, text, Instruction(instruction), matches)

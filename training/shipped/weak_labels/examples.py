@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glinermt.tasks import entities
+from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.task import example
 from glinermt.training.shipped.weak_labels.mentions import Mention
 from glinermt.training.shipped.weak_labels.wordnet import WordNet
 from glinermt.types import Example, Span
@@ -79,7 +81,7 @@ class ExampleMaker:
         text = passage.text
         gold = [Span(s, e, text[s:e], t) for s, e, t in sorted(spans)]
         rng.shuffle(labels)
-        return entities.example(text, gold, labels)
+        return example(ENTITIES, text, read_labels(labels), gold)
 
     def _pick(self, mention: Mention, rng: random.Random) -> list[str]:
         options = [t for t in mention.types if self._asked[t] < self._cap]

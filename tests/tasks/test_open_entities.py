@@ -3,7 +3,7 @@
 import pytest
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import extract_open_entities, open_ner
+from glinermt.tasks import extract_open_entities
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 
@@ -60,12 +60,3 @@ def test_an_instruction_that_says_nothing_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         extract_open_entities(TEXT, instruction, model=StubExtractor(products))
-
-
-@pytest.mark.parametrize("labels", [("match",), ("product",), ("phone", "tablet")])
-def test_the_training_example_asks_as_the_task_does(labels: tuple[str, ...]) -> None:
-    model = StubExtractor(products)
-    spans = extract_open_entities(TEXT, "all products of Apple", labels, model=model)
-    made = open_ner.example(TEXT, "all products of Apple", spans, labels)
-    assert made.query == model.queries[0]
-    assert [span.label for span in made.spans] == [labels[0]]

@@ -3,7 +3,7 @@
 import pytest
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import extract_matches, open_ie
+from glinermt.tasks import extract_matches
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 
@@ -46,12 +46,3 @@ def test_each_text_may_have_its_own_instruction() -> None:
 def test_an_empty_instruction_is_refused() -> None:
     with pytest.raises(ValueError, match="instruction is empty"):
         extract_matches(TEXT, "", model=StubExtractor(years))
-
-
-def test_the_training_example_asks_as_the_task_does() -> None:
-    model = StubExtractor(years)
-    gold = [Span(21, 25, "1932", "year")]
-    made = open_ie.example(TEXT, "years", gold)
-    extract_matches(TEXT, "years", model=model)
-    assert made.query == model.queries[0]
-    assert [span.label for span in made.spans] == ["match"]

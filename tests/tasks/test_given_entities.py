@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from glinermt.tasks import extract_relations, related
+from glinermt.tasks import extract_relations, relations
 from glinermt.types import Span
 from tests.tasks.acme import ENTITIES, TEXT, scripted, triples
 
@@ -33,11 +33,11 @@ def test_entity_types_may_have_descriptions() -> None:
 @pytest.mark.parametrize(
     ("kinds", "types"),
     [
-        ({"founder": {}}, related.ANY_ENTITY),
+        ({"founder": {}}, relations.ANY_ENTITY),
         ({"founder": {"head": ["firm"], "tail": ["person"]}}, ("firm", "person")),
         ({"founder": {"head": ["firm"]}}, ("firm",)),
-        ({"a": {"head": ["firm"]}, "b": {}}, ("firm", *related.ANY_ENTITY)),
-        ({"founder": {"tail": ["person"]}}, ("person", *related.ANY_ENTITY[1:])),
+        ({"a": {"head": ["firm"]}, "b": {}}, ("firm", *relations.ANY_ENTITY)),
+        ({"founder": {"tail": ["person"]}}, ("person", *relations.ANY_ENTITY[1:])),
     ],
 )
 def test_without_entities_the_types_of_the_relations_are_looked_for_or_any(
