@@ -72,7 +72,9 @@ def result_type(task: str) -> Any:
             ]
         ),
         "records": pa.list_(pa.struct(record)),
-        "redact": pa.struct([("text", pa.string()), ("spans", spans)]),
+        "redact": pa.struct(
+            [("text", pa.string()), ("spans", spans), ("replacements", pa.list_(pa.string()))]
+        ),
     }[task]
 
 

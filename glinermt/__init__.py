@@ -6,7 +6,7 @@ The model and the task functions are imported on first use, so that ``import gli
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from glinermt.types import Answer, Example, Extractor, Query, Relation, Span, Summary
+from glinermt.types import Answer, Example, Extractor, Query, Redaction, Relation, Span, Summary
 
 if TYPE_CHECKING:
     from glinermt.model import GlinerMT
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         extract_matches,
         extract_open_entities,
         extract_relations,
+        redact,
         summarize,
     )
 
@@ -28,6 +29,7 @@ _LAZY = {
     "extract_matches": "glinermt.tasks",
     "extract_open_entities": "glinermt.tasks",
     "extract_relations": "glinermt.tasks",
+    "redact": "glinermt.tasks",
     "summarize": "glinermt.tasks",
 }
 
@@ -37,6 +39,7 @@ __all__ = [
     "Extractor",
     "GlinerMT",
     "Query",
+    "Redaction",
     "Relation",
     "Span",
     "Summary",
@@ -45,6 +48,7 @@ __all__ = [
     "extract_matches",
     "extract_open_entities",
     "extract_relations",
+    "redact",
     "summarize",
 ]
 

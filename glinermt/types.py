@@ -4,6 +4,7 @@ All offsets count characters of the caller's text, ``end`` exclusive, so that
 ``query.text[span.start:span.end] == span.text``. Importing this module costs no torch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -265,6 +266,88 @@ class Summary:
             ValueError: a field is missing or of another type.
         """
         return cls(tuple(map(Span.from_dict, _list("spans", _field(data, "spans")))))
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """A text whose private spans are replaced, and the way back."""
+
+    text: str
+    """The text with the replacements in it."""
+    spans: tuple[Span, ...]
+    """What was replaced, at its place in the original text."""
+    replacements: tuple[str, ...]
+    """What stands there now, one for each span."""
+
+    def to_original(self, offset: int) -> int:
+        """Return the place in the original text of a place in ``text``.
+
+        Inside a replacement that is where the span began.
+
+        Raises:
+            ValueError: the offset lies outside ``text``.
+        """
+        if not 0 <= offset <= len(self.text):
+            raise ValueError(
+                f"offset {offset} lies outside the redacted text, which has {len(self.text)} "
+                "characters"
+            )
+        moved = 0  # by how much places behind the last span lie further on in ``text``
+        for span, replacement in zip(self.spans, self.replacements, strict=True):
+            begin = span.start + moved
+            if offset < begin:
+                break
+            if offset < begin + len(replacement):
+                return span.start
+            moved += len(replacement) - (span.end - span.start)
+        return offset - moved
+
+    def restore(self, text: str) -> str:
+        """Put the originals back into ``text``: the redacted text, or another that quotes it.
+
+        In another text, such as an answer about the redacted one, every replacement is put back
+        wherever it stands.
+
+        Raises:
+            ValueError: another text, and a replacement that stands for two different originals.
+        """
+        if text == self.text:
+            parts, end, moved = [], 0, 0
+            for span, replacement in zip(self.spans, self.replacements, strict=True):
+                begin = span.start + moved
+                parts += [text[end:begin], span.text]
+                end = begin + len(replacement)
+                moved += len(replacement) - len(span.text)
+            return "".join([*parts, text[end:]])
+        originals: dict[str, str] = {}
+        for span, replacement in zip(self.spans, self.replacements, strict=True):
+            first = originals.setdefault(replacement, span.text)
+            if first.casefold().split() != span.text.casefold().split():
+                raise ValueError(
+                    f"{replacement!r} stands for {first!r} and {span.text!r}; "
+                    "redact with placeholder='[{label} {number}]' or 'pseudonym' to restore other "
+                    "texts"
+                )
+        if not originals:
+            return text
+        longest_first = sorted(originals, key=len, reverse=True)
+        pattern = "|".join(map(re.escape, longest_first))
+        return re.sub(pattern, lambda found: originals[found[0]], text)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "spans": [span.to_dict() for span in self.spans],
+            "replacements": list(self.replacements),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Redaction":
+        return cls(
+            data["text"],
+            tuple(Span.from_dict(span) for span in data["spans"]),
+            tuple(data["replacements"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from glinermt.tasks.instructions import (
     extract_open_entities,
 )
 from glinermt.tasks.questions import ANSWER, answer, answers
+from glinermt.tasks.redaction import PII, redact
 from glinermt.tasks.relations import RELATIONS, extract_relations
 from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.tasks.task import Task
@@ -19,6 +20,7 @@ TASKS: dict[str, Task[Any, Any]] = {
 }
 
 __all__ = [
+    "PII",
     "TASKS",
     "Task",
     "answer",
@@ -27,5 +29,6 @@ __all__ = [
     "extract_matches",
     "extract_open_entities",
     "extract_relations",
+    "redact",
     "summarize",
 ]

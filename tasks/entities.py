@@ -8,6 +8,7 @@ from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
+from glinermt.tasks.patterned import OPTIONS, with_patterns
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Overlap, Query, Span, Threshold
@@ -28,8 +29,9 @@ def extract_entities(
     Args:
         text: one text, a list of texts (a list is given back), or any other iterable (a lazy
             iterator is given back).
-        labels: names, ``{name: description}``, or ``{name: {"description", "threshold"}}``; for
-            all texts, or one such for each.
+        labels: names, ``{name: description}``, or ``{name: {...}}`` with any of ``description``,
+            ``threshold``, ``pattern`` (see ``glinermt.patterns``) and ``validator`` (a function
+            of the span's text); for all texts, or one such for each.
         threshold: least score, for labels without one of their own: a number, or one for each
             label; None = the model's, else 0.5.
         overlap: ``flat`` or ``nested``.
@@ -42,7 +44,7 @@ def extract_entities(
     """
     task = replace(ENTITIES, overlap=overlap, multi_label=multi_label)
     given = rows(text, spec_argument("labels", labels))
-    asked = ((t, read_labels(spec)) for t, spec in given)
+    asked = ((t, read_labels(spec, options=OPTIONS)) for t, spec in given)
     return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
 
 
@@ -55,8 +57,8 @@ def _query(text: str, asked: Sequence[Label], settings: TaskSettings) -> list[Qu
     return [Query(text, labels, ENTITIES.word_prompt(settings))]
 
 
-def _read(_: str, asked: Sequence[Label], found: Sequence[Found], __: TaskSettings) -> list[Span]:
-    return renamed(found[0].spans, asked)
+def _read(text: str, asked: Sequence[Label], found: Sequence[Found], _: TaskSettings) -> list[Span]:
+    return with_patterns(text, renamed(found[0].spans, asked), asked)
 
 
 ENTITIES: Task[Sequence[Label], list[Span]] = Task(
