@@ -1,14 +1,16 @@
 """The heads text by text, in pieces that stay in the processor's cache."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from glinermt.fast.attention import PIECE_BYTES
 from glinermt.fast.linear import Activation, Linear, MakeLinear, MakeLinears
 from glinermt.heads import Head, SpanHead, TokenHead
+from glinermt.heads.relation import Pairs, RelationHead, between, distance_bucket, range_means
 
 FastHead = Callable[[Tensor, Tensor, Sequence[int], Sequence[int]], Tensor]
 
@@ -101,6 +103,60 @@ class FastSpanHead:
                         bias, span, factors.t()
                     )
         return logits
+
+
+class FastRelationHead:
+    """``RelationHead`` with what head and tail share computed once for both orders of a pair."""
+
+    def __init__(self, head: RelationHead, linears: MakeLinears) -> None:
+        make = linears.usual
+        self.plain = head
+        self.size = head.head.weight.shape[0]
+        self.head = make(head.head.weight, head.head.bias, "none")
+        self.tail = make(head.tail.weight, None, "none")
+        self.product = make(head.product.weight, None, "none")
+        self.between = make(head.between.weight, None, "none")
+
+    def __call__(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        relations: Float[Tensor, "batch relation hidden"],
+        pairs: Pairs,
+    ) -> Float[Tensor, "pair relation"]:
+        """Return the logits."""
+        row, start, end = pairs.mentions.unbind(1)
+        mentions = range_means(words, row, start, end)
+        head, tail = self.head(mentions).float(), self.tail(mentions).float()
+        shared, which = self._shared(words, mentions, pairs)
+        distance, bucket = self.plain.distance.weight, distance_bucket(pairs)
+        factors, offset = self.plain.factors(relations)
+        logits = words.new_empty(len(pairs), relations.shape[1])
+        edges = torch.searchsorted(pairs.row, torch.arange(len(words) + 1)).tolist()
+        for row_, (first, stop) in enumerate(itertools.pairwise(edges)):
+            for piece in _pieces(stop - first, 4 * self.size):
+                part = slice(first + piece.start, first + piece.stop)
+                hidden = shared[which[part]]
+                hidden += head[pairs.head[part]]
+                hidden += tail[pairs.tail[part]]
+                hidden += distance[bucket[part]]
+                logits[part] = torch.addmm(offset[row_], hidden.relu_(), factors[row_].T)
+        return logits
+
+    def _shared(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        mentions: Float[Tensor, "mention hidden"],
+        pairs: Pairs,
+    ) -> tuple[Float[Tensor, "both inner"], Int[Tensor, " pair"]]:
+        """Return the parts of the product and the words between, and which of them a pair uses."""
+        low, high = torch.minimum(pairs.head, pairs.tail), torch.maximum(pairs.head, pairs.tail)
+        both, which = torch.unique(low * len(mentions) + high, return_inverse=True)
+        low, high = both // len(mentions), both % len(mentions)
+        once = Pairs(pairs.mentions, low, high)
+        part = _apply(self.between, words).float()
+        shared = range_means(part, once.row, *between(once))
+        shared += self.product(mentions[low] * mentions[high])
+        return shared, which
 
 
 class PlainHead:

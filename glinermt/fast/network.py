@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from glinermt.encoding import NO_TOKEN, Batch
 from glinermt.fast.encoder import FastEncoder
-from glinermt.fast.heads import fast_head
+from glinermt.fast.heads import FastRelationHead, fast_head
 from glinermt.fast.linear import MakeLinears
 from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
@@ -41,7 +41,8 @@ class FastForward:
         )
         self.rnn = network.rnn
         self.head = fast_head(network.head, make)
-        self.relation_head = network.relation_head
+        related = network.relation_head
+        self.relation_head = None if related is None else FastRelationHead(related, make)
         self.class_head = network.class_head
 
     def __call__(self, batch: Batch) -> Output:
@@ -69,8 +70,7 @@ class FastForward:
     def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
         """Return the logits of pairs of mentions in a batch that was read."""
         assert self.relation_head is not None
-        logits: Tensor = self.relation_head(output.words, output.relations, pairs)
-        return logits
+        return self.relation_head(output.words, output.relations, pairs)
 
 
 def _places(batch: Batch, *, whole_labels: bool) -> Places:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -82,39 +82,17 @@ class RelationHead(nn.Module):
         first, last = between(pairs)
         middle = range_means(self.between(words), pairs.row, first, last)
         hidden = head + tail + product + middle + self.distance(distance_bucket(pairs))
-        return self._scores(self.dropout(hidden.relu()), relations, pairs)
-
-    def _scores(
-        self,
-        hidden: Float[Tensor, "pair inner"],
-        relations: Float[Tensor, "batch relation hidden"],
-        pairs: Pairs,
-    ) -> Float[Tensor, "pair relation"]:
-        relation = self.relation(relations) / math.sqrt(relations.shape[2])
-        factors = relation @ self.pair.weight  # batch relation inner
-        offset = relation @ self.pair.bias + self.bias  # batch relation
-        counts = torch.bincount(pairs.row, minlength=len(relations)).tolist()
-        rows = zip(torch.split(hidden, counts), factors, offset, strict=True)
+        factors, offset = self.factors(relations)
+        counts = torch.bincount(pairs.row, minlength=len(words)).tolist()
+        rows = zip(torch.split(self.dropout(hidden.relu()), counts), factors, offset, strict=True)
         return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
 
-    def targets(
-        self, related: Int[Tensor, "related 2"], shape: tuple[int, int]
-    ) -> Float[Tensor, "pair relation"]:
-        """Return the gold values of the logits.
-
-        Args:
-            related: rows of (pair, relation) that hold.
-            shape: numbers of pairs and relations.
-        """
-        target = torch.zeros(*shape)
-        target[related[:, 0], related[:, 1]] = 1
-        return target
-
-    def valid(
-        self, relation_mask: Bool[Tensor, "batch relation"], pairs: Pairs
-    ) -> Bool[Tensor, "pair relation"]:
-        """Return which logits belong to a relation that the pair's row asks for."""
-        return relation_mask[pairs.row]
+    def factors(
+        self, relations: Float[Tensor, "batch relation hidden"]
+    ) -> tuple[Float[Tensor, "batch relation inner"], Float[Tensor, "batch relation"]]:
+        """Return what the pairs' hidden vectors are multiplied by, and what is added then."""
+        relation = self.relation(relations) / math.sqrt(relations.shape[2])
+        return relation @ self.pair.weight, relation @ self.pair.bias + self.bias
 
 
 def between(pairs: Pairs) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
