@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glinermt.errors import BackendError
-from glinermt.eval.bench import MODEL
+from glinermt.eval.measure import MODEL
 from glinermt.eval.report import Report
 
 MODEL_COLOUR, BASELINE_COLOURS = "#2b6cb0", ("#a0aec0", "#cbd5e0", "#718096")

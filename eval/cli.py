@@ -1,7 +1,7 @@
 """The evaluation commands: bench, bench compare, calibrate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -10,17 +10,18 @@ from rich.progress import Progress
 from rich.table import Table
 
 from glinermt.errors import DataError
+from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, entry, make_benchmark, sampled
+from glinermt.outputs import locked
 
 if TYPE_CHECKING:
-    from glinermt.eval.protocol import Options
+    from glinermt.eval.protocol import Options, Split
     from glinermt.eval.report import Report
     from glinermt.eval.scores import Result
 
 GLINER = "gliner:"
 SAVED = "saved"
 HUB = "hub"
-NAMES = ("all", "crossner", "squad2", "fewrel", "cnn_dm", "ner20")
-"""Each is a command, so that ``bench compare`` can be one, too."""
+ALL = "all"
 Model = Annotated[
     str | None,
     typer.Option(
@@ -32,7 +33,7 @@ Model = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     commands = typer.Typer(help="Measure a model on public benchmarks, or compare two runs.")
-    for name in NAMES:
+    for name in (ALL, *BENCHMARKS):  # each is a command, so that ``bench compare`` can be one, too
         commands.command(name)(bench)
     commands.command("compare")(compare)
     app.add_typer(commands, name="bench")
@@ -62,18 +63,24 @@ def bench(
     batch_tokens: Annotated[
         int | None, typer.Option("--batch-tokens", min=1, help="Tokens read at a time, padded.")
     ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="Of CNN/DailyMail: test or validation.")
+    ] = "test",
+    precision: Annotated[
+        str, typer.Option("--precision", help="exact, bf16 or int8, as from_pretrained takes it.")
+    ] = "exact",
+    device: Annotated[str | None, typer.Option("--device", help="Such as cpu or cuda.")] = None,
     leak_check: Annotated[
         Path | None, typer.Option("--leak-check", help="Training JSONL to compare with.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap.")] = 0,
 ) -> None:
     """Measure a model on public benchmarks; every number with an interval and its protocol."""
-    from glinermt.eval.bench import bench as run_bench
-    from glinermt.eval.bench import limit_cases
-    from glinermt.eval.benchmarks.registry import make_benchmark
+    from glinermt.eval.benchmarks.crossner import CROSSNER_SETS
     from glinermt.eval.chart import draw_chart
-    from glinermt.eval.data.hub import CROSSNER_SETS
-    from glinermt.eval.fingerprint import model_hash
+    from glinermt.eval.measure import bench as run_bench
+    from glinermt.eval.measure import limit_cases, model_hash
+    from glinermt.eval.protocol import Options
     from glinermt.eval.report import write_reports
 
     if (data is None) != sample:
@@ -81,17 +88,19 @@ def bench(
     few = sample or str(data) == HUB  # neither has the MIT sets
     if leak_check is not None and not leak_check.is_file():
         raise DataError(f"{leak_check}: no such file; pass the training JSONL to --leak-check")
-    options = _options(threshold, miscellaneous, CROSSNER_SETS if few else ())
+    options = Options(
+        _threshold(threshold), miscellaneous, CROSSNER_SETS if few else (), cast("Split", split)
+    )
     loaded: list[tuple[Any, list[Any]]] = []
     for each in _names(str(context.info_name), sample):
         benchmark = make_benchmark(each, options)
-        loaded.append((benchmark, limit_cases(benchmark.load(_folder(data, each)), limit)))
+        loaded.append((benchmark, limit_cases(benchmark.load(_folder(data, each, options)), limit)))
     console = Console()
-    extractor = _extractor(model)
+    extractor = _extractor(model, precision, device)
     _set_up(extractor, head, batch_tokens)
     identity = model_hash(extractor)
     reports = []
-    with Progress(console=console) as progress:
+    with locked(out), Progress(console=console) as progress:
         for benchmark, cases in loaded:
             bar = progress.add_task(benchmark.name, total=len(cases))
             report = run_bench(
@@ -206,52 +215,54 @@ def calibrate(
     console.print(f"wrote {out}; F1 and ECE are on the dev data itself", markup=False)
 
 
-def _options(threshold: str, miscellaneous: bool, sets: tuple[str, ...]) -> "Options":
-    from glinermt.eval.protocol import Options
-
+def _threshold(given: str) -> float | None:
     try:
-        number = None if threshold == SAVED else float(threshold)
+        number = None if given == SAVED else float(given)
     except ValueError:
-        raise ValueError(f"--threshold {threshold!r} is neither a number nor {SAVED!r}") from None
+        raise ValueError(f"--threshold {given!r} is neither a number nor {SAVED!r}") from None
     if number is not None and not 0 <= number <= 1:
-        raise ValueError(f"--threshold {threshold} lies outside [0, 1]")
-    return Options(number, miscellaneous, sets)
+        raise ValueError(f"--threshold {given} lies outside [0, 1]")
+    return number
 
 
 def _names(name: str, sample: bool) -> list[str]:
-    """Give the benchmarks to run; ``all`` leaves out ner20, whose sets the user chooses."""
-    from glinermt.eval.benchmarks.registry import BENCHMARKS
-    from glinermt.eval.samples import SAMPLED
-
-    if sample and name not in ("all", *SAMPLED):
+    """Return the benchmarks to run; ``all`` leaves out those whose data the user chooses."""
+    if sample and name not in (ALL, *sampled()):
         raise ValueError(f"there is no sample for {name!r}; see eval/samples/SOURCES.md")
-    if name == "all":
-        return list(SAMPLED) if sample else [each for each in BENCHMARKS if each != "ner20"]
-    return [name]
+    if name != ALL:
+        return [name]
+    return sampled() if sample else [each for each in BENCHMARKS if not entry(each).own_data]
 
 
-def _folder(data: Path | None, name: str) -> Path:
+def _folder(data: Path | None, name: str, options: "Options") -> Path:
     if data is None:
-        from glinermt.eval.samples import sample_folder
+        return SAMPLES / name
+    if str(data) != HUB:
+        return data
+    from huggingface_hub.constants import HF_HOME
 
-        return sample_folder(name)
-    if str(data) == HUB:
-        from huggingface_hub.constants import HF_HOME
+    from glinermt.eval.data.hub import fetch
 
-        from glinermt.eval.data.hub import fetch
-
-        return fetch(name, Path(HF_HOME) / "glinermt-bench" / name)
-    return data
+    sets = entry(name).hub
+    if sets is None:
+        raise ValueError(f"{name} is not read from the hub; pass --data FOLDER")
+    return fetch(sets(options), Path(HF_HOME) / "glinermt-bench" / name)
 
 
-def _extractor(model: str | None) -> Any:
+def _extractor(model: str | None, precision: str = "exact", device: str | None = None) -> Any:
     if model is not None and model.startswith(GLINER):
+        if precision != "exact" or device is not None:
+            raise ValueError("--precision and --device are for models of glinermt only")
         from glinermt.eval.gliner_adapter import GlinerExtractor
 
         return GlinerExtractor.load(model.removeprefix(GLINER))
-    from glinermt.default_model import load_extractor
+    if precision == "exact" and device is None:
+        from glinermt.default_model import load_extractor
 
-    return load_extractor(model)
+        return load_extractor(model)
+    from glinermt.model import GlinerMT
+
+    return GlinerMT.from_pretrained(model, precision=cast("Any", precision), device=device)
 
 
 def _set_up(extractor: Any, head: str | None, batch_tokens: int | None) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from glinermt.errors import DataError
-from glinermt.eval.bench import SCORES
-from glinermt.eval.benchmarks.registry import make_benchmark
+from glinermt.eval.benchmarks import make_benchmark
+from glinermt.eval.measure import SCORES
 from glinermt.eval.metrics.entities import Counts, FloatArray, Measure
 from glinermt.eval.metrics.intervals import ROUNDS, interval, point, replicates
 from glinermt.eval.protocol import Options

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from glinermt.config import TaskSettings
+from glinermt.errors import unknown_choice
+from glinermt.eval.data.hub import HubSet
 from glinermt.eval.metrics.entities import FloatArray, Totals
 from glinermt.types import Extractor
 
 C = TypeVar("C")
+Split = Literal["test", "validation"]
+SPLITS = ("test", "validation")
 Prediction = dict[str, Any]
 """What is kept of a model's answer to one case: JSON values only."""
 Baseline = Callable[[Sequence[Any]], list[Prediction | None]]
@@ -25,7 +29,13 @@ class Options:
     miscellaneous: bool = False
     """Ask CrossNER's label ``miscellaneous``, too."""
     sets: tuple[str, ...] = ()
-    """The CrossNER and MIT sets to run; none = all seven."""
+    """The CrossNER and MIT sets to run; empty = all seven."""
+    split: Split = "test"
+    """Of CNN/DailyMail."""
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ValueError(unknown_choice("split", self.split, SPLITS))
 
 
 class Benchmark(Protocol[C]):
@@ -42,6 +52,11 @@ class Benchmark(Protocol[C]):
     @property
     def protocol(self) -> tuple[str, ...]:
         """How it is measured, in sentences, for the protocol card."""
+        ...
+
+    @property
+    def plain(self) -> frozenset[str]:
+        """Names of extras that are no shares, so that they are not shown in per cent."""
         ...
 
     @property
@@ -80,3 +95,14 @@ class Benchmark(Protocol[C]):
     ) -> dict[str, Any]:
         """Give what is no sum over cases: tables per label, upper bounds, rank metrics."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How the command knows a benchmark."""
+
+    make: Callable[[Options], Benchmark[Any]]
+    hub: Callable[[Options], Mapping[str, HubSet]] | None = None
+    """Its files on the Hugging Face hub, by the names they are written under."""
+    own_data: bool = False
+    """Whether its data is whatever folder the user has, so that ``all`` leaves it out."""

@@ -23,6 +23,8 @@ class Report:
     card: Mapping[str, Any]
     results: Sequence[Result]
     extras: Mapping[str, Any]
+    plain: frozenset[str] = frozenset()
+    """Names of extras that are no shares."""
 
 
 def write_reports(reports: Sequence[Report], folder: Path) -> None:
@@ -30,7 +32,7 @@ def write_reports(reports: Sequence[Report], folder: Path) -> None:
     path = folder / JSON_NAME
     kept = {report.benchmark: report for report in read_reports(folder)} if path.exists() else {}
     merged = list((kept | {report.benchmark: report for report in reports}).values())
-    data = {"reports": [dataclasses.asdict(report) for report in merged]}
+    data = {"reports": [{**dataclasses.asdict(r), "plain": sorted(r.plain)} for r in merged]}
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     text = "\n".join(markdown(report) for report in merged)
     write_text(folder / MARKDOWN_NAME, text)
@@ -61,7 +63,7 @@ def markdown(report: Report) -> str:
         lines.append("")
     lines += ["Percentages with 95% bootstrap intervals over examples.", "", "## Beside them", ""]
     for name, value in report.extras.items():
-        lines += _extra(name, value)
+        lines += _extra(name, value, plain=name in report.plain)
     lines += ["", "## Protocol card", ""]
     lines += [f"- {sentence}" for sentence in report.card["protocol"]]
     for name, value in report.card.items():
@@ -83,25 +85,29 @@ def show(metric: Metric) -> str:
     return f"{100 * metric.value:.1f} ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
-def _extra(name: str, value: Any) -> list[str]:
-    if isinstance(value, int | float):
-        return [f"- {name}: {value:.4f}"]
+def _extra(name: str, value: Any, *, plain: bool) -> list[str]:
+    """Return the lines of a number, or of numbers by group, perhaps with a table for each."""
+    if not isinstance(value, Mapping):
+        return [f"- {name}: {_cell(value, plain)}"]
     lines = []
     for group, rows in value.items():
         if isinstance(rows, list):
             columns = list(rows[0]) if rows else []
             lines += ["", f"### {name}: {group}", "", _row(columns), _row(["---"] * len(columns))]
-            lines += [_row([_cell(row[column]) for column in columns]) for row in rows]
+            lines += [_row([_cell(row[column], plain) for column in columns]) for row in rows]
         elif isinstance(rows, dict):
             lines += ["", f"### {name}: {group}", ""]
-            lines += [f"- {key}: {_cell(part)}" for key, part in rows.items()]
+            lines += [f"- {key}: {_cell(part, plain)}" for key, part in rows.items()]
         else:
-            lines.append(f"- {name}, {group}: {_cell(rows)}")
+            lines.append(f"- {name}, {group}: {_cell(rows, plain)}")
     return lines
 
 
-def _cell(value: object) -> str:
-    return f"{100 * value:.1f}" if isinstance(value, float) and value <= 1 else str(value)
+def _cell(value: object, plain: bool) -> str:
+    """Return a share in per cent, another number as it is."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if plain else f"{100 * value:.1f}"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -118,4 +124,5 @@ def _report(raw: Mapping[str, Any]) -> Report:
         )
         for row in raw["results"]
     ]
-    return Report(raw["benchmark"], raw["headline"], raw["card"], results, raw["extras"])
+    plain = frozenset(raw["plain"])
+    return Report(raw["benchmark"], raw["headline"], raw["card"], results, raw["extras"], plain)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import ConfigError, DataError
+from glinermt.outputs import locked
 from glinermt.synth.checks.contamination import Benchmarks
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.engines.ask import Ask, Record
@@ -60,7 +61,7 @@ def generate(
     """
     options = options or Options()
     store = Store(out, settings.format)
-    with store.locked():
+    with locked(out):
         manifest = _begin(settings, store, options.force)
         _forget_damaged(store, manifest)
         finished = _finished(manifest, options.retry_failed)

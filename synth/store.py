@@ -14,7 +14,7 @@ or what was replied to it is kept and the rest is asked for by the next run.
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,26 +39,6 @@ class Store:
         self.folder = folder
         self.plan = folder / "work" / "plan.jsonl"
         self._format = format_
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes out of the folder; a killed process keeps nobody out.
-
-        Raises:
-            DataError: another process works in it.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            if os.name == "posix":
-                import fcntl
-
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise DataError(
-                        f"{self.folder}: another process generates into it; wait, or end that one"
-                    ) from error
-            yield
 
     def read_manifest(self) -> dict[str, Any] | None:
         """Give the manifest, None where no run was begun.

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "serve": {"glinermt", "tasks", "serve"},
     "integrations": {"glinermt", "tasks", "integrations"},
 }
-LIGHT = "types errors config default_model jsonl overrides contamination console"
+LIGHT = "types errors config default_model jsonl overrides contamination outputs console"
 WITHOUT_TORCH = {f"glinermt.{name}" for name in LIGHT.split()}
 ABOVE_EVERYTHING = {ROOT / "glinermt" / name for name in ("cli.py", "__init__.py", "__main__.py")}
 """The command line puts all parts together; the package's face names them."""

@@ -10,29 +10,28 @@ import numpy as np
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import SummaryCase
 from glinermt.eval.data.files import find_file, jsonl_patterns
+from glinermt.eval.data.hub import NUM_DOCUMENTS, HubSet, documents
 from glinermt.eval.data.summaries import read_summaries
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
-from glinermt.eval.metrics.rouge import NAMES, greedy_oracle, rouge
-from glinermt.eval.protocol import Baseline, Options, Prediction
-from glinermt.eval.sentences import split_sentences
+from glinermt.eval.metrics.rouge import NAMES, greedy_oracle, rouge, split_sentences
+from glinermt.eval.protocol import Baseline, Entry, Options, Prediction, Split
 from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.types import Extractor
 
 SENTENCE, SPAN = "sentence mode", "span mode"
 NUM_SENTENCES = 3
-NUM_DOCUMENTS = 1000
 
 
 @dataclass(frozen=True)
 class CnnDm:
     """Two modes over the same documents, as two groups."""
 
+    split: Split = "test"
     name: str = "cnn_dm"
     headline: str = "rougeL"
     averaged: bool = False
-    protocol: tuple[str, ...] = (
-        f"The first {NUM_DOCUMENTS} documents of the file, which should be a named split of "
-        "CNN/DailyMail 3.0.0.",
+    plain: frozenset[str] = frozenset({"mean_words"})
+    how: tuple[str, ...] = (
         "F1 of ROUGE by rouge-score, stemmed: rougeL over the whole text, rougeLsum sentence by "
         "sentence (what most papers call ROUGE-L); mean over documents, sd their standard "
         "deviation.",
@@ -41,9 +40,14 @@ class CnnDm:
         "sentences chosen with the gold summary in view, for ROUGE-1 + ROUGE-2.",
     )
 
+    @property
+    def protocol(self) -> tuple[str, ...]:
+        first = f"The first {NUM_DOCUMENTS} documents of the {self.split} split of CNN/DailyMail"
+        return (f"{first} 3.0.0.", *self.how)
+
     def load(self, folder: Path) -> list[SummaryCase]:
-        stems = [f"cnn_dailymail.{split}" for split in ("test", "validation", "test*", "valid*")]
-        patterns = [name for stem in (*stems, "cnn_dm") for name in jsonl_patterns(stem)]
+        stems = (f"cnn_dailymail.{self.split}", f"cnn_dailymail.{self.split}*")
+        patterns = [name for stem in stems for name in jsonl_patterns(stem)]
         cases = read_summaries(find_file(folder, patterns), SENTENCE)[:NUM_DOCUMENTS]
         return [
             replace(case, id=f"{group}/{case.id}", group=group)
@@ -54,6 +58,7 @@ class CnnDm:
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
         return {
             "threshold": saved.thresholds.get(SUMMARIZE.name, SUMMARIZE.threshold),
+            "split": self.split,
             "sentences": NUM_SENTENCES,
             "span_score": saved.span_score,
         }
@@ -105,11 +110,6 @@ class CnnDm:
         return {"mean_words": {name: sum(n) / len(n) for name, n in words.items() if n}}
 
 
-def cnn_dm(options: Options) -> CnnDm:  # noqa: ARG001  # summaries have no choice here
-    """Give the benchmark."""
-    return CnnDm()
-
-
 def _lead(cases: Sequence[SummaryCase]) -> list[Prediction | None]:
     return [
         {"text": " ".join(split_sentences(case.text)[:NUM_SENTENCES])}
@@ -127,3 +127,12 @@ def _oracle_of(case: SummaryCase) -> Prediction:
     sentences = split_sentences(case.text)
     chosen = greedy_oracle(sentences, case.summary, limit=NUM_SENTENCES)
     return {"text": " ".join(sentences[index] for index in chosen)}
+
+
+def _hub(options: Options) -> Mapping[str, HubSet]:
+    revision = "96df5e686bee6baa90b8bee7c28b81fa3fa6223d"
+    found = HubSet("abisee/cnn_dailymail", "3.0.0", options.split, revision, documents)
+    return {f"cnn_dailymail.{options.split}_first{NUM_DOCUMENTS}.jsonl": found}
+
+
+ENTRY = Entry(lambda options: CnnDm(options.split), _hub)

@@ -7,10 +7,14 @@ from pathlib import Path
 from glinermt.eval.benchmarks.entity_files import EntityBenchmark
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.files import find_file, jsonl_patterns
+from glinermt.eval.data.hub import HubSet
+from glinermt.eval.data.hub import entities as hub_entities
 from glinermt.eval.data.ner import read_ner
-from glinermt.eval.protocol import Options
+from glinermt.eval.protocol import Entry, Options
 
 MISCELLANEOUS = "miscellaneous"
+CROSSNER_SETS = ("ai", "literature", "music", "politics", "science")
+"""Those of CrossNER; MIT's two have no official place on the hub."""
 LABELS: Mapping[str, str] = {
     "ai": "algorithm, conference, country, field, location, metrics, miscellaneous, organization,"
     " person, product, programming language, researcher, task, university",
@@ -65,7 +69,7 @@ NAMES: Mapping[str, str] = {
 
 
 def crossner(options: Options) -> EntityBenchmark:
-    """Give the benchmark."""
+    """Return the benchmark for the sets chosen."""
     sets = options.sets or tuple(LABELS)
 
     def read(folder: Path) -> list[NerCase]:
@@ -103,3 +107,16 @@ def _read_set(folder: Path, name: str, miscellaneous: bool) -> list[NerCase]:
         replace(case, labels=asked, spans=tuple(s for s in case.spans if s.label != MISCELLANEOUS))
         for case in cases
     ]
+
+
+def _hub(_: Options) -> Mapping[str, HubSet]:
+    revision = "ac719b1953c0ce0d4b3614069ce8be463bf30e31"
+    return {
+        f"crossner_{name}.test.jsonl": HubSet(
+            "DFKI-SLT/cross_ner", name, "test", revision, hub_entities
+        )
+        for name in CROSSNER_SETS
+    }
+
+
+ENTRY = Entry(crossner, _hub)

@@ -32,6 +32,7 @@ class EntityBenchmark:
     choices: Mapping[str, Any]
     headline: str = "f1"
     averaged: bool = True
+    plain: frozenset[str] = frozenset()
 
     def load(self, folder: Path) -> list[NerCase]:
         return self.read(folder)

@@ -11,10 +11,11 @@ import numpy as np
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import RelationCase
 from glinermt.eval.data.files import find_file, jsonl_patterns
+from glinermt.eval.data.hub import PARQUET, HubSet, pairs
 from glinermt.eval.data.relations import read_relations
 from glinermt.eval.metrics.answers import answer_f1, exact_match
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
-from glinermt.eval.protocol import Baseline, Options, Prediction
+from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relations import RELATIONS, Related
 from glinermt.tasks.run import ask
@@ -41,6 +42,7 @@ class FewRel:
     name: str = "fewrel"
     headline: str = "f1"
     averaged: bool = False
+    plain: frozenset[str] = frozenset()
     protocol: tuple[str, ...] = (
         "All pairs of FewRel val_wiki (16 relations); tokens joined by one space.",
         f"{TAIL} (the paper's): head and relation are given; the best scored span is the tail, "
@@ -129,12 +131,12 @@ class FewRel:
                 "exact": ratio(total(totals, "exact"), count),
                 "f1": ratio(total(totals, "tail_f1"), count),
             }
-        pairs = total(totals, "pairs")
+        number = total(totals, "pairs")
         return {
-            "accuracy": ratio(total(totals, "correct"), pairs),
+            "accuracy": ratio(total(totals, "correct"), number),
             "macro_f1": _macro_f1(totals),
             "false_positive_rate": ratio(total(totals, "fired"), total(totals, "others")),
-            "held_rate": ratio(total(totals, "held"), pairs),
+            "held_rate": ratio(total(totals, "held"), number),
         }
 
     def extras(
@@ -154,11 +156,6 @@ class FewRel:
                 for group, rows in table.items()
             }
         }
-
-
-def fewrel(options: Options) -> FewRel:  # noqa: ARG001  # the threshold is the model's
-    """Give the benchmark."""
-    return FewRel()
 
 
 def _asked(case: RelationCase) -> Related:
@@ -199,3 +196,11 @@ def _near(case: RelationCase) -> str:
                 end += 1
             return " ".join(words[start:end])
     return ""
+
+
+ENTRY = Entry(
+    lambda _: FewRel(),  # the threshold is the model's
+    lambda _: {
+        "fewrel.val_wiki.jsonl": HubSet("thunlp/few_rel", "default", "val_wiki", PARQUET, pairs)
+    },
+)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.ner import read_ner
+from glinermt.eval.metrics.entities import strict_f1
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.long_texts import joined as one_text
 
@@ -37,13 +38,9 @@ def f1(model: Any, cases: Sequence[NerCase]) -> float:
     """Give the strict micro F1 of one set's entities."""
     labels = [label for label in cases[0].labels if label != LEFT_OUT]
     found = extract_entities([case.text for case in cases], labels, model=model)
-    right = number = 0
-    for case, spans in zip(cases, found, strict=True):
-        gold = {(s.start, s.end, s.label) for s in case.spans if s.label != LEFT_OUT}
-        guessed = {(s.start, s.end, s.label) for s in spans}
-        right += len(gold & guessed)
-        number += len(gold) + len(guessed)
-    return 2 * right / number if number else 0.0
+    gold = [[s for s in case.spans if s.label != LEFT_OUT] for case in cases]
+    places = ([[(s.start, s.end, s.label) for s in row] for row in rows] for rows in (gold, found))
+    return strict_f1(*places)
 
 
 def main(

@@ -6,13 +6,13 @@ from glinermt.errors import DataError
 from glinermt.eval.benchmarks.entity_files import EntityBenchmark
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.ner import read_ner
-from glinermt.eval.protocol import Options
+from glinermt.eval.protocol import Entry, Options
 
 SUFFIXES = (".jsonl", ".txt", ".bio", ".conll", ".iob2")
 
 
 def ner20(options: Options) -> EntityBenchmark:
-    """Give the benchmark."""
+    """Return the benchmark."""
     return EntityBenchmark(
         name="ner20",
         protocol=(
@@ -47,3 +47,6 @@ def _read(folder: Path) -> list[NerCase]:
     if not cases:
         raise DataError(f"{folder}: no file such as NAME.test.jsonl or NAME/test.txt")
     return cases
+
+
+ENTRY = Entry(ner20, own_data=True)

@@ -8,6 +8,7 @@ from typing import Any
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import QaCase
 from glinermt.eval.data.files import find_file, jsonl_patterns
+from glinermt.eval.data.hub import HubSet, questions
 from glinermt.eval.data.qa import read_qa
 from glinermt.eval.metrics.answers import (
     ScoredAnswer,
@@ -17,7 +18,7 @@ from glinermt.eval.metrics.answers import (
     exact_match,
 )
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
-from glinermt.eval.protocol import Baseline, Options, Prediction
+from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.tasks.questions import ANSWER, answer
 from glinermt.types import Extractor
 
@@ -31,6 +32,7 @@ class Squad2:
     name: str = "squad2"
     headline: str = "f1"
     averaged: bool = False
+    plain: frozenset[str] = frozenset({"best_f1_no_answer_threshold"})
     protocol: tuple[str, ...] = (
         "Every question of SQuAD 2.0 dev is asked of its own paragraph, the question as prompt.",
         "EM and F1 as the official script normalises them; HasAns and NoAns apart.",
@@ -105,6 +107,15 @@ class Squad2:
         }
 
 
-def squad2(options: Options) -> Squad2:  # noqa: ARG001  # the no-answer threshold is the model's
-    """Give the benchmark."""
-    return Squad2()
+ENTRY = Entry(
+    lambda _: Squad2(),  # the no-answer threshold is the model's
+    lambda _: {
+        "squad_v2.dev.jsonl": HubSet(
+            "rajpurkar/squad_v2",
+            None,
+            "validation",
+            "3ffb306f725f7d2ce8394bc1873b24868140c412",
+            questions,
+        )
+    },
+)

@@ -8,7 +8,6 @@ from typing import Any
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
-from glinermt.eval.bench import limit_cases
 from glinermt.eval.benchmarks.ner20 import ner20
 from glinermt.eval.benchmarks.squad2 import Squad2
 from glinermt.eval.calibration import relation_sentences
@@ -23,6 +22,7 @@ from glinermt.eval.data.ner import read_ner
 from glinermt.eval.data.qa import read_qa
 from glinermt.eval.data.relations import read_relations
 from glinermt.eval.data.summaries import read_summaries
+from glinermt.eval.measure import limit_cases
 from glinermt.eval.metrics.answers import ScoredAnswer, exact_match
 from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from glinermt.eval.data.cases import RelationCase
+from glinermt.eval.metrics.entities import strict_f1
 from glinermt.tasks.relations import extract_relations
 from glinermt.types import Extractor, Relation, Span
 
@@ -63,8 +64,6 @@ def find(
 
 
 def f1(model: Extractor, cases: Sequence[SentenceCase]) -> float:
-    """Give the micro F1 of the relations found, ends and name."""
-    found = [{triple(relation) for relation in row} for row in find(model, cases)]
-    right = sum(len(row & case.gold) for row, case in zip(found, cases, strict=True))
-    total = sum(map(len, found)) + sum(len(case.gold) for case in cases)
-    return 2 * right / total if total else 0.0
+    """Return the micro F1 of the relations found, ends and name."""
+    found = [map(triple, row) for row in find(model, cases)]
+    return strict_f1((case.gold for case in cases), found)

@@ -7,7 +7,7 @@ matched at most once), ``token`` (every word of a span counts alone). Duplicate 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,19 @@ def span_counts(text: str, gold: Sequence[Span], predicted: Sequence[Span]) -> d
                 counts[f"{scheme}/{kind}"] += value
                 counts[f"{scheme}/{kind}@{label}"] += value
     return dict(counts)
+
+
+def strict_f1(gold: Iterable[Iterable[Hashable]], predicted: Iterable[Iterable[Hashable]]) -> float:
+    """Return the micro F1 of what each example has and what was found in it, equal or not.
+
+    What stands twice in an example counts once; without anything in either it is 0.
+    """
+    right = number = 0
+    for golds, guesses in zip(gold, predicted, strict=True):
+        has, found = set(golds), set(guesses)
+        right += len(has & found)
+        number += len(has) + len(found)
+    return 2 * right / number if number else 0.0
 
 
 def num_matched(gold: Sequence[Span], predicted: Sequence[Span]) -> int:

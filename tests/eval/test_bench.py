@@ -9,15 +9,14 @@ import pytest
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
-from glinermt.eval.bench import MODEL, bench, limit_cases
-from glinermt.eval.benchmarks.registry import BENCHMARKS, make_benchmark
+from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, make_benchmark, sampled
+from glinermt.eval.benchmarks.crossner import CROSSNER_SETS
 from glinermt.eval.compare import compare
 from glinermt.eval.data.cases import RelationCase, SummaryCase
-from glinermt.eval.data.hub import CROSSNER_SETS
+from glinermt.eval.measure import MODEL, bench, limit_cases
 from glinermt.eval.predictions import run
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report, markdown, read_reports, write_reports
-from glinermt.eval.samples import SAMPLED, sample_folder
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 
@@ -26,7 +25,7 @@ OPTIONS = Options(sets=CROSSNER_SETS)
 
 def load(name: str) -> tuple[Any, list[Any]]:
     benchmark = make_benchmark(name, OPTIONS)
-    return benchmark, benchmark.load(sample_folder(name))
+    return benchmark, benchmark.load(SAMPLES / name)
 
 
 def mute(_: Query) -> Sequence[Span]:
@@ -230,7 +229,7 @@ def test_runs_on_different_data_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_every_case_of_every_sample_has_its_own_id() -> None:
-    for name in SAMPLED:
+    for name in sampled():
         ids = [case.id for case in load(name)[1]]
         assert len(set(ids)) == len(ids) > 20
 
@@ -238,7 +237,7 @@ def test_every_case_of_every_sample_has_its_own_id() -> None:
 def test_an_unknown_benchmark_is_named_with_a_suggestion() -> None:
     with pytest.raises(ValueError, match="did you mean 'squad2'"):
         make_benchmark("squad", OPTIONS)
-    assert set(SAMPLED) < set(BENCHMARKS)
+    assert set(sampled()) < set(BENCHMARKS)
 
 
 def test_predictions_are_json_lines(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval import cli
-from glinermt.eval.benchmarks.registry import BENCHMARKS
+from glinermt.eval.benchmarks import BENCHMARKS
+from glinermt.outputs import locked
 from glinermt.types import Query
 from tests.stub import StubExtractor
 
@@ -52,7 +53,8 @@ def call(*arguments: object) -> str:
 
 
 def test_every_benchmark_has_its_command() -> None:
-    assert ("all", *BENCHMARKS) == cli.NAMES
+    shown = call("bench", "--help")
+    assert all(name in shown for name in ("all", *BENCHMARKS, "compare"))
 
 
 @pytest.mark.usefixtures("model")
@@ -134,3 +136,50 @@ def test_the_table_of_calibrate_fits_a_terminal(tmp_path: Path) -> None:
     names = ["task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved"]
     assert any(line.split() == names for line in lines)
     assert any(line.split()[:2] == ["entities", "1"] and "yes" in line for line in lines)
+
+
+@pytest.mark.usefixtures("model")
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(DataError, match="another run writes into this folder"):
+        call("bench", "ner20", "--sample", "--limit", 2, "--out", tmp_path)
+
+
+def test_a_run_is_not_taken_up_with_another_way_to_compute(
+    tmp_path: Path, model: SavableStub
+) -> None:
+    model.config, model.batch_tokens = ModelConfig(head="token"), 0
+    arguments = ("bench", "ner20", "--sample", "--limit", 2, "--out", tmp_path)
+    call(*arguments, "--batch-tokens", 64)
+    with pytest.raises(DataError, match=r"model\.batch_tokens: '64' -> '128'"):
+        call(*arguments, "--batch-tokens", 128)
+
+
+@pytest.mark.usefixtures("model")
+def test_the_split_of_cnn_dailymail_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    row = {"document": "A cat sat. It slept.", "summary": "A cat sat."}
+    data = tmp_path / "cnn_dailymail.validation_first1000.jsonl"
+    data.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    arguments = ("bench", "cnn_dm", "--data", tmp_path, "--out", tmp_path / "out")
+    with pytest.raises(DataError, match=r"cnn_dailymail\.test"):
+        call(*arguments)
+    with pytest.raises(ValueError, match="unknown split 'dev'"):
+        call(*arguments, "--split", "dev")
+    call(*arguments, "--split", "validation")
+    assert "the validation split of" in (tmp_path / "out/report.md").read_text()
+
+
+def test_precision_and_device_are_given_to_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    def load(path: object, **options: object) -> SavableStub:
+        given.append((path, options))
+        return SavableStub(first_word)
+
+    monkeypatch.setattr("glinermt.model.GlinerMT.from_pretrained", load)
+    arguments = ("bench", "ner20", "--sample", "--limit", 2, "--out", tmp_path)
+    call(*arguments, "--model", "m", "--precision", "int8")
+    assert given == [("m", {"precision": "int8", "device": None})]
+    with pytest.raises(ValueError, match="for models of glinermt only"):
+        call(*arguments, "--model", "gliner:m", "--precision", "int8")

@@ -1,5 +1,6 @@
 """Hub data sets become the files that the readers know."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,25 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from glinermt.errors import BackendError
-from glinermt.eval.benchmarks.registry import make_benchmark
-from glinermt.eval.data.hub import CROSSNER_SETS, SOURCES, fetch
+from glinermt.eval.benchmarks import BENCHMARKS, entry, make_benchmark
+from glinermt.eval.benchmarks.crossner import CROSSNER_SETS
+from glinermt.eval.data.hub import HubSet
+from glinermt.eval.data.hub import fetch as fetch_sets
 from glinermt.eval.protocol import Options
+
+OPTIONS = Options(sets=CROSSNER_SETS)
+ON_HUB = [name for name in BENCHMARKS if entry(name).hub]
+
+
+def hub_sets(name: str, options: Options = OPTIONS) -> Mapping[str, HubSet]:
+    sets = entry(name).hub
+    assert sets is not None
+    return sets(options)
+
+
+def fetch(name: str, folder: Path, *, load: Any = None) -> Path:
+    return fetch_sets(hub_sets(name), folder, load=load)
+
 
 TAGS = ["O", "B-person", "I-person", "B-politicalparty", "B-misc"]
 ENTITIES = Dataset.from_dict(
@@ -90,17 +107,15 @@ def test_a_failing_hub_is_named_and_leaves_nothing_half_done(tmp_path: Path) -> 
     with pytest.raises(BackendError, match=r"rajpurkar/squad_v2@.*no route"):
         fetch("squad2", tmp_path, load=broken)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(BackendError, match="ner20: not read from the hub"):
-        fetch("ner20", tmp_path, load=load)
 
 
 def test_all_but_one_revision_are_commits() -> None:
-    revisions = {source.revision for files in SOURCES.values() for source in files.values()}
+    revisions = {source.revision for name in ON_HUB for source in hub_sets(name).values()}
     assert sum(len(revision) == 40 for revision in revisions) == len(revisions) - 1
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", ON_HUB)
 def test_the_hub_still_has_them(name: str, tmp_path: Path) -> None:
     options = Options(sets=CROSSNER_SETS)
     assert make_benchmark(name, options).load(fetch(name, tmp_path))

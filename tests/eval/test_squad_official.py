@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 from transformers.data.metrics.squad_metrics import squad_evaluate  # the official script, ported
 
+from glinermt.eval.benchmarks import SAMPLES
 from glinermt.eval.benchmarks.squad2 import Squad2
 from glinermt.eval.data.cases import QaCase
-from glinermt.eval.samples import sample_folder
 from glinermt.eval.scores import evaluate
 
 THRESHOLD = 0.4
 BENCHMARK = Squad2()
-CASES = BENCHMARK.load(sample_folder("squad2"))
+CASES = BENCHMARK.load(SAMPLES / "squad2")
 Prediction = dict[str, object]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from glinermt.errors import BackendError, ConfigError, DataError
+from glinermt.outputs import locked
 from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
@@ -233,8 +234,7 @@ def test_texts_that_give_no_row_are_an_error(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_share_a_folder(texts: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "out", "jsonl")
-    with store.locked(), pytest.raises(DataError, match="another process"):
+    with locked(tmp_path / "out"), pytest.raises(DataError, match="another run writes"):
         run(settings(texts), tmp_path / "out", Script())
 
 

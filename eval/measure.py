@@ -1,13 +1,15 @@
 """One benchmark from data to report; what ``glinermt bench`` does for each."""
 
+import dataclasses
 import datetime
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from glinermt import __version__
-from glinermt.eval.fingerprint import data_hash, versions
+from glinermt.errors import DataError
 from glinermt.eval.predictions import Run, run
 from glinermt.eval.protocol import Benchmark
 from glinermt.eval.report import Report
@@ -48,7 +50,8 @@ def bench(
         "model": model_id,
         "data": data_hash(cases),
         "settings": settings,
-        **{f"model.{name}": value for name, value in asdict(model.settings).items()},
+        **{f"model.{name}": value for name, value in computing(model).items()},
+        **{f"model.{name}": value for name, value in dataclasses.asdict(model.settings).items()},
         "glinermt": __version__,
     }
     folder = out / benchmark.name
@@ -70,7 +73,7 @@ def bench(
         "cases_per_second": done.num_new / done.seconds if done.num_new else None,
     }
     extras = benchmark.extras(cases, done.predictions, settings)
-    return Report(benchmark.name, benchmark.headline, card, results, extras)
+    return Report(benchmark.name, benchmark.headline, card, results, extras, benchmark.plain)
 
 
 def limit_cases(cases: Sequence[Any], limit: int | None) -> list[Any]:
@@ -103,3 +106,54 @@ def _write_scores(
             for c, prediction in pairs
         ),
     )
+
+
+def computing(model: Any) -> dict[str, Any]:
+    """Return what else the model's numbers depend on, of models that say so: how it computes."""
+    found = {name: getattr(model, name, None) for name in ("precision", "device", "batch_tokens")}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def data_hash(cases: Sequence[Any]) -> str:
+    """Return the SHA-256 of the cases as scored: texts, labels, gold, order."""
+    digest = hashlib.sha256()
+    for case in cases:
+        line = json.dumps(dataclasses.asdict(case), ensure_ascii=False, sort_keys=True)
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def model_hash(model: Extractor) -> str:
+    """Return the SHA-256 of the weights, names and shapes included.
+
+    Raises:
+        DataError: the model shows no weights (no ``state_dict``).
+    """
+    state_dict = getattr(model, "state_dict", None)
+    if state_dict is None:
+        raise DataError(f"{type(model).__name__} shows no weights; pass a name for it instead")
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state_dict().items()):
+        array = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
+        digest.update(memoryview(array.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes."""
+    import platform
+
+    import numpy
+    import torch
+    import transformers
+
+    return {
+        "python": platform.python_version(),
+        "glinermt": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "numpy": numpy.__version__,
+    }
