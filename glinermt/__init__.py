@@ -6,7 +6,17 @@ The model and the task functions are imported on first use, so that ``import gli
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from glinermt.types import Answer, Example, Extractor, Query, Redaction, Relation, Span, Summary
+from glinermt.types import (
+    Answer,
+    Example,
+    Extractor,
+    Query,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from glinermt.model import GlinerMT
@@ -15,6 +25,7 @@ if TYPE_CHECKING:
         extract_entities,
         extract_matches,
         extract_open_entities,
+        extract_records,
         extract_relations,
         redact,
         summarize,
@@ -28,6 +39,7 @@ _LAZY = {
     "extract_entities": "glinermt.tasks",
     "extract_matches": "glinermt.tasks",
     "extract_open_entities": "glinermt.tasks",
+    "extract_records": "glinermt.tasks",
     "extract_relations": "glinermt.tasks",
     "redact": "glinermt.tasks",
     "summarize": "glinermt.tasks",
@@ -39,6 +51,7 @@ __all__ = [
     "Extractor",
     "GlinerMT",
     "Query",
+    "Record",
     "Redaction",
     "Relation",
     "Span",
@@ -47,6 +60,7 @@ __all__ = [
     "extract_entities",
     "extract_matches",
     "extract_open_entities",
+    "extract_records",
     "extract_relations",
     "redact",
     "summarize",

@@ -7,12 +7,13 @@ All offsets count characters of the caller's text, ``end`` exclusive, so that
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from glinermt.config import TaskSettings, check_share
 from glinermt.errors import unknown_choice
 from glinermt.old_rows import guess_task, named_task
 
+T = TypeVar("T")
 Overlap = Literal["flat", "nested"]
 SpanScore = Literal["mean", "min"]
 Threshold = float | Mapping[str, float]
@@ -266,6 +267,28 @@ class Summary:
             ValueError: a field is missing or of another type.
         """
         return cls(tuple(map(Span.from_dict, _list("spans", _field(data, "spans")))))
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[T]):
+    """An instance of a schema that a text fills, and what in the text says so."""
+
+    value: T
+    """The validated instance; a dict of what was found where ``error`` says why there is none."""
+    spans: Mapping[str, tuple[Span, ...]]
+    """Evidence for each filled field by its name; names of nested fields are joined with dots. A
+    choice that the class head made has none."""
+    score: float
+    """Mean of the scores of what was chosen."""
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        from pydantic_core import to_jsonable_python
+
+        spans = {name: [span.to_dict() for span in its] for name, its in self.spans.items()}
+        data = {"value": to_jsonable_python(self.value), "spans": spans, "score": self.score}
+        return {**data, "error": self.error} if self.error else data
 
 
 @dataclass(frozen=True, slots=True)

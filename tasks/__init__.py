@@ -10,13 +10,15 @@ from glinermt.tasks.instructions import (
     extract_open_entities,
 )
 from glinermt.tasks.questions import ANSWER, answer, answers
+from glinermt.tasks.records import RECORDS, extract_records
 from glinermt.tasks.redaction import PII, redact
 from glinermt.tasks.relations import RELATIONS, extract_relations
 from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.tasks.task import Task
 
 TASKS: dict[str, Task[Any, Any]] = {
-    task.name: task for task in (ENTITIES, OPEN_ENTITIES, RELATIONS, ANSWER, SUMMARIZE, MATCHES)
+    task.name: task
+    for task in (ENTITIES, OPEN_ENTITIES, RELATIONS, ANSWER, SUMMARIZE, MATCHES, RECORDS)
 }
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "extract_entities",
     "extract_matches",
     "extract_open_entities",
+    "extract_records",
     "extract_relations",
     "redact",
     "summarize",

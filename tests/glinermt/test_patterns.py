@@ -6,8 +6,9 @@ from glinermt import patterns
 
 TEXT = (
     "Write to Ann.Lee+x@mail.example.co.uk or call +44 20 7946 0958 / (212) 555-2368. "
-    "IBAN DE89 3704 0044 0532 0130 00, bad DE89 3704 0044 0532 0130 01; card 4111 1111 1111 1111, "
-    "not 4111 1111 1111 1112. IP 10.0.0.300 10.0.0.30, 2001:db8::1; see https://a.example/x(1)?q=2. "
+    "IBAN DE89 3704 0044 0532 0130 00, bad DE89 3704 0044 0532 0130 01; "
+    "card 4111 1111 1111 1111, not 4111 1111 1111 1112. "
+    "IP 10.0.0.300 10.0.0.30, 2001:db8::1; see https://a.example/x(1)?q=2. "
     "MAC 00:1A:2b:3C:4d:5E. Born 3 May 1990, 2020-01-02 and 03/04/2021 at 12:30:45. "
     "SSN 536-90-4399, tax 36 574 261 809, CF RCCMNL83S18D969H, version 1.2.3."
 )

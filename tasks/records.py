@@ -1,0 +1,357 @@
+"""Records: the fields of a schema found as spans, parsed, validated, and grouped into instances."""
+
+import math
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+from glinermt.config import TaskSettings
+from glinermt.default_model import load_extractor
+from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.tasks.labels import Label
+from glinermt.tasks.run import stream
+from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
+from glinermt.tasks.task import Task
+from glinermt.tasks.values import parse
+from glinermt.types import Extractor, Found, Query, Record, Span, Threshold
+
+OnInvalid = Literal["drop", "raise", "keep"]
+_LINE = re.compile("\n")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+
+
+@by_shape
+def extract_records(
+    text: str | Iterable[str],
+    schema: Any,
+    *,
+    many: bool = False,
+    anchor: str | None = None,
+    on_invalid: OnInvalid = "drop",
+    threshold: Threshold | None = None,
+    model: Extractor | str | FilePath | None = None,
+) -> list[Record[Any]]:
+    """Fill a schema from a text, each value with the spans that say it.
+
+    Example::
+
+        class Invoice(BaseModel):
+            number: str = Field(description="invoice number", pattern=r"[A-Z]{2}-\\d+")
+            total: Decimal | None = None
+            status: Literal["paid", "open"] | None = None
+
+        (invoice,) = extract_records(text, Invoice)
+        invoice.value.total, invoice.spans["total"]
+
+    A field's name and description are its label. Numbers, money, dates, times, yes and no are
+    parsed from their span; a field with choices takes the choice that the text names, else the one
+    that the model's class head chooses. A value that its schema refuses gives way to the next best
+    span. Nothing is made up: a field without a span keeps its default or is missing.
+
+    Args:
+        text: one text, a list, or an iterable of texts; the result has the same shape.
+        schema: a Pydantic class, dataclass, TypedDict or JSON schema.
+        many: find several records; spans are grouped around the anchors, by line, then by
+            paragraph, then behind the nearest anchor.
+        anchor: the field that each record has one of; None = the first that is text.
+        on_invalid: what becomes of a record that cannot be made valid: ``drop`` it, ``raise``, or
+            ``keep`` it with its values as a dict and what is wrong in ``error``.
+        threshold: least score of a span: a number, or one for each field; see
+            ``extract_entities``.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+
+    Returns:
+        The records in the order of the text: without ``many`` one, or none where nothing is found.
+
+    Raises:
+        TypeError: schema or texts are of another type.
+        ValueError: a schema that cannot be filled, an unknown anchor, or, with ``raise``, a
+            record that is not valid.
+    """
+    if on_invalid not in ("drop", "raise", "keep"):
+        raise ValueError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
+    fields = read_schema(schema)
+    extractor = load_extractor(model)
+    can_choose = "classes" in getattr(extractor, "kinds", ())
+    asked = Wanted(fields, _anchor(fields, anchor) if many else None, can_choose, on_invalid)
+    given = ((one, asked) for (one,) in rows(text))
+    return restore(text, stream(RECORDS, extractor, given, threshold=threshold))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a text: a schema, and how its records are told apart."""
+
+    schema: Schema
+    anchor: Field | None
+    """Of several records; None = there is one."""
+    can_choose: bool
+    """Whether the model has a class head for fields with choices."""
+    on_invalid: OnInvalid = "drop"
+
+    @property
+    def choices(self) -> Mapping[str, tuple[Field, Any]]:
+        """Class label -> the field and the choice it stands for."""
+        if not self.can_choose or self.anchor:  # a text has one class, whatever its records
+            return {}
+        return {
+            f"{field.label.asked}: {choice}": (field, choice)
+            for field in self.schema.fields
+            for choice in field.choices
+            if not field.many
+        }
+
+
+def _anchor(schema: Schema, name: str | None) -> Field:
+    if name is None:
+        texts = [field for field in schema.fields if field.kind == "text" and not field.many]
+        return (texts or list(schema.fields))[0]
+    for field in schema.fields:
+        if field.name == name:
+            return field
+    known = ", ".join(field.name for field in schema.fields)
+    raise ValueError(f"anchor {name!r} is no field of the schema; choose from {known}")
+
+
+def _labels(asked: Wanted, _: TaskSettings) -> Sequence[Label]:
+    return [field.label for field in asked.schema.fields]
+
+
+def _query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:
+    labels = tuple(field.label.asked for field in asked.schema.fields)
+    prompt = RECORDS.word_prompt(settings)
+    return [Query(text, labels, prompt, classes=tuple(asked.choices))]
+
+
+def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> list[Record[Any]]:
+    fields = {field.label.asked: field for field in asked.schema.fields}
+    candidates: dict[Path, list[_Candidate]] = {field.path: [] for field in fields.values()}
+    for span in found[0].spans:
+        field = fields[span.label]
+        value = _value(field, span.text)
+        if value is not None:
+            span = replace(span, label=field.name)
+            candidates[field.path].append(_Candidate(value, (span,), span.score))
+    for path, chosen in _chosen(asked, found[0].classes).items():
+        candidates[path].append(chosen)
+    records = []
+    for group in _groups(text, asked, candidates):
+        record = _Maker(asked, group).record()
+        if record is not None:
+            records.append(record)
+    return records
+
+
+RECORDS: Task[Wanted, list[Record[Any]]] = Task(
+    name="records",
+    query=_query,
+    labels=_labels,
+    read=_read,
+    overlap="nested",
+    multi_label=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A value that a field could have, and what says it."""
+
+    value: Any
+    spans: tuple[Span, ...]
+    score: float
+
+
+def _value(field: Field, text: str) -> Any:
+    """Return what a span says as a value of the field, or None."""
+    if field.kind != "choice":
+        return parse(field.kind, text)
+    said = _plain(text)
+    for choice in field.choices:
+        if _plain(str(choice)) == said:
+            return choice
+    named = [c for c in field.choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", said)]
+    return named[0] if len(named) == 1 else None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().replace("_", " ").split())
+
+
+def _chosen(asked: Wanted, logits: Mapping[str, float]) -> dict[Path, _Candidate]:
+    """Return, for each field with choices, the one that the class head finds likeliest."""
+    of_fields: dict[Path, list[tuple[float, Any]]] = {}
+    for label, (field, choice) in asked.choices.items():
+        if label in logits:
+            of_fields.setdefault(field.path, []).append((logits[label], choice))
+    chosen = {}
+    for path, scored in of_fields.items():
+        most = max(logit for logit, _ in scored)
+        share = 1 / sum(math.exp(logit - most) for logit, _ in scored)
+        value = next(choice for logit, choice in scored if logit == most)
+        if share >= 0.5:
+            chosen[path] = _Candidate(value, (), share)
+    return chosen
+
+
+Group = Mapping[Path, Sequence[_Candidate]]
+
+
+def _groups(text: str, asked: Wanted, candidates: Group) -> Iterator[Group]:
+    """Yield the candidates of each record: all of them, or those around each anchor."""
+    if asked.anchor is None:
+        if any(candidates.values()):
+            yield candidates
+        return
+    anchors = _disjoint(candidates[asked.anchor.path])
+    if not anchors:
+        return
+    places = _Places(text, [anchor.spans[0] for anchor in anchors])
+    groups: list[dict[Path, list[_Candidate]]] = [
+        {path: [] for path in candidates} for _ in anchors
+    ]
+    for group, anchor in zip(groups, anchors, strict=True):
+        group[asked.anchor.path].append(anchor)
+    for path, of_field in candidates.items():
+        if path != asked.anchor.path:
+            for candidate in of_field:
+                if candidate.spans:
+                    groups[places.anchor_of(candidate.spans[0])][path].append(candidate)
+    yield from groups
+
+
+def _disjoint(anchors: Sequence[_Candidate]) -> list[_Candidate]:
+    """Keep, from the surest on, the anchors that overlap none that is kept; sorted by place."""
+    kept: list[_Candidate] = []
+    for anchor in sorted(anchors, key=lambda a: -a.score):
+        if not any(anchor.spans[0].overlaps(other.spans[0]) for other in kept):
+            kept.append(anchor)
+    return sorted(kept, key=lambda a: a.spans[0].start)
+
+
+class _Places:
+    """Says which anchor a span belongs to, by the lines and paragraphs of the text."""
+
+    def __init__(self, text: str, anchors: Sequence[Span]) -> None:
+        self._anchors = anchors
+        self._starts = [anchor.start for anchor in anchors]
+        self._borders = [
+            [match.end() for match in pattern.finditer(text)] for pattern in (_LINE, _BLANK_LINE)
+        ]
+        self._blocks = [
+            [bisect_right(borders, start) for start in self._starts] for borders in self._borders
+        ]
+
+    def anchor_of(self, span: Span) -> int:
+        """Return the index of the anchor.
+
+        That is the nearest one in the span's line; else in its paragraph the last before it, or
+        the first behind; else the last before it anywhere, or the first of all.
+        """
+        line, paragraph = (
+            self._in_block(blocks, bisect_right(borders, span.start))
+            for blocks, borders in zip(self._blocks, self._borders, strict=True)
+        )
+        if line:
+            return min(line, key=lambda i: _gap(self._anchors[i], span))
+        near = paragraph or range(len(self._anchors))
+        before = bisect_right(self._starts, span.start) - 1
+        return min(max(before, near[0]), near[-1])
+
+    @staticmethod
+    def _in_block(blocks: Sequence[int], block: int) -> range:
+        return range(bisect_left(blocks, block), bisect_right(blocks, block))
+
+
+def _gap(one: Span, other: Span) -> int:
+    return max(one.start - other.end, other.start - one.end, 0)
+
+
+class _Maker:
+    """Makes a record of candidates: of each field the best that the schema accepts."""
+
+    def __init__(self, asked: Wanted, candidates: Group) -> None:
+        self._asked = asked
+        self._left = {
+            field.path: sorted(candidates[field.path], key=_rank) for field in asked.schema.fields
+        }
+        self._many = {field.path for field in asked.schema.fields if field.many}
+
+    def record(self) -> Record[Any] | None:
+        """Return the record; None where there is none, or it is not valid and to be dropped.
+
+        Raises:
+            InvalidRecord: it is not valid, and that is to be raised.
+        """
+        while any(self._left.values()):
+            values = self._values()
+            try:
+                return self._made(self._asked.schema.validate(values))
+            except InvalidRecord as error:
+                if self._drop_refused(error.places):
+                    continue
+                if self._asked.on_invalid == "raise":
+                    raise
+                return self._made(values, str(error)) if self._asked.on_invalid == "keep" else None
+        return None
+
+    def _chosen(self) -> dict[Path, list[_Candidate]]:
+        """Return what is chosen for each field: the first that is left, or for a list all."""
+        return {
+            path: _in_order(left) if path in self._many else left[:1]
+            for path, left in self._left.items()
+            if left
+        }
+
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for path, chosen in self._chosen().items():
+            inner = values
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            found = [candidate.value for candidate in chosen]
+            inner[path[-1]] = found if path in self._many else found[0]
+        return values
+
+    def _drop_refused(self, places: Sequence[tuple[Any, ...]]) -> bool:
+        """Drop the candidates that the schema refuses; say whether there were any."""
+        dropped = False
+        for place in places:
+            path = next((p for p in self._left if p == place[: len(p)]), None)
+            if path is None or not self._left[path]:
+                continue
+            refused = self._left[path][0]
+            if path in self._many:
+                rest = place[len(path) :]
+                chosen = self._chosen()[path]
+                refused = chosen[rest[0]] if rest and isinstance(rest[0], int) else chosen[-1]
+            self._left[path].remove(refused)
+            dropped = True
+        return dropped
+
+    def _made(self, value: Any, error: str = "") -> Record[Any]:
+        names = {field.path: field.name for field in self._asked.schema.fields}
+        chosen = self._chosen()
+        spans = {
+            names[path]: tuple(span for candidate in its for span in candidate.spans)
+            for path, its in chosen.items()
+        }
+        scores = [candidate.score for its in chosen.values() for candidate in its]
+        return Record(value, spans, sum(scores) / len(scores), error)
+
+
+def _rank(candidate: _Candidate) -> tuple[bool, float]:
+    """What a span says goes before what only the class head says; then the surer first."""
+    return not candidate.spans, -candidate.score
+
+
+def _in_order(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return a list field's items in the order of the text, each place once."""
+    kept: list[_Candidate] = []
+    for candidate in candidates:
+        span = candidate.spans[0] if candidate.spans else None
+        if span is None or not any(span.overlaps(other.spans[0]) for other in kept):
+            kept.append(candidate)
+    return sorted(kept, key=lambda c: c.spans[0].start if c.spans else -1)

@@ -1,0 +1,268 @@
+"""Records: every value with its evidence, nothing made up, and what a schema refuses gives way."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from glinermt.tasks import extract_records
+from glinermt.types import Found, Query, Span
+from tests.stub import StubExtractor
+
+
+def finds(*said: tuple[str, str], score: float = 0.9) -> StubExtractor:
+    """Return a model that finds each text, wherever it stands, under the field named before it.
+
+    Earlier ones of a field are surer. A field is asked for by its path in words.
+    """
+
+    def script(query: Query) -> list[Span]:
+        spans = []
+        for rank, (field, text) in enumerate(said):
+            label = next((a for a in query.labels if a.split(":")[0] == field), None)
+            start = query.text.find(text) if label else -1
+            while label and start >= 0:
+                place = start, start + len(text)
+                spans.append(Span(*place, text, label, score - rank / 100))
+                start = query.text.find(text, start + 1)
+        return spans
+
+    return StubExtractor(script)
+
+
+class Status(Enum):
+    PAID = "paid"
+    OPEN = "not paid"
+
+
+class Address(BaseModel):
+    street: str
+    city: str | None = None
+
+
+class Invoice(BaseModel):
+    number: str = Field(description="invoice number", pattern=r"^[A-Z]{2}-\d+$")
+    total: Decimal | None = Field(None, ge=0)
+    issued: date | None = None
+    status: Status | None = None
+    items: list[str] = []
+    seller: Address | None = None
+
+
+INVOICE = """Invoice AC-17 of 3 May 2024
+Seller: Main Street 5, Springfield
+- hammer
+- nails
+Total: $ 1,234.50, not paid. Tax 20%"""
+
+
+def test_a_pydantic_class_is_filled_with_evidence_for_every_field() -> None:
+    model = finds(
+        ("number", "AC-17"),
+        ("total", "$ 1,234.50"),
+        ("issued", "3 May 2024"),
+        ("status", "not paid"),
+        ("items", "hammer"),
+        ("items", "nails"),
+        ("seller street", "Main Street 5"),
+        ("seller city", "Springfield"),
+    )
+    (record,) = extract_records(INVOICE, Invoice, model=model)
+    assert record.value == Invoice(
+        number="AC-17",
+        total=Decimal("1234.50"),
+        issued=date(2024, 5, 3),
+        status=Status.OPEN,
+        items=["hammer", "nails"],
+        seller=Address(street="Main Street 5", city="Springfield"),
+    )
+    for name, spans in record.spans.items():
+        assert spans, name
+        assert all(INVOICE[span.start : span.end] == span.text for span in spans)
+    assert [span.text for span in record.spans["seller.city"]] == ["Springfield"]
+    assert 0.8 < record.score <= 0.9
+
+
+def test_the_name_and_the_description_of_a_field_are_its_label() -> None:
+    model = finds()
+    assert extract_records(INVOICE, Invoice, model=model) == []
+    (query,) = model.queries
+    assert query.labels[:2] == ("number: invoice number", "total")
+    assert "seller city" in query.labels
+
+
+def test_a_value_that_the_schema_refuses_gives_way_to_the_next_best() -> None:
+    model = finds(("number", "Invoice"), ("number", "AC-17"), ("total", "Total"), ("total", "20%"))
+    (record,) = extract_records(INVOICE, Invoice, model=model)
+    assert (record.value.number, record.value.total) == ("AC-17", Decimal(20))
+    assert [span.text for span in record.spans["number"]] == ["AC-17"]
+
+
+def test_a_record_that_cannot_be_valid_is_dropped_raised_or_kept() -> None:
+    model = finds(("number", "Invoice"), ("total", "$ 1,234.50"))
+    assert extract_records(INVOICE, Invoice, model=model) == []
+    with pytest.raises(ValueError, match="number"):
+        extract_records(INVOICE, Invoice, on_invalid="raise", model=model)
+    (record,) = extract_records(INVOICE, Invoice, on_invalid="keep", model=model)
+    assert record.value == {"total": Decimal("1234.50")}
+    assert "Field required" in record.error
+
+
+def test_nothing_is_made_up() -> None:
+    model = finds(("number", "AC-17"), ("issued", "May"), ("total", "Total"))
+    (record,) = extract_records(INVOICE + " in May", Invoice, model=model)
+    assert record.value == Invoice(number="AC-17")
+    assert set(record.spans) == {"number"}
+
+
+@dataclass
+class Person:
+    name: str
+    age: int | None = None
+
+
+class Job(TypedDict, total=False):
+    title: str
+    remote: bool
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 8},
+        "born": {"type": ["string", "null"], "format": "date"},
+        "size": {"type": "number", "minimum": 1},
+    },
+    "required": ["name"],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "value"),
+    [
+        (Person, [("name", "Ann"), ("age", "42")], Person("Ann", 42)),
+        (Job, [("title", "engineer"), ("remote", "yes")], {"title": "engineer", "remote": True}),
+        (
+            SCHEMA,
+            [
+                ("name", "Ann, 42, engineer"),
+                ("name", "Ann"),
+                ("born", "1 May 1982"),
+                ("size", "42"),
+            ],
+            {"name": "Ann", "born": "1982-05-01", "size": 42},
+        ),
+    ],
+)
+def test_dataclasses_typed_dicts_and_json_schemas_are_filled(
+    schema: Any, said: list[tuple[str, str]], value: Any
+) -> None:
+    text = "Ann, 42, engineer, remote: yes, born 1 May 1982"
+    (record,) = extract_records(text, schema, model=finds(*said))
+    assert record.value == value
+
+
+TABLE = """name  | role    | since
+Ann   | captain | 2001
+Bob   | cook    | 2003
+
+Cid is a guest.
+He came with Dora."""
+
+
+class Member(BaseModel):
+    name: str
+    role: str | None = None
+    since: int | None = None
+
+
+def test_several_records_are_told_apart_by_lines_and_paragraphs() -> None:
+    said = [("name", n) for n in ("Ann", "Bob", "Cid", "Dora")]
+    said += [("role", r) for r in ("captain", "cook", "guest")]
+    said += [("since", y) for y in ("2001", "2003")]
+    records = extract_records(TABLE, Member, many=True, model=finds(*said))
+    assert [record.value for record in records] == [
+        Member(name="Ann", role="captain", since=2001),
+        Member(name="Bob", role="cook", since=2003),
+        Member(name="Cid", role="guest"),
+        Member(name="Dora"),
+    ]
+
+
+def test_the_anchor_can_be_chosen() -> None:
+    said = [("name", "Ann"), ("role", "captain"), ("role", "cook")]
+    records = extract_records(TABLE, Member, many=True, anchor="name", model=finds(*said))
+    assert [record.value.name for record in records] == ["Ann"]
+    with pytest.raises(ValueError, match="anchor 'boat' is no field of the schema"):
+        extract_records(TABLE, Member, many=True, anchor="boat", model=finds(*said))
+
+
+class Mail(BaseModel):
+    topic: Literal["order", "complaint"]
+
+
+class Chooser:
+    """A model with a class head that finds no spans."""
+
+    kinds = frozenset({"spans", "classes"})
+    settings = StubExtractor(lambda _: []).settings
+
+    def extract(self, queries: list[Query], **_: Any) -> list[list[Span]]:
+        return [[] for _ in queries]
+
+    def read(self, queries: list[Query], _: Any) -> list[Found]:
+        return [
+            Found((), (), {label: 2.0 * ("complaint" in label) for label in query.classes})
+            for query in queries
+        ]
+
+
+def test_a_choice_that_no_span_names_is_made_by_the_class_head() -> None:
+    (record,) = extract_records("It broke after a day!", Mail, model=Chooser())  # type: ignore[arg-type]
+    assert record.value == Mail(topic="complaint")
+    assert record.spans == {"topic": ()}
+
+
+def test_lists_give_lists_and_records_are_ready_for_json() -> None:
+    model = finds(("number", "AC-17"), ("issued", "3 May 2024"))
+    one, none = extract_records([INVOICE, "nothing"], Invoice, model=model)
+    assert none == []
+    data = one[0].to_dict()
+    assert data["value"]["issued"] == "2024-05-03"
+    assert data["spans"]["number"][0]["text"] == "AC-17"
+
+
+class Free(BaseModel):
+    anything: dict[str, str]
+
+
+class Node(BaseModel):
+    name: str
+    child: "Node | None" = None
+
+
+class Order(BaseModel):
+    lines: list[Address]
+
+
+@pytest.mark.parametrize(
+    ("schema", "error", "message"),
+    [
+        ("Invoice", TypeError, "schema must be a Pydantic class, dataclass, TypedDict or JSON"),
+        (Free, ValueError, "field 'anything': an object needs named properties"),
+        (Node, ValueError, "a record inside itself cannot be filled"),
+        (Order, ValueError, "field 'lines': a list of records in a record cannot be filled"),
+        ({"type": "string"}, ValueError, "schema: an object needs named properties"),
+        ({"type": "objekt"}, ValueError, "schema is not a JSON schema"),
+    ],
+)
+def test_schemas_that_cannot_be_filled_are_refused(
+    schema: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        extract_records(INVOICE, schema, model=finds())
