@@ -12,7 +12,9 @@ from glinermt.config import ModelConfig, from_mapping
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.training import config_overrides
 
-TaskName = Literal["ner", "relations", "qa", "summaries", "gap_summaries", "examples"]
+TaskName = Literal[
+    "ner", "relations", "pairs", "qa", "summaries", "gap_summaries", "classify", "examples"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Source:
     """Below ``data_root``: ``.jsonl``, ``.jsonl.gz``, ``.jsonl.xz``, ``.parquet`` or a folder of
     them; or ``hub:owner/name:split``."""
     task: TaskName
-    """What its rows are; ``examples`` is our own Example JSONL, ``gap_summaries`` plain texts."""
+    """What its rows are: ``examples`` is our own Example JSONL, ``gap_summaries`` plain texts,
+    ``relations`` the paper's way of asking for relations, ``pairs`` that of the relation head."""
     group: str = ""
     """Name in ``shares``; empty = the task."""
     weight: float = 1.0
@@ -33,7 +36,10 @@ class Source:
     domain: str = "general"
     """Labels of sources of *other* domains may serve as negatives here (``foreign_share``)."""
     exclude_labels: tuple[str, ...] = ()
-    """Entity, relation or Example labels whose annotations are not read."""
+    """Entity, relation or Example labels whose annotations are not read; rows of such a class."""
+    judged: Literal["all", "listed"] = "all"
+    """Of ``pairs``: whether mentions of a row that no relation joins are known to be unrelated, or
+    only the pairs that the row lists are known."""
     prompt: str = ""
     """Data-set name put before the text, to settle conflicts between label conventions."""
 
@@ -77,6 +83,7 @@ class Sampling:
     max_summary_words: int = 280
     """The same for texts to be summed up."""
     max_relation_labels: int = 10
+    max_class_labels: int = 12
     symmetric_relations: tuple[str, ...] = ()
     """Relations that hold both ways, so that swapping head and tail is no negative."""
     unanswerable_share: float = 0.3
@@ -99,6 +106,10 @@ class Loss:
     positive_power: float = 0.5
     """An example's summed loss is divided by (positive cells) ** this, at least 1 cell, so that a
     summary with 75 inside words does not drown a sentence with one entity; 0 = the paper's sum."""
+    relation_weight: float = 1.0
+    """Of the relation head's loss beside that of the span head."""
+    class_weight: float = 1.0
+    """The same of the class head's."""
     task_weights: Mapping[str, float] = field(default_factory=dict)
     """Multiplies the loss of a group's examples; 1 for groups not named."""
 
@@ -165,6 +176,11 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     init: str = ""
     """Folder of a model to go on from; empty = build ``model`` anew."""
+    add_heads: bool = False
+    """Give the model of ``init`` a relation head and a class head where it has none."""
+    frozen_layers: int = 0
+    """Layers of the encoder, counted from its embeddings, that stay as they are together with
+    these; 0 trains all. Saves time and memory where a model is gone on with."""
     data_root: str = "."
     output: str = "runs/train"
     seed: int = 42
@@ -185,6 +201,7 @@ _FROM_0, _FROM_1, _SHARE = (0, math.inf), (1, math.inf), (0, 1)
 RANGES: Mapping[type, Mapping[str, tuple[float, float]]] = {
     TrainConfig: {
         "pad_multiple": _FROM_1,
+        "frozen_layers": _FROM_0,
         "save_every": _FROM_1,
         "log_every": _FROM_1,
         "max_bad_share": _SHARE,
@@ -205,7 +222,8 @@ RANGES: Mapping[type, Mapping[str, tuple[float, float]]] = {
         "max_empty_share": _FROM_0,
         "max_words": _FROM_1,
         "max_summary_words": _FROM_1,
-        "max_relation_labels": _FROM_1,
+        "max_relation_labels": (2, math.inf),
+        "max_class_labels": (2, math.inf),
     },
     Optim: {
         "encoder_lr": _FROM_0,

@@ -101,5 +101,6 @@ def _many_labels(item: Item) -> bool:
 def estimate_tokens(example: Example) -> int:
     """Give about how many subwords an Example has, labels and prompt included."""
     query = example.query
-    characters = len(query.text) + len(query.prompt) + sum(map(len, query.labels))
-    return round(characters / CHARACTERS_PER_TOKEN) + len(query.labels) + 3
+    labels = (*query.labels, *query.relations, *query.classes)
+    characters = len(query.text) + len(query.prompt) + sum(map(len, labels))
+    return round(characters / CHARACTERS_PER_TOKEN) + len(labels) + 3

@@ -10,10 +10,19 @@ from glinermt.errors import DataError
 from glinermt.training.config import Source
 from glinermt.training.data.detokenize import detokenize
 from glinermt.training.data.files import raw_rows
-from glinermt.training.data.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
+from glinermt.training.data.rows import (
+    ClassRow,
+    EntityRow,
+    QuestionRow,
+    RelationRow,
+    Row,
+    SummaryRow,
+)
 from glinermt.training.data.summary_targets import gap_sentences, leading_part, summary_sentences
 from glinermt.types import Example, Span, span_of
 
+NO_RELATION = "no relation"
+"""The name under which data sets list pairs that stand in none of their relations."""
 LISTED = 20
 """Bad lines named in a message; the rest is only counted."""
 
@@ -120,7 +129,7 @@ def _string(raw: Mapping[str, Any], name: str) -> str:
 
 def _relation_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> RelationRow | None:
     text, offsets = detokenize(raw["tokens"])
-    triples = []
+    triples, unrelated = [], []
     for relation in raw["relations"]:
         name = relation["relation"]
         if name in excluded:
@@ -129,8 +138,27 @@ def _relation_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> RelationR
             _span(text, *_place(offsets, relation[side]["start"], relation[side]["end"]), name)
             for side in ("head", "tail")
         )
-        triples.append((head, name, tail))
-    return RelationRow(text, tuple(triples)) if triples else None
+        if name == NO_RELATION:
+            unrelated.append((head, tail))
+        else:
+            triples.append((head, name, tail))
+    if not triples and not unrelated:
+        return None
+    return RelationRow(text, tuple(triples), tuple(unrelated))
+
+
+def _related_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> RelationRow | None:
+    row = _relation_row(raw, excluded)
+    return row if row is not None and row.triples else None
+
+
+def _class_row(raw: Mapping[str, Any], excluded: frozenset[str]) -> ClassRow | None:
+    names = raw["labels"]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"labels should be a list of non-empty strings, got {names!r:.80}")
+    if excluded.intersection(names):
+        return None
+    return ClassRow(_string(raw, "text"), tuple(dict.fromkeys(names)))
 
 
 def _question_row(raw: Mapping[str, Any], _: frozenset[str]) -> QuestionRow:
@@ -186,13 +214,14 @@ def _gap_row(raw: Mapping[str, Any], _: frozenset[str]) -> SummaryRow | None:
 
 def _example(raw: Mapping[str, Any], excluded: frozenset[str]) -> Example | None:
     example = Example.from_dict(raw)
-    if not example.query.labels:
+    if not (example.query.labels or example.query.relations or example.query.classes):
         raise ValueError("labels are empty; an Example asks for at least one")
     if not excluded.intersection(example.query.labels):
         return example
     labels = tuple(label for label in example.query.labels if label not in excluded)
     spans = tuple(span for span in example.spans if span.label not in excluded)
-    return Example(replace(example.query, labels=labels), spans) if labels else None
+    query = replace(example.query, labels=labels)
+    return replace(example, query=query, spans=spans) if labels else None
 
 
 def _place(offsets: list[tuple[int, int]], first: int, last: int) -> tuple[int, int]:
@@ -220,9 +249,11 @@ Parser = Callable[[Mapping[str, Any], frozenset[str]], Row | None]
 
 PARSERS: dict[str, Parser] = {
     "ner": _entity_row,
-    "relations": _relation_row,
+    "relations": _related_row,
+    "pairs": _relation_row,
     "qa": _question_row,
     "summaries": _summary_row,
     "gap_summaries": _gap_row,
+    "classify": _class_row,
     "examples": _example,
 }

@@ -22,6 +22,8 @@ class RelationRow:
 
     text: str
     triples: tuple[tuple[Span, str, Span], ...]
+    unrelated: tuple[tuple[Span, Span], ...] = ()
+    """Pairs of which the data set says that none of its relations holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +43,12 @@ class SummaryRow:
     spans: tuple[Span, ...]
 
 
-Row = EntityRow | RelationRow | QuestionRow | SummaryRow | Example
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A text and the classes it belongs to: several, or none of the data set's."""
+
+    text: str
+    classes: tuple[str, ...]
+
+
+Row = EntityRow | RelationRow | QuestionRow | SummaryRow | ClassRow | Example

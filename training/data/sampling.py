@@ -13,12 +13,21 @@ from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.summaries import SUMMARIZE, Budget
 from glinermt.tasks.task import example
 from glinermt.training.config import Sampling, Source
+from glinermt.training.data.class_sampling import ClassSampler
 from glinermt.training.data.cutting import cut, shift
 from glinermt.training.data.edited_questions import edit
 from glinermt.training.data.label_pool import LabelPool, count_example_labels, count_labels
+from glinermt.training.data.pair_sampling import PairSampler
 from glinermt.training.data.paragraphs import Paragraphs, without_answers
 from glinermt.training.data.relation_sampling import RelationSampler
-from glinermt.training.data.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
+from glinermt.training.data.rows import (
+    ClassRow,
+    EntityRow,
+    QuestionRow,
+    RelationRow,
+    Row,
+    SummaryRow,
+)
 from glinermt.types import Example, Span
 
 Sampler = Callable[[Any, random.Random], Example]
@@ -128,8 +137,11 @@ class ExampleSampler:
             self._pool = LabelPool(count_example_labels(rows))
 
     def __call__(self, row: Example, rng: random.Random) -> Example:
+        if not row.query.labels:
+            return row  # asks for relations or classes alone
         sampling = self._sampling
-        text, spans = _cut(row.query.text, row.spans, sampling.max_words, rng)
+        start, end = cut(row.query.text, row.spans, max_words=sampling.max_words, rng=rng)
+        text, spans = row.query.text[start:end], shift(row.spans, start, end)
         present = sorted({span.label for span in spans})
         asked = _some(present, sampling, rng)
         absent = sorted(set(row.query.labels) - {span.label for span in row.spans})
@@ -139,9 +151,10 @@ class ExampleSampler:
         labels += self._borrowed(row, rng)
         labels += self._general(asked, labels, rng)
         kept = most_specific([span for span in spans if span.label in labels], sampling)
-        labels = labels or [row.query.labels[0]]
-        query = replace(row.query, text=text, labels=tuple(labels))
-        return shuffled(replace(row, query=query, spans=kept), rng)
+        query = replace(row.query, text=text, labels=tuple(labels or row.query.labels[:1]))
+        silent = [(max(a, start) - start, min(b, end) - start) for a, b in row.silent]
+        inside = tuple((a, b) for a, b in silent if a < b)
+        return shuffled(replace(row, query=query, spans=kept, silent=inside), rng)
 
     def _general(
         self, asked: Sequence[str], labels: Sequence[str], rng: random.Random
@@ -173,8 +186,13 @@ def make_sampler(
     match first:
         case EntityRow():
             sampler = EntitySampler(rows, foreign, sampling)
+        case RelationRow() if source.task == "pairs":
+            only_listed = source.judged == "listed"
+            sampler = PairSampler(rows, sampling, only_listed=only_listed)
         case RelationRow():
             sampler = RelationSampler(rows, sampling)
+        case ClassRow():
+            sampler = ClassSampler(rows, sampling)
         case QuestionRow():
             sampler = QuestionSampler(rows, sampling)
         case SummaryRow():

@@ -76,6 +76,8 @@ class LossModule(nn.Module):
             negative_weight=self._loss.negative_weight,
             gamma=self._loss.gamma,
             smoothing=self._loss.smoothing,
+            relation_weight=self._loss.relation_weight,
+            class_weight=self._loss.class_weight,
         )
         return losses
 

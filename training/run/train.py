@@ -19,6 +19,7 @@ from glinermt.training.run.checkpointing import (
     write_config,
 )
 from glinermt.training.run.curves import draw_curves
+from glinermt.training.run.frozen import freeze
 from glinermt.training.run.loop import Progress, Score, StageRun
 from glinermt.training.run.metrics_log import Trackers
 from glinermt.training.run.processes import (
@@ -115,8 +116,13 @@ def _build(config: TrainConfig) -> Trainable:
 
     with seeded(config.seed):  # the head begins at random
         if config.init:
-            return GlinerMT.from_pretrained(config.init)
-        return GlinerMT.from_config(config.model)
+            model = GlinerMT.from_pretrained(config.init)
+            model = model.with_heads() if config.add_heads else model
+        else:
+            model = GlinerMT.from_config(config.model)
+    if config.frozen_layers:
+        freeze(model.encoder.encoder, config.frozen_layers)
+    return model
 
 
 def _batches(config: TrainConfig, index: int, console: Console) -> Batches:

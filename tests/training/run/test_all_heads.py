@@ -1,0 +1,66 @@
+"""A run that goes on from a model with token head alone, with all heads and frozen layers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from glinermt.errors import ConfigError
+from glinermt.model import GlinerMT
+from glinermt.training.config import Source
+from glinermt.training.run.train import train
+from tests.training.tiny import tiny_config, with_stage, write_rows
+
+PAIR = {
+    "head": {"text": "Ann", "start": 0, "end": 0},
+    "tail": {"text": "Rome", "start": 3, "end": 3},
+}
+
+
+def _relation_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "tokens": ["Ann", verb, "in", "Rome", "."],
+            "relations": [{**PAIR, "relation": relation}],
+        }
+        for verb, relation in (("lives", "home"), ("works", "job"), ("lives", "no relation"))
+    ]
+
+
+def test_heads_are_added_and_trained_while_frozen_layers_stay(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=4)
+    train(config)
+    start = Path(config.output) / "last"
+    write_rows(tmp_path / "data/pairs.jsonl", _relation_rows())
+    classes = [{"text": text, "labels": [text]} for text in ("good", "bad", "dull")]
+    write_rows(tmp_path / "data/classes.jsonl", classes)
+    sources = (
+        *config.stages[0].sources,
+        Source("pairs.jsonl", "pairs"),
+        Source("classes.jsonl", "classify"),
+    )
+    shares = {"ner": 1.0, "pairs": 1.0, "classify": 1.0}
+    more = with_stage(config, sources=sources, shares=shares, steps=8, batch_size=6)
+    more = replace(
+        more, init=str(start), add_heads=True, frozen_layers=1, output=str(tmp_path / "more")
+    )
+    last = train(more)
+    model = GlinerMT.from_pretrained(last)
+    assert model.kinds == {"spans", "relations", "classes"}
+    before = load_file(start / "model.safetensors")
+    after = load_file(last / "model.safetensors")
+    frozen = [n for n in before if ".layer.0." in n or "position_embeddings" in n]
+    assert frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert not any(torch.equal(before[n], after[n]) for n in before if "proj_token.weight" in n)
+    log = (tmp_path / "more/metrics.jsonl").read_text(encoding="utf-8")
+    assert "loss_pairs" in log
+    assert "loss_classify" in log
+
+
+def test_more_frozen_layers_than_there_are_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="frozen_layers is 9, but the encoder has"):
+        train(replace(tiny_config(tmp_path), frozen_layers=9))
