@@ -4,7 +4,7 @@ import json
 import lzma
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,7 +68,7 @@ def main(
     cap: Annotated[int, typer.Option(help="Most examples that ask for one free type.")] = 150,
     most_texts: Annotated[int, typer.Option(help="Texts of each file, at most.")] = 1500,
 ) -> None:
-    """Write entities.jsonl.xz and described.jsonl.xz below OUT, and print what is in them."""
+    """Write entities, described and topics (.jsonl.xz) below OUT, and print what is in them."""
     import spacy
 
     net = read_wordnet(wordnet)
@@ -79,7 +79,9 @@ def main(
     rng.shuffle(pieces)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "entities.jsonl.xz", (_entity_row(piece, rng) for piece in pieces))
-    _write(out / "described.jsonl.xz", _described_rows(pieces, net, cap, rng))
+    described = list(_described_rows(pieces, net, cap, rng))
+    _write(out / "described.jsonl.xz", described)
+    _write(out / "topics.jsonl.xz", _topic_rows(described))
 
 
 def _texts(root: Path, name: str, most: int) -> list[str]:
@@ -135,13 +137,22 @@ def _described_rows(
             yield {**example.to_dict(), "silent": [list(place) for place in piece.silent]}
 
 
-def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _topic_rows(described: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield texts that begin with a described name, as texts of that class."""
+    for row in described:
+        first = [span["label"] for span in row["spans"] if span["start"] <= len("The ")]
+        if first:
+            yield {"text": row["text"], "labels": first[:1]}
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     labels: Counter[str] = Counter()
     number = 0
     with lzma.open(path, "wt", encoding="utf-8") as file:
         for row in rows:
             number += 1
-            labels.update(span["label"] for span in row.get("spans", row.get("entities", [])))
+            spans = row.get("spans", row.get("entities", []))
+            labels.update([span["label"] for span in spans] or row.get("labels", []))
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     most = ", ".join(f"{name} {count}" for name, count in labels.most_common(25))
     print(f"{path}: {number} rows, {len(labels)} types, {labels.total()} spans: {most}")
