@@ -186,7 +186,8 @@ def test_no_negatives_are_asked_where_none_are_wanted() -> None:
 
 
 def test_absent_labels_are_borrowed_from_other_examples_of_entities() -> None:
-    asked = Example(Query("What?", ("answer",), "Who?"), (Span(0, 4, "What", "answer"),))
+    gold = (Span(0, 4, "What", "answer"),)
+    asked = Example(Query("What?", ("answer",), "Who?"), gold, task="answer")
     others = [
         Example(Query("x", (f"kind {i}",)), (Span(0, 1, "x", f"kind {i}"),)) for i in range(400)
     ]
