@@ -34,7 +34,10 @@ class Candidates:
     @staticmethod
     def concatenate(parts: Sequence["Candidates"]) -> "Candidates":
         return Candidates(
-            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Candidates))
+            *(
+                np.concatenate([np.empty(0, dtype), *(getattr(p, f.name) for p in parts)])
+                for f, dtype in zip(fields(Candidates), (int, int, int, float, bool), strict=True)
+            )
         )
 
 
@@ -64,6 +67,55 @@ def choose(
     )
     c = c.take(kept)
     return c.take(np.lexsort((-c.score, c.end, c.start)))
+
+
+def possible(c: Candidates, open_: np.ndarray, *, num_words: int) -> np.ndarray:
+    """Say which candidates ``choose`` may still choose, flat, when others join those ``open_``.
+
+    What is joined later overlaps only candidates that are open. So one that is not open, and
+    scores more than all it overlaps, is sure to be chosen, and all it overlaps are sure not to
+    be; and so on with those that then remain.
+
+    Args:
+        c: found so far.
+        open_: those that a later candidate may overlap, replace, or lose to; they stay.
+        num_words: words of the text.
+    """
+    keep = open_.copy()
+    sure = np.zeros(num_words, dtype=bool)
+    unsure = np.zeros(num_words, dtype=bool)
+    order = np.lexsort((c.label, c.end, c.start, -c.score))
+    for first in range(0, len(order), _BLOCK):
+        block = order[first : first + _BLOCK]
+        waiting = block[open_[block]]
+        _cover(unsure, c.start[waiting], c.end[waiting])
+        block = block[~open_[block]]
+        block = block[~_touches(sure, c.start[block], c.end[block])]
+        unclear = _touches(unsure, c.start[block], c.end[block])
+        keep[block[unclear]] = True
+        _cover(unsure, c.start[block[unclear]], c.end[block[unclear]])
+        for i in block[~unclear].tolist():
+            words = slice(int(c.start[i]), int(c.end[i]))
+            if sure[words].any():
+                continue
+            keep[i] = True
+            (unsure if unsure[words].any() else sure)[words] = True
+    return keep
+
+
+def _touches(words: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Say which ranges hold a word that is marked."""
+    before = np.concatenate([[0], np.cumsum(words)])
+    touched: np.ndarray = before[end] > before[start]
+    return touched
+
+
+def _cover(words: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
+    """Mark the words of all ranges."""
+    change = np.zeros(len(words) + 1, dtype=np.int64)
+    np.add.at(change, start, 1)
+    np.add.at(change, end, -1)
+    words |= np.cumsum(change[:-1]) > 0
 
 
 _BLOCK = 512

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
@@ -14,13 +15,16 @@ from glinermt.fast.choose import FastPath
 from glinermt.network import Network, Output
 from glinermt.pairing import MentionedSpans, RelatedPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, Threshold
-from glinermt.windows import merge_windows, place, plan_passes, token_batches
+from glinermt.windows import join_windows, place, plan_passes, token_batches
 from glinermt.words import end_of_character
 
 BATCH_TOKENS = 1024
 """Tokens of one batch, padding included; a processor gains nothing from more."""
 DEVICE_BATCH_TOKENS = 4096
 """The same on an accelerator."""
+
+
+Scores = Float[np.ndarray, "word label axis"]
 
 
 class Reader(Protocol):
@@ -68,12 +72,13 @@ class NetworkReader:
         for passes in token_batches(self.plan(tokenized), self.batch_tokens):
             batch = self.query_encoder.collate(tokenized, passes)
             output = self._output(batch)
-            self._collect(passes, batch, output, tokenized, limits, ask, found)
+            self._collect(passes, batch, output, found)
             if any(p.relations for p in passes):
                 kept.append(_Kept(passes, batch, replace(output, spans=output.spans[:0])))
-        for query, words, part in zip(queries, tokenized, found, strict=True):
-            if part.candidates:
-                part.spans = _spans(_chosen(part.candidates, words, ask), query.text, words)
+        for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
+            chosen = self._chosen(part.scores, len(words.text.offsets), limit, ask)
+            part.spans = _spans(chosen, query.text, words)
+            part.scores.clear()
         mentions = {
             i: MentionedSpans(part.spans if query.entities is None else query.entities, words.text)
             for i, (query, words, part) in enumerate(zip(queries, tokenized, found, strict=True))
@@ -100,23 +105,35 @@ class NetworkReader:
         passes: Sequence[Pass],
         batch: Batch,
         output: Output,
-        queries: Sequence[TokenizedQuery],
-        limits: Sequence[np.ndarray],
-        ask: Ask,
         found: Sequence["_Found"],
     ) -> None:
-        """Note the candidates and class logits of a batch with their queries."""
+        """Note the scores and class logits of a batch with their queries."""
         scores = torch.sigmoid(output.spans.float()).cpu().numpy()
         classes = output.classes.double().cpu().numpy()
         for row, (p, prompt) in enumerate(zip(passes, batch.num_prompt_words, strict=True)):
             found[p.query].classes.append((p, classes[row, : len(p.classes)]))
-            if not p.labels:
-                continue
-            limit = limits[p.query][p.labels.start : p.labels.stop]
-            text_score = scores[row, prompt : prompt + p.end - p.start, : len(p.labels)]
-            candidates = self.network.head.candidates(text_score, limit, ask.span_score)
-            num_words = len(queries[p.query].text.offsets)
-            found[p.query].candidates.append(place(candidates, p, num_words))
+            if p.labels:
+                text_score = scores[row, prompt : prompt + p.end - p.start, : len(p.labels)]
+                found[p.query].scores.append((p, text_score.copy()))
+
+    def _chosen(
+        self, windows: Sequence[tuple[Pass, Scores]], num_words: int, limits: np.ndarray, ask: Ask
+    ) -> Candidates:
+        """Choose among what the windows of a query hold, window by window in the text's order."""
+
+        def candidates(p: Pass, scores: Scores) -> Candidates:
+            limit = limits[p.labels.start : p.labels.stop]
+            return place(self.network.head.candidates(scores, limit, ask.span_score), p, num_words)
+
+        windows = sorted(windows, key=lambda window: window[0].start)
+        following = [*(p.start for p, _ in windows[1:]), num_words]
+        found = (
+            (candidates(p, scores), then)
+            for (p, scores), then in zip(windows, following, strict=False)
+        )
+        flat = ask.overlap == "flat" and not ask.multi_label
+        joined = join_windows(found, num_words=num_words, flat=flat)
+        return choose(joined, num_words=num_words, overlap=ask.overlap, multi_label=ask.multi_label)
 
     @torch.inference_mode()
     def _relate(
@@ -155,7 +172,7 @@ class NetworkReader:
 class _Found:
     """What the passes of one query found."""
 
-    candidates: list[Candidates] = field(default_factory=list)
+    scores: list[tuple[Pass, Scores]] = field(default_factory=list)
     classes: list[tuple[Pass, np.ndarray]] = field(default_factory=list)
     related: list[RelatedPairs] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
@@ -248,18 +265,6 @@ def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[floa
     if missing:
         raise ValueError(f"no threshold for label {missing[0]!r}; give each label one")
     return [float(threshold[label]) for label in labels]
-
-
-def _chosen(parts: Sequence[Candidates], query: TokenizedQuery, ask: Ask) -> Candidates:
-    candidates = Candidates.concatenate(parts)
-    if len(parts) > 1:
-        candidates = merge_windows(candidates)
-    return choose(
-        candidates,
-        num_words=len(query.text.offsets),
-        overlap=ask.overlap,
-        multi_label=ask.multi_label,
-    )
 
 
 def _spans(chosen: Candidates, text: str, query: TokenizedQuery) -> list[Span]:

@@ -1,12 +1,12 @@
 """Long texts and long label lists become several passes; their results become one list again."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from glinermt.decode import Candidates
+from glinermt.decode import Candidates, possible
 from glinermt.encoding import LabelRanges, Pass, QueryEncoder, TokenizedQuery
 
 OVERLAP = 0.25
@@ -76,6 +76,36 @@ def place(candidates: Candidates, window: Pass, num_words: int) -> Candidates:
     return Candidates(start, end, label, candidates.score, cut)
 
 
+def join_windows(
+    found: Iterable[tuple[Candidates, int]], *, num_words: int, flat: bool
+) -> Candidates:
+    """Make one of what several windows found in a text, one window after another.
+
+    See ``merge_windows`` for what is joined how. Where the result is to be ``flat``, spans that
+    ``decode.choose`` cannot choose any more are dropped on the way, so that memory holds those of
+    a few windows; its choice stays the same.
+
+    Args:
+        found: what each window found, and the word where the next one begins; by ascending
+            begins. The last window's next word is ``num_words`` or more.
+        num_words: words of the whole text.
+        flat: spans will not overlap, and have one label each.
+    """
+    done = []
+    open_ = Candidates.concatenate([])
+    for candidates, following in found:
+        joined = _unique(Candidates.concatenate([open_, candidates]))
+        settled = joined.end <= following  # nothing to come reaches these
+        kept = ~_superseded(joined, settled)
+        joined, settled = joined.take(kept), settled[kept]
+        if flat and following < num_words:
+            open_ = joined.take(possible(joined, ~settled, num_words=num_words))
+        else:
+            done.append(joined.take(settled))
+            open_ = joined.take(~settled)
+    return Candidates.concatenate([*done, open_])
+
+
 def merge_windows(candidates: Candidates) -> Candidates:
     """Make one of what several windows found in a text.
 
@@ -83,20 +113,73 @@ def merge_windows(candidates: Candidates) -> Candidates:
     cut edge loses to a longer one of the same label that is not cut, unless that one scores less
     than half.
     """
-    c = candidates
+    c = _unique(candidates)
+    return c.take(~_superseded(c, np.ones(len(c), dtype=bool)))
+
+
+def _unique(c: Candidates) -> Candidates:
+    """Join the same span and label; it is cut only where every window cuts it."""
     if not len(c):
         return c
     c = c.take(np.lexsort((-c.score, c.label, c.end, c.start)))
     same = (np.diff(c.start) == 0) & (np.diff(c.end) == 0) & (np.diff(c.label) == 0)
     first = np.flatnonzero(np.concatenate([[True], ~same]))
-    c = replace(c.take(first), cut=np.logical_and.reduceat(c.cut, first))
+    return replace(c.take(first), cut=np.logical_and.reduceat(c.cut, first))
+
+
+def _superseded(c: Candidates, asked: np.ndarray) -> np.ndarray:
+    """Say which of the cut spans ``asked`` for lose to a whole one around them.
+
+    A window's edge cuts many spans at one place, so those that share a start or an end are looked
+    up together, among the whole spans around that place; few edges lie in any one span.
+    """
+    lost = np.zeros(len(c), dtype=bool)
+    cut = np.flatnonzero(c.cut & asked)
     whole = c.take(~c.cut)
-    keep = np.ones(len(c), dtype=bool)
-    for i in np.flatnonzero(c.cut):
-        contains = (whole.start <= c.start[i]) & (whole.end >= c.end[i])
-        rivals = contains & (whole.label == c.label[i])
-        keep[i] = not (whole.score[rivals] >= c.score[i] / 2).any()
-    return c.take(keep)
+    for label in np.unique(c.label[cut]).tolist():
+        rivals = whole.take(whole.label == label)
+        rivals = rivals.take(np.argsort(rivals.start, kind="stable"))
+        if not len(rivals):
+            continue
+        longest = int((rivals.end - rivals.start).max())
+        mine = cut[c.label[cut] == label]
+        by_start = _shares(c.start[mine]) >= _shares(c.end[mine])
+        for index, edges in ((mine[by_start], c.start), (mine[~by_start], c.end - 1)):
+            index = index[np.argsort(edges[index], kind="stable")]
+            borders = np.flatnonzero(np.diff(edges[index])) + 1
+            for group in np.split(index, borders) if len(index) else ():
+                word = int(edges[group[0]])
+                first, last = np.searchsorted(rivals.start, [word - longest + 1, word + 1])
+                around = np.arange(first, last)
+                lost[group] = _outscored(c.take(group), rivals.take(around), word)
+    return lost
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Return how often each value occurs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return counts[inverse]
+
+
+def _outscored(cut: Candidates, whole: Candidates, word: int) -> np.ndarray:
+    """Say which cut spans lie in a whole one with at least half their score.
+
+    Args:
+        cut: spans that all begin, or all end, with the word.
+        whole: spans in the order of their starts.
+        word: the word.
+    """
+    whole = whole.take((whole.start <= word) & (whole.end > word))
+    if not len(whole):
+        return np.zeros(len(cut), dtype=bool)
+    if (cut.start == word).all():  # a longer one ends at or behind the cut one's end
+        order = np.argsort(-whole.end, kind="stable")
+        place = np.searchsorted(-whole.end[order], -cut.end, side="right")
+    else:
+        order = np.argsort(whole.start, kind="stable")
+        place = np.searchsorted(whole.start[order], cut.start, side="right")
+    best = np.concatenate([[-np.inf], np.maximum.accumulate(whole.score[order])])
+    return best[place] >= cut.score / 2
 
 
 def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[LabelRanges]:

@@ -1,16 +1,18 @@
 """Passes cover every word and label within their budget; merging keeps the whole span."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glinermt.decode import Candidates
+from glinermt.decode import Candidates, choose
 from glinermt.encoding import QueryEncoder
 from glinermt.model import GlinerMT
 from glinermt.types import Example, Query, Span
-from glinermt.windows import merge_windows, plan_passes
+from glinermt.windows import join_windows, merge_windows, plan_passes
 from tests.tiny_models import tiny_model
 
 EASY = settings(max_examples=40, deadline=None)
@@ -94,6 +96,105 @@ def test_merging_windows(
 ) -> None:
     c = merge_windows(candidates(*found))
     assert set(zip(*(a.tolist() for a in (c.start, c.end, c.label, c.score)), strict=True)) == kept
+
+
+def all_pairs(c: Candidates) -> set[tuple[int, int, int, float]]:
+    """The rule of ``merge_windows`` by comparing each with each."""
+    rows: dict[tuple[int, int, int], tuple[float, bool]] = {}
+    for start, end, label, score, cut in zip(
+        *(a.tolist() for a in (c.start, c.end, c.label, c.score, c.cut)), strict=True
+    ):
+        best, before = rows.get((start, end, label), (0.0, True))
+        rows[start, end, label] = max(best, score), before and cut
+    return {
+        (start, end, label, score)
+        for (start, end, label), (score, cut) in rows.items()
+        if not cut
+        or not any(
+            other == label and first <= start and last >= end and rival >= score / 2
+            for (first, last, other), (rival, is_cut) in rows.items()
+            if not is_cut
+        )
+    }
+
+
+def rows_of(c: Candidates) -> list[tuple[int, int, int, float]]:
+    return list(zip(*(a.tolist() for a in (c.start, c.end, c.label, c.score)), strict=True))
+
+
+found_rows = st.tuples(
+    st.integers(0, 11),
+    st.integers(1, 9),
+    st.integers(0, 1),
+    st.sampled_from([0.1, 0.2, 0.25, 0.4, 0.5, 0.8]),
+    st.booleans(),
+).map(lambda row: (row[0], row[0] + row[1], *row[2:]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=st.lists(found_rows, min_size=1, max_size=60))
+def test_merging_is_what_comparing_each_with_each_gives(
+    rows: list[tuple[int, int, int, float, bool]],
+) -> None:
+    c = candidates(*rows)
+    assert set(rows_of(merge_windows(c))) == all_pairs(c)
+
+
+@st.composite
+def windows_of_a_text(draw: st.DrawFn) -> tuple[int, list[tuple[int, int, Candidates]]]:
+    """Windows over a text of some words, with spans in each; label groups cut their own."""
+    num_words = draw(st.integers(1, 40))
+    made = []
+    for _ in range(draw(st.integers(1, 2))):
+        start, end = 0, 0
+        while end < num_words:
+            end = min(num_words, start + draw(st.integers(1, 14)))
+            rows = draw(st.lists(st.tuples(*[st.integers(0, 13)] * 2, found_rows), max_size=14))
+            spans = {
+                (start + a % (end - start), label): (start + a % (end - start), b, label, score)
+                for a, b, (_, _, label, score, _) in rows
+            }
+            inside = [
+                (s, min(s + 1 + b, end), label, score, (s == start > 0) or (
+                    min(s + 1 + b, end) == end < num_words))
+                for s, b, label, score in spans.values()
+            ]  # fmt: skip
+            made.append((start, end, candidates(*inside) if inside else Candidates.concatenate([])))
+            start = draw(st.integers(min(start + 1, end), end))
+    return num_words, sorted(made, key=lambda window: window[0])
+
+
+@settings(max_examples=300, deadline=None)
+@given(windows_of_a_text(), st.booleans())
+def test_dropping_spans_on_the_way_changes_no_choice(
+    text: tuple[int, list[tuple[int, int, Candidates]]], flat: bool
+) -> None:
+    num_words, windows = text
+    following = [*(start for start, _, _ in windows[1:]), num_words]
+    found = [(c, then) for (_, _, c), then in zip(windows, following, strict=True)]
+    overlap = "flat" if flat else "nested"
+    at_once = merge_windows(Candidates.concatenate([c for c, _ in found]))
+    one_by_one = join_windows(iter(found), num_words=num_words, flat=flat)
+    assert rows_of(choose(one_by_one, num_words=num_words, overlap=overlap)) == rows_of(
+        choose(at_once, num_words=num_words, overlap=overlap)
+    )
+
+
+def test_a_text_full_of_likely_spans_takes_memory_for_a_few_windows() -> None:
+    size, step, windows = 60, 45, 30
+    num_words = step * windows + size - step
+    start, end = np.triu_indices(size)
+    scores = np.random.default_rng(0).random((windows, len(start)))
+
+    def found(number: int) -> Iterator[tuple[Candidates, int]]:
+        for i in range(number):
+            first, last = start + i * step, end + 1 + i * step
+            cut = ((start == 0) & (i > 0)) | ((end == size - 1) & (i < windows - 1))
+            label = np.zeros_like(start)
+            yield Candidates(first, last, label, scores[i], cut), min((i + 1) * step, num_words)
+
+    for i in range(2, windows):
+        assert len(join_windows(found(i), num_words=num_words, flat=True)) < 4 * len(start)
 
 
 @pytest.mark.parametrize("place", range(0, 200, 9))
