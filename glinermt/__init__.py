@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glinermt.types import (
     Answer,
+    Classification,
     Example,
     Extractor,
     Query,
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from glinermt.model import GlinerMT
     from glinermt.tasks import (
         answer,
+        answers,
+        classify,
         extract_entities,
+        extract_keyphrases,
         extract_matches,
         extract_open_entities,
         extract_records,
@@ -36,7 +40,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "GlinerMT": "glinermt.model",
     "answer": "glinermt.tasks",
+    "answers": "glinermt.tasks",
+    "classify": "glinermt.tasks",
     "extract_entities": "glinermt.tasks",
+    "extract_keyphrases": "glinermt.tasks",
     "extract_matches": "glinermt.tasks",
     "extract_open_entities": "glinermt.tasks",
     "extract_records": "glinermt.tasks",
@@ -47,6 +54,7 @@ _LAZY = {
 
 __all__ = [
     "Answer",
+    "Classification",
     "Example",
     "Extractor",
     "GlinerMT",
@@ -57,7 +65,10 @@ __all__ = [
     "Span",
     "Summary",
     "answer",
+    "answers",
+    "classify",
     "extract_entities",
+    "extract_keyphrases",
     "extract_matches",
     "extract_open_entities",
     "extract_records",

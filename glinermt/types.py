@@ -374,6 +374,39 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Classification:
+    """Which labels a text as a whole has."""
+
+    label: str | None
+    """The best one; None where not one reaches its threshold."""
+    labels: tuple[str, ...]
+    """All that do, the best first; at most one where the labels exclude one another."""
+    scores: Mapping[str, float]
+    """Score of every label that was asked, 0 to 1."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"label": self.label, "labels": list(self.labels), "scores": dict(self.scores)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Classification":
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type.
+        """
+        label, scores = _field(data, "label"), _field(data, "scores")
+        if label is not None and not isinstance(label, str):
+            raise ValueError(f"label should be a string or null, got {label!r:.80}")
+        if not isinstance(scores, Mapping):
+            raise ValueError(f"scores should be a mapping, got {scores!r:.80}")
+        return cls(
+            label,
+            _names("labels", _field(data, "labels")),
+            {name: _share(scores, name) for name in scores},
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A Query with its gold: the one training format (a line of JSON each).
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from glinermt.tasks.classification import CLASSIFY, classify
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.instructions import (
     MATCHES,
@@ -9,6 +10,7 @@ from glinermt.tasks.instructions import (
     extract_matches,
     extract_open_entities,
 )
+from glinermt.tasks.keyphrases import KEYPHRASES, extract_keyphrases
 from glinermt.tasks.questions import ANSWER, answer, answers
 from glinermt.tasks.records import RECORDS, extract_records
 from glinermt.tasks.redaction import PII, redact
@@ -16,10 +18,18 @@ from glinermt.tasks.relations import RELATIONS, extract_relations
 from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.tasks.task import Task
 
-TASKS: dict[str, Task[Any, Any]] = {
-    task.name: task
-    for task in (ENTITIES, OPEN_ENTITIES, RELATIONS, ANSWER, SUMMARIZE, MATCHES, RECORDS)
-}
+_ALL: tuple[Task[Any, Any], ...] = (
+    ENTITIES,
+    OPEN_ENTITIES,
+    RELATIONS,
+    ANSWER,
+    SUMMARIZE,
+    MATCHES,
+    CLASSIFY,
+    RECORDS,
+    KEYPHRASES,
+)
+TASKS = {task.name: task for task in _ALL}
 
 __all__ = [
     "PII",
@@ -27,7 +37,9 @@ __all__ = [
     "Task",
     "answer",
     "answers",
+    "classify",
     "extract_entities",
+    "extract_keyphrases",
     "extract_matches",
     "extract_open_entities",
     "extract_records",

@@ -10,7 +10,7 @@ from glinermt.tasks.inputs import chunks
 from glinermt.tasks.labels import Label
 from glinermt.tasks.long_texts import cut, moved
 from glinermt.tasks.task import Task
-from glinermt.types import Ask, Extractor, Found, Query, Threshold
+from glinermt.types import Ask, Extractor, Found, Kind, Query, Threshold
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -120,6 +120,12 @@ def in_force(
     return replace(settings, thresholds=one, label_thresholds={})
 
 
+def kinds_of(model: Extractor) -> frozenset[Kind]:
+    """Return what a model finds: spans, and perhaps relations, classes and records."""
+    kinds: frozenset[Kind] = getattr(model, "kinds", frozenset({"spans"}))
+    return kinds
+
+
 def tempered(score: float, temperature: float) -> float:
     """Divide the log odds by the temperature: above 1 scores move to 0.5, below 1 away from it."""
     if temperature == 1 or not 0 < score < 1:
@@ -178,7 +184,7 @@ def _found(
 
 def _asked(model: Extractor, queries: list[Query], how: Ask) -> list[Found]:
     if any(query.relations or query.classes for query in queries):
-        return model.read(queries, how)  # type: ignore[attr-defined, no-any-return]  # see ``kinds``
+        return model.read(queries, how)  # type: ignore[attr-defined, no-any-return]  # see ``kinds_of``
     spans = model.extract(
         queries,
         threshold=how.threshold,
@@ -243,9 +249,12 @@ def _joined(parts: Sequence[Found]) -> Found:
     """Put what the parts of a text have together; a class's logit is the mean over them."""
     if len(parts) == 1:
         return parts[0]
-    names = dict.fromkeys(name for part in parts for name in part.classes)
+    logits: dict[str, list[float]] = {}
+    for part in parts:
+        for name, logit in part.classes.items():
+            logits.setdefault(name, []).append(logit)
     return Found(
         tuple(span for part in parts for span in part.spans),
         tuple(relation for part in parts for relation in part.relations),
-        {name: sum(part.classes[name] for part in parts) / len(parts) for name in names},
+        {name: sum(values) / len(values) for name, values in logits.items()},
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,34 @@ from hypothesis import strategies as st
 from glinermt.tasks import (
     TASKS,
     answer,
+    classify,
     extract_entities,
+    extract_keyphrases,
     extract_matches,
     extract_open_entities,
+    extract_records,
     extract_relations,
     summarize,
 )
 from glinermt.tasks.inputs import CHUNK
-from glinermt.types import Answer, Query, Relation, Span, Summary
+from glinermt.types import Answer, Classification, Query, Relation, Span, Summary
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 TEXTS = ["Ann met Bob.", "", "Bob left. Ann stayed. Cid slept. Dan ate.", "none"]
+
+
+@dataclass
+class Named:
+    """What records hold here."""
+
+    name: str
 
 
 def capitals(query: Query) -> list[Span]:
     """Find each capitalised word, as the first label, scored by its length."""
     found, place = [], 0
-    for word in query.text.split():
+    for word in query.text.split() if query.labels else ():
         start = query.text.index(word, place)
         place = start + len(word)
         if word[0].isupper():
@@ -41,23 +53,28 @@ def run(task: str, text: Any, model: StubExtractor) -> Any:
     calls: dict[str, Callable[[], Any]] = {
         "entities": lambda: extract_entities(text, ["name"], model=model),
         "open_entities": lambda: extract_open_entities(text, "all names", model=model),
-        "relations": lambda: extract_relations(text, ["met"], entities=["name"], model=model),
+        "relations": lambda: extract_relations(
+            text, ["met"], entities=["name"], method="labels", model=model
+        ),
         "answer": lambda: answer("Who?", text, model=model),
         "summarize": lambda: summarize(text, sentences=2, model=model),
         "matches": lambda: extract_matches(text, "all names", model=model),
+        "classify": lambda: classify(text, ["good", "bad"], model=model),
+        "records": lambda: extract_records(text, Named, model=model),
+        "keyphrases": lambda: extract_keyphrases(text, model=model),
     }
     return calls[task]()
 
 
 @pytest.fixture
 def model() -> StubExtractor:
-    return StubExtractor(capitals)
+    return HeadsModel(capitals)
 
 
 @pytest.mark.parametrize("task", TASKS)
 @given(texts=st.lists(st.sampled_from([*TEXTS, "Ann. Bob? Ann!", "Ärger mit Öl"]), max_size=6))
 def test_a_list_gives_what_its_texts_give_one_by_one(task: str, texts: list[str]) -> None:
-    model = StubExtractor(capitals)
+    model = HeadsModel(capitals)
     together = run(task, texts, model)
     assert isinstance(together, list)
     assert together == [run(task, text, model) for text in texts]
@@ -92,7 +109,8 @@ def test_no_texts_give_no_results(task: str, model: StubExtractor) -> None:
 @pytest.mark.parametrize("text", ["", "  \n\t"])
 def test_an_empty_text_gives_an_empty_result(task: str, text: str, model: StubExtractor) -> None:
     result = run(task, text, model)
-    assert result in ([], Summary(()), Answer(None, 0.0, 1.0))
+    unclassified = Classification(None, (), {"good": 0.0, "bad": 0.0})
+    assert result in ([], Summary(()), Answer(None, 0.0, 1.0), unclassified)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -129,6 +147,7 @@ def test_each_text_may_have_its_own_arguments(model: StubExtractor) -> None:
     assert [query.prompt for query in model.queries[-2:]] == ["Who met Bob?", "Who left?"]
     extract_matches(texts, iter(["girls", "boys"]), model=model)
     assert [query.prompt for query in model.queries[-2:]] == ["girls", "boys"]
+    model = StubExtractor(capitals)
     extract_relations(texts, [["met"], ["left"]], entities=[["girl"], ["boy"]], model=model)
     assert [query.labels for query in model.queries[-4:-2]] == [("girl",), ("boy",)]
     assert {label.split(" <> ")[1] for label in model.queries[-1].labels} == {"left"}
@@ -187,7 +206,15 @@ def test_arguments_of_one_text_are_no_generators_or_arrays(model: StubExtractor)
 def test_results_survive_json(task: str, model: StubExtractor) -> None:
     result = run(task, TEXTS[2], model)
     items = result if isinstance(result, list) else [result]
-    kinds: dict[str, Any] = {"relations": Relation, "answer": Answer, "summarize": Summary}
+    if task == "records":  # their values are the caller's own type
+        assert json.loads(json.dumps(items[0].to_dict()))["value"] == {"name": items[0].value.name}
+        return
+    kinds: dict[str, Any] = {
+        "relations": Relation,
+        "answer": Answer,
+        "summarize": Summary,
+        "classify": Classification,
+    }
     kind = kinds.get(task, Span)
     assert items
     for item in items:
