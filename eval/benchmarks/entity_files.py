@@ -92,13 +92,22 @@ def capitalised_words(cases: Sequence[NerCase]) -> list[Prediction | None]:
     gold: dict[str, Counter[str]] = {}
     for case in cases:
         gold.setdefault(case.group, Counter()).update(span.label for span in case.spans)
-    return [{"spans": _capitalised(case, gold[case.group])} for case in cases]
+    usual = {group: counts.most_common(1)[0][0] if counts else "" for group, counts in gold.items()}
+    return [
+        {
+            "spans": [
+                span.to_dict()
+                for span in capitalised(case.text, usual[case.group] or case.labels[0])
+            ]
+        }
+        for case in cases
+    ]
 
 
-def _capitalised(case: NerCase, gold: Counter[str]) -> list[dict[str, Any]]:
-    label = gold.most_common(1)[0][0] if gold else case.labels[0]
-    runs = re.finditer(r"(?<!\S)[A-Z]\S*(?: [A-Z]\S*)*", case.text)
-    return [Span(run.start(), run.end(), run.group(), label).to_dict() for run in runs]
+def capitalised(text: str, label: str) -> list[Span]:
+    """Return each run of capitalised words as a span of the label."""
+    runs = re.finditer(r"(?<!\S)[A-Z]\S*(?: [A-Z]\S*)*", text)
+    return [Span(run.start(), run.end(), run.group(), label) for run in runs]
 
 
 def _spans(prediction: Prediction) -> list[Span]:

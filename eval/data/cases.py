@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from glinermt.types import Span
+from glinermt.types import Relation, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,34 @@ class RelationCase:
     tail: Span
     relation: str
     relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCase:
+    """A text with its entities and the relations between them, to be found both.
+
+    ``labels`` are the entity types of the whole set, empty where the set does not type its
+    entities; ``names`` are its relations. ``group`` names the set and what is given.
+    """
+
+    id: str
+    group: str
+    text: str
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    spans: tuple[Span, ...]
+    relations: tuple[Relation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCase:
+    """A text and the classes that hold of it, of all that the set has; perhaps not one."""
+
+    id: str
+    group: str
+    text: str
+    labels: tuple[str, ...]
+    classes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,231 @@
+"""Entities and relations end to end: CoNLL-2004, CrossRE, and any folder of such files."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from glinermt.config import TaskSettings
+from glinermt.errors import DataError
+from glinermt.eval.benchmarks.crossner import NAMES as CROSSNER_NAMES
+from glinermt.eval.benchmarks.entity_files import capitalised
+from glinermt.eval.data.cases import DocumentCase
+from glinermt.eval.data.documents import read_documents
+from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_recall_f1
+from glinermt.eval.protocol import Baseline, Entry, Prediction
+from glinermt.jsonl import PACKED
+from glinermt.tasks.entities import ENTITIES, extract_entities
+from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
+from glinermt.types import Extractor, Relation, Span
+
+END_TO_END, GIVEN = "end to end", "gold entities"
+SUFFIXES = tuple(f"{end}{packed}" for end in (".jsonl", ".json") for packed in PACKED)
+TYPES = {
+    **CROSSNER_NAMES,
+    "Peop": "person",
+    "Loc": "location",
+    "Org": "organization",
+    "Other": "other entity",
+    "OrgBased_In": "organization based in",
+    "Work_For": "works for",
+    "Live_In": "lives in",
+    "Kill": "killed",
+}
+"""Natural words for the codes of CrossRE and CoNLL-2004, types and relations."""
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Each set twice: everything is to be found, or relations between the gold entities."""
+
+    threshold: float | None
+    name: str = "relations"
+    headline: str = "f1"
+    averaged: bool = False
+    plain: frozenset[str] = frozenset()
+    protocol: tuple[str, ...] = (
+        "Every file below the folder whose name has '.test' or 'test' in it is a set: JSON lines "
+        "with tokens and relations, CoNLL-2004 as SpERT has it, or CrossRE. Tokens joined by one "
+        "space; all entity types and relations of a file are asked of each of its texts.",
+        f"{END_TO_END}: entities are found first, then relations between those found. "
+        f"{GIVEN}: relations between the gold entities.",
+        "f1 (strict, 'RE+'): a relation is right if it and the characters and types of both its "
+        "ends are. boundaries_f1 ('RE'): without the types. entity_f1: characters and type. "
+        f"Sets without entity types are asked for {', '.join(ANY_ENTITY)}, and f1 equals "
+        "boundaries_f1.",
+        "Micro averages over the texts of a set. Thresholds are those saved with the model, or "
+        "--threshold for entities.",
+        "neighbours: capitalised words as entities of the most frequent type, each related to the "
+        "next by the set's most frequent relation, given its types where these are known.",
+    )
+
+    def load(self, folder: Path) -> list[DocumentCase]:
+        return [
+            replace(case, id=f"{case.id}/{what}", group=f"{case.group}, {what}")
+            for path in _files(folder)
+            for what in (END_TO_END, GIVEN)
+            for case in read_documents(path, _set_name(path), types=TYPES)
+        ]
+
+    def settings(self, saved: TaskSettings) -> dict[str, Any]:
+        entities = saved.thresholds.get(ENTITIES.name, ENTITIES.threshold)
+        return {
+            "entity_threshold": entities if self.threshold is None else self.threshold,
+            "threshold": saved.thresholds.get(RELATIONS.name, RELATIONS.threshold),
+        }
+
+    def predict(self, model: Extractor, cases: Sequence[DocumentCase]) -> list[Prediction]:
+        texts = [case.text for case in cases]
+        found = extract_entities(
+            texts, [case.labels or ANY_ENTITY for case in cases], threshold=self.threshold,
+            model=model,
+        )  # fmt: skip
+        spans = [
+            case.spans if case.group.endswith(GIVEN) else tuple(own)
+            for case, own in zip(cases, found, strict=True)
+        ]
+        related = extract_relations(
+            texts, [case.names for case in cases], entities=spans, model=model
+        )
+        return [_prediction(*row) for row in zip(spans, related, strict=True)]
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        return {"neighbours": _neighbours}
+
+    def score(
+        self,
+        case: DocumentCase,
+        prediction: Prediction,
+        settings: Mapping[str, Any],  # noqa: ARG002  # the thresholds have acted already
+    ) -> dict[str, float]:
+        spans = [Span.from_dict(span) for span in prediction["spans"]]
+        related = [Relation.from_dict(relation) for relation in prediction["relations"]]
+        types = _types(case.spans), _types(spans)
+        if not case.labels:
+            types = {}, {}
+        counts: dict[str, float] = {}
+        for scheme, gold, guessed in (
+            ("strict", _triples(case.relations, types[0]), _triples(related, types[1])),
+            ("boundaries", _triples(case.relations, {}), _triples(related, {})),
+            ("entities", _typed(case.spans, types[0]), _typed(spans, types[1])),
+        ):
+            numbers = (len(gold & guessed), len(guessed), len(gold))
+            counts |= {f"{scheme}/{kind}": n for kind, n in zip(KINDS, numbers, strict=True)}
+        return counts
+
+    def measure(self, totals: Totals) -> dict[str, FloatArray]:
+        precision, recall, f1 = precision_recall_f1(totals, "strict")
+        return {
+            "f1": f1,
+            "precision": precision,
+            "recall": recall,
+            "boundaries_f1": precision_recall_f1(totals, "boundaries")[2],
+            "entity_f1": precision_recall_f1(totals, "entities")[2],
+        }
+
+    def extras(
+        self,
+        cases: Sequence[DocumentCase],
+        predictions: Sequence[Prediction],
+        settings: Mapping[str, Any],  # noqa: ARG002  # the thresholds have acted already
+    ) -> dict[str, Any]:
+        right: dict[str, Counter[str]] = {}
+        for case, prediction in zip(cases, predictions, strict=True):
+            counts = right.setdefault(case.group, Counter())
+            gold = _triples(case.relations, {})
+            guessed = _triples(map(Relation.from_dict, prediction["relations"]), {})
+            for kind, triples in zip(KINDS, (gold & guessed, guessed, gold), strict=True):
+                counts.update(f"{kind} {name}" for _, name, _ in triples)
+        return {
+            "relations": {
+                group: [_row(counts, name) for name in names]
+                for group, counts in right.items()
+                if (names := next(case.names for case in cases if case.group == group))
+            }
+        }
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.name.endswith(SUFFIXES) and "test" in path.name.replace("-", ".").split(".")
+    ]
+    if not found:
+        raise DataError(f"{folder}: no file such as NAME.test.jsonl or NAME-test.json")
+    return found
+
+
+def _set_name(path: Path) -> str:
+    stem = path.name.replace("-", ".").split(".")
+    return stem[0] if stem[0] != "test" else path.parent.name
+
+
+def _prediction(spans: Sequence[Span], related: Sequence[Relation]) -> Prediction:
+    return {
+        "spans": [span.to_dict() for span in spans],
+        "relations": [relation.to_dict() for relation in related],
+    }
+
+
+def _types(spans: Iterable[Span]) -> dict[Place, str]:
+    return {(span.start, span.end): span.label for span in spans}
+
+
+def _typed(spans: Iterable[Span], types: Mapping[Place, str]) -> set[tuple[Place, str]]:
+    places = ((span.start, span.end) for span in spans)
+    return {(place, types.get(place, "")) for place in places}
+
+
+Triple = tuple[tuple[Place, str], str, tuple[Place, str]]
+
+
+def _triples(relations: Iterable[Relation], types: Mapping[Place, str]) -> set[Triple]:
+    def end(span: Span) -> tuple[Place, str]:
+        place = (span.start, span.end)
+        return place, types.get(place, "")
+
+    return {(end(r.head), r.label, end(r.tail)) for r in relations}
+
+
+def _row(counts: Mapping[str, int], name: str) -> dict[str, Any]:
+    right, predicted, gold = (counts.get(f"{kind} {name}", 0) for kind in KINDS)
+    f1 = 2 * right / (predicted + gold) if predicted + gold else 0.0
+    return {"relation": name, "f1": f1, "gold": gold, "predicted": predicted}
+
+
+def _neighbours(cases: Sequence[DocumentCase]) -> list[Prediction | None]:
+    """Relate each entity to the next; the gold of the set says which types and names are usual."""
+    labels: dict[str, Counter[str]] = {}
+    names: dict[str, Counter[tuple[str, str, str]]] = {}
+    for case in cases:
+        labels.setdefault(case.group, Counter()).update(span.label for span in case.spans)
+        names.setdefault(case.group, Counter()).update(
+            (r.head.label, r.tail.label, r.label) for r in case.relations
+        )
+    return [_guess(case, labels[case.group], names[case.group]) for case in cases]
+
+
+def _guess(
+    case: DocumentCase, labels: Counter[str], names: Counter[tuple[str, str, str]]
+) -> Prediction:
+    usual = labels.most_common(1)[0][0] if labels else ""
+    spans = case.spans if case.group.endswith(GIVEN) else tuple(capitalised(case.text, usual))
+    by_types: dict[tuple[str, str], str] = {}
+    for (of_head, of_tail, name), _ in names.most_common():
+        by_types.setdefault((of_head, of_tail), name)
+    anything = names.most_common(1)[0][0][2] if names else ""
+    related = []
+    for head, tail in itertools.pairwise(spans):
+        usual_name = by_types.get((head.label, tail.label))
+        if usual_name or not case.group.endswith(GIVEN):
+            related.append(Relation(head, usual_name or anything, tail))
+    return _prediction(spans, related)
+
+
+ENTRY = Entry(lambda options: EndToEnd(options.threshold), own_data=True)
