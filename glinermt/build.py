@@ -1,7 +1,7 @@
 """ModelConfig -> Parts: the only place that turns a configuration into arguments."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from glinermt.heads.relation import RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
-from glinermt.words import SPLITTERS
+from glinermt.word_libraries import own_splitter, word_splitter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_TOKENS = 1024
 """Tokens of a pass where the encoder's positions set no limit (relative positions)."""
 
+_ENCODER_DECODERS = frozenset({"t5", "mt5", "umt5"})
+"""Model types of which only the encoder reads."""
 _TOKENIZER_SETTINGS = frozenset(
     "bos_token eos_token unk_token sep_token pad_token cls_token mask_token extra_special_tokens "
     "additional_special_tokens model_max_length padding_side truncation_side".split()
@@ -44,6 +46,8 @@ class Parts:
     config: ModelConfig
     reader: Reader | None = None
     """How queries are read, where that is not ``reader.NetworkReader``'s way."""
+    source: Path | None = None
+    """The folder it was read from, of a family that is saved as it was."""
 
 
 def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
@@ -91,8 +95,6 @@ def assemble(
     """
     if config.head not in HEADS:
         raise ConfigError(unknown_choice("head", config.head, HEADS))
-    if config.words not in SPLITTERS:
-        raise ConfigError(unknown_choice("word splitter", config.words, SPLITTERS))
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     for name, present in (("rel", config.relation_head), ("cls", config.class_head)):
@@ -115,7 +117,7 @@ def assemble(
     )
     query_encoder = QueryEncoder(
         tokenizer,
-        SPLITTERS[config.words],
+        word_splitter(config.words),
         ent_token_id=config.ent_token_id,
         sep_token_id=config.sep_token_id,
         rel_token_id=config.rel_token_id if config.relation_head else None,
@@ -124,6 +126,22 @@ def assemble(
         max_labels=config.max_labels,
     )
     return Parts(network, query_encoder, settings or TaskSettings(), config)
+
+
+def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, int]]]) -> Parts:
+    """Return the parts with another word splitter; a function's name is not saved.
+
+    Raises:
+        BackendError: the splitter's library is not installed.
+        ConfigError: an unknown splitter.
+    """
+    if not isinstance(words, str):
+        parts.query_encoder.split_words = own_splitter(words)
+        return parts
+    split = word_splitter(words)
+    split("")  # raises where the library is missing
+    parts.query_encoder.split_words = split
+    return replace(parts, config=replace(parts.config, words=words))
 
 
 def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:
@@ -144,13 +162,16 @@ def _empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module
     values = {**encoder_config, "vocab_size": vocab_size}
     if is_plain_bert(values):
         return Bert(values)
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
     model_type = values.pop("model_type", None)
     if not model_type:
         raise ConfigError("it has no model_type")
     hf_config = AutoConfig.for_model(model_type, **values)
-    encoder: PreTrainedModel = AutoModel.from_config(hf_config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    make = AutoModelForTextEncoding if model_type in _ENCODER_DECODERS else AutoModel
+    encoder: PreTrainedModel = make.from_config(  # type: ignore[no-untyped-call]
+        hf_config, dtype=torch.float32
+    )
     return encoder
 
 

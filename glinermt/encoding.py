@@ -170,9 +170,9 @@ class QueryEncoder:
         asked = [[tuple(dict.fromkeys(getattr(q, kind))) for kind in KINDS] for q in queries]
         shared = {label: None for kinds in asked for labels in kinds for label in labels}
         prompts = {query.prompt: None for query in queries}
-        texts = self._tokenize_texts([*prompts, *(query.text for query in queries)])
+        texts = self.tokenize_texts([*prompts, *(query.text for query in queries)])
         tokenized_prompts = dict(zip(prompts, texts, strict=False))
-        ids = dict(zip(shared, self._tokenize_words([[label] for label in shared]), strict=True))
+        ids = dict(zip(shared, self.tokenize_words([[label] for label in shared]), strict=True))
         result = []
         for query, kinds, text in zip(queries, asked, texts[len(prompts) :], strict=True):
             labels, relations, classes = kinds
@@ -251,19 +251,20 @@ class QueryEncoder:
         ids.extend(self.suffix)
         return _Row(ids, word_position, label_position, label_length)
 
-    def _tokenize_texts(self, texts: list[str]) -> list[TokenizedWords]:
+    def tokenize_texts(self, texts: Sequence[str]) -> list[TokenizedWords]:
+        """Split texts into words and tokenise those."""
         offsets = [self.split_words(text) for text in texts]
         words = [
             [text[start:end] for start, end in spans]
             for text, spans in zip(texts, offsets, strict=True)
         ]
-        tokenized = self._tokenize_words(words)
+        tokenized = self.tokenize_words(words)
         return [
             TokenizedWords(spans, tokens.token_ids, tokens.first_token)
             for spans, tokens in zip(offsets, tokenized, strict=True)
         ]
 
-    def _tokenize_words(self, rows: list[list[str]]) -> list[TokenizedWords]:
+    def tokenize_words(self, rows: list[list[str]]) -> list[TokenizedWords]:
         """Tokenise rows of words; no word can become an added token of the tokenizer."""
         pieces, owners = [], []
         for row in rows:

@@ -1,6 +1,6 @@
 """GlinerMT: the user's object. Queries in, spans out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glinermt import checkpoints
 from glinermt.added_heads import with_heads
-from glinermt.build import Parts, build
+from glinermt.build import Parts, build, with_words
 from glinermt.checkpoints import hub, native
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
@@ -20,9 +20,11 @@ from glinermt.encoding import Batch
 from glinermt.fast.choose import FastPath
 from glinermt.fast.linear import Precision
 from glinermt.heads import Head
+from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
 from glinermt.network import Output, TrainingBatch
 from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, Reader, check_query
+from glinermt.structures import Instance, RecordReader, Structure
 from glinermt.types import Ask, Example, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
 CHUNK = 512
@@ -41,6 +43,7 @@ class GlinerMT:
         self.query_encoder = parts.query_encoder
         self.settings = parts.settings
         self.config = parts.config
+        self.source = parts.source
         self.fast = FastPath(precision)
         self.reader: Reader = parts.reader or NetworkReader(
             self.network, self.query_encoder, self.fast
@@ -55,8 +58,11 @@ class GlinerMT:
         device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
         precision: Precision = "exact",
+        words: str | Callable[[str], Iterable[tuple[int, int]]] | None = None,
     ) -> "GlinerMT":
-        """Load a model, ours or a published GLiNER checkpoint, ready for inference.
+        """Load a model, ours or a published checkpoint, ready for inference.
+
+        docs/models.md says which families of published checkpoints there are.
 
         Args:
             path: folder or hub id; None = the model that ships with the package.
@@ -65,17 +71,29 @@ class GlinerMT:
             dtype: of the weights, such as ``bfloat16``; None = float32.
             precision: ``exact``, or ``bf16`` or ``int8`` for products of 16-bit or 8-bit numbers:
                 faster on a processor, with scores that differ a little.
+            words: how texts are split: ``reference``, ``characters`` (for scripts without
+                spaces), the name of a library's splitter such as ``jieba``, ``janome``, ``mecab``,
+                ``pythainlp``, ``spacy``, ``stanza`` or ``universal``, or a function from a text to
+                the ``(start, end)`` of its words; None = as the model was trained.
 
         Raises:
             CheckpointError: missing, damaged, unsupported, or weights missing or left over.
+            ConfigError: an unknown splitter.
+            BackendError: the splitter's library is not installed.
             ValueError: a device that is not here, a dtype that weights cannot have, an unknown
-                precision, or one that cannot be had with device and dtype.
+                precision, or one that cannot be had with device, dtype and family.
         """
         _check_device(device)
         chosen = _weight_dtype(dtype)
-        model = cls(checkpoints.load(path, revision=revision), precision=precision)
+        parts = checkpoints.load(path, revision=revision)
+        if parts.reader is not None and precision != "exact":
+            raise ValueError(f"precision {precision!r} is not to be had with {path}; use 'exact'")
+        if words is not None:
+            parts = with_words(parts, words)
+        model = cls(parts, precision=precision)
         model.to(device=device, dtype=chosen).eval()
-        model.fast.check(model.network)
+        if parts.reader is None:
+            model.fast.check(model.network)
         return model
 
     @classmethod
@@ -90,6 +108,37 @@ class GlinerMT:
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload what ``save_pretrained`` writes; return the repository's address."""
         return hub.push(self._parts, repo_id, private=private, token=token)
+
+    def encode_labels(self, labels: Sequence[str]) -> LabelIndex:
+        """Compute the vectors of labels once, for any number of texts; only with a bi-encoder.
+
+        The index goes wherever a list of labels goes.
+
+        Raises:
+            TypeError: the model reads labels together with the text.
+        """
+        if not isinstance(self.reader, LabelEncoder):
+            raise TypeError(
+                "this model reads its labels together with the text, so they have no vectors of "
+                "their own; encode_labels needs a bi-encoder, such as knowledgator/gliner-bi-*"
+            )
+        for label in labels:
+            check_query(Query("", (label,)), self.kinds)
+        return self.reader.encode_labels(labels)
+
+    def read_records(
+        self, texts: Sequence[str], structure: Structure, ask: Ask
+    ) -> list[list[Instance]]:
+        """Return the instances of a structure in each text; only with the kind ``records``.
+
+        Raises:
+            TypeError: the model finds no records.
+        """
+        if not isinstance(self.reader, RecordReader):
+            raise TypeError(
+                "this model finds no records of its own; one of the GLiNER2 family does"
+            )
+        return self.reader.read_records(texts, structure, ask)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -174,6 +223,7 @@ class GlinerMT:
         Raises:
             ValueError: not one of the examples has both a label and a word.
         """
+        self.network.check_trainable()
         for example in examples:
             check_query(example.query, self.kinds)
         return training_batch(self.query_encoder, self.network.head, examples, multiple=multiple)
@@ -285,7 +335,9 @@ class GlinerMT:
 
     @property
     def _parts(self) -> Parts:
-        return Parts(self.network, self.query_encoder, self.settings, self.config)
+        parts = Parts(self.network, self.query_encoder, self.settings, self.config)
+        parts.source = self.source
+        return parts
 
 
 def _check_device(device: str | torch.device | None) -> None:

@@ -208,6 +208,9 @@ class Network(nn.Module):
             classes = none.index_add(0, batch.example, rows)
         return Losses(none.index_add(0, batch.example, spans), relations, classes)
 
+    def check_trainable(self) -> None:
+        """Raise TypeError where the network cannot be trained."""
+
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The pretrained part, which learns at a lower rate."""
         return list(self.encoder.encoder.parameters())

@@ -77,7 +77,7 @@ class NetworkReader:
                 kept.append(_Kept(passes, batch, replace(output, spans=output.spans[:0])))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
             chosen = self._chosen(part.scores, len(words.text.offsets), limit, ask)
-            part.spans = _spans(chosen, query.text, words)
+            part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)
             part.scores.clear()
         mentions = {
             i: MentionedSpans(part.spans if query.entities is None else query.entities, words.text)
@@ -267,8 +267,20 @@ def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[floa
     return [float(threshold[label]) for label in labels]
 
 
-def _spans(chosen: Candidates, text: str, query: TokenizedQuery) -> list[Span]:
-    offsets = query.text.offsets
+def spans_of(
+    chosen: Candidates,
+    text: str,
+    offsets: Sequence[tuple[int, int]],
+    labels: Sequence[str],
+) -> list[Span]:
+    """Return chosen candidates as spans of the text.
+
+    Args:
+        chosen: in the order of the text.
+        text: the caller's.
+        offsets: characters of each of its words.
+        labels: names of the candidates' labels.
+    """
     found: dict[tuple[int, int, int], float] = {}
     firsts = sorted(set(chosen.start.tolist()))
     columns = (chosen.start, chosen.end, chosen.label, chosen.score)
@@ -280,6 +292,6 @@ def _spans(chosen: Candidates, text: str, query: TokenizedQuery) -> list[Span]:
         place = start, end, label
         found[place] = max(found.get(place, 0.0), min(max(score, 0.0), 1.0))
     return [
-        Span(start, end, text[start:end], query.labels[label], score)
+        Span(start, end, text[start:end], labels[label], score)
         for (start, end, label), score in found.items()
     ]

@@ -42,7 +42,7 @@ def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> lis
                 "reads at a time, which leaves no room for the text; shorten the prompt or the "
                 "labels"
             )
-        for start, end in _windows(query.text.first_token, room):
+        for start, end in windows(query.text.first_token, room):
             tokens = overhead + min(room, query.text.num_tokens(start, end))
             passes.append(Pass(index, asked[0], start, end, tokens, *asked[1:]))
     return passes
@@ -217,7 +217,7 @@ def _ranges(start: Sequence[int], end: Sequence[int]) -> LabelRanges:
     return labels, relations, classes
 
 
-def _windows(first_token: list[int], room: int) -> Iterator[tuple[int, int]]:
+def windows(first_token: list[int], room: int) -> Iterator[tuple[int, int]]:
     """Cut words into overlapping ranges of at most ``room`` tokens; a longer word stands alone."""
     num_words = len(first_token) - 1
     start = 0

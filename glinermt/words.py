@@ -37,5 +37,7 @@ def end_of_character(text: str, end: int) -> int:
 
 SPLITTERS: dict[str, WordSplitter] = {
     "reference": split_reference,
+    "whitespace": split_reference,
     "characters": split_characters,
 }
+"""By name; ``whitespace`` is what published configurations call ``reference``."""

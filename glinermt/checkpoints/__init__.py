@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glinermt.build import Parts
-from glinermt.checkpoints import gliner, hub, native
+from glinermt.checkpoints import gliner, gliner2, hub, native
 from glinermt.errors import CheckpointError, ConfigError
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS: dict[str, Callable[[Path], Parts]] = {
     native.CONFIG: native.load,
     gliner.CONFIG: gliner.load,
+    gliner2.CONFIG: gliner2.load,
 }
 """The file that tells a family's checkpoints, and what reads a folder that has it."""
 
@@ -26,6 +27,6 @@ def load(path: str | Path | None = None, *, revision: str | None = None) -> Part
         if (folder / name).exists():
             try:
                 return read(folder)
-            except ConfigError as error:
+            except (ConfigError, TypeError, ValueError) as error:
                 raise CheckpointError(f"{folder / name}: {error}") from error
     raise CheckpointError(f"{folder}: neither {' nor '.join(LOADERS)} is there")

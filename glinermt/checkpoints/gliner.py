@@ -1,39 +1,59 @@
-"""Reads checkpoints of the original GLiNER package, token head and span head, old and new.
+"""Reads checkpoints of the package gliner: one encoder, token or span head, old and new.
 
-The names and rules were verified against the PyPI package ``gliner`` 0.2.29.
+The names and rules were verified against the PyPI package ``gliner`` 0.2.29. What a configuration
+of another family says is read by ``gliner_bi``, ``relex`` and ``gliformer``.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from glinermt.build import Parts, assemble, empty_encoder, load_tokenizer, token_ids
-from glinermt.checkpoints.weights import fill, read_json, read_weights
+from glinermt.build import Parts, assemble, position_limit, token_ids
+from glinermt.checkpoints import gliformer, gliner_bi, relex
+from glinermt.checkpoints.gliner_folder import (
+    CONFIG,
+    ENCODER,
+    FLERT,
+    POOLINGS,
+    GlinerFolder,
+    entity_head,
+    without_unread,
+)
+from glinermt.checkpoints.weights import fill, renamed
 from glinermt.config import ModelConfig, TaskSettings
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
+from glinermt.families.fused_layers import FusedLayers
+from glinermt.families.prompted_network import PromptedNetwork
+from glinermt.families.prompted_reader import PromptedReader, RowFormat
+from glinermt.families.rows import RowEncoder
+from glinermt.heads import TokenHead
+from glinermt.word_libraries import word_splitter
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+__all__ = ["CONFIG", "NAMES", "load"]
 
-CONFIG = "gliner_config.json"
-_ENCODER = "token_rep_layer.bert_layer.model."
-_NAMES = {
-    _ENCODER: "encoder.encoder.",
+NAMES = {
+    ENCODER: "encoder.encoder.",
     "token_rep_layer.projection.": "encoder.projection.",
     "rnn.": "rnn.",
     "scorer.": "head.",
     "span_rep_layer.span_rep_layer.": "head.",
     "prompt_rep_layer.": "head.prompt_rep.",
 }
-_OTHER_FAMILIES = {
-    "labels_encoder": "bi-encoder",
-    "labels_decoder": "decoder",
-    "relations_layer": "relation extraction (relex)",
+"""Beginnings of published names of weights, and ours."""
+_VARIANT_NAMES = {
+    ENCODER: "encoder.",
+    "token_rep_layer.projection.": "projection.",
+    "rnn.": "rnn.",
+    "scorer.": "head.",
+    "prompt_rep_layer.": "head.prompt_rep.",
 }
-_SPAN_MODES = ("markerV0", "marker", "token_level")
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "spm.model", "vocab.txt")
+_VECTORS = "span_rep_layer.span_rep_layer."
+_FUSER = "token_rep_layer.bert_layer.layers_fuser."
+_DECODER = ("decoder.", "_enc2dec_proj.")
+"""Weights that word a label for each span found; spans and scores do not depend on them."""
+_NATIVE_MODES = ("markerV0", "marker", "token_level")
 # Wordings the published multitask checkpoints were trained with.
 _SETTINGS = TaskSettings(
     prompts={
@@ -50,110 +70,125 @@ def load(folder: Path) -> Parts:
     """Build the model of a folder with ``gliner_config.json``.
 
     Raises:
-        CheckpointError: another family, an impossible configuration, or weights that do not fit.
+        CheckpointError: an unknown family or part, an impossible configuration, or weights that
+            do not fit.
     """
-    path = folder / CONFIG
-    weights = read_weights(folder)
-    data = read_json(path)
-    _refuse_other_families(data, path)
-    renamed = _rename(weights)
-    vocab_size = _vocab_size(renamed, folder)
-    encoder_config = data.get("encoder_config") or _hub_encoder_config(data, path)
-    encoder = empty_encoder(encoder_config, vocab_size)
-    tokenizer, ids = _tokenizer(folder, data)
-    parts = assemble(_config(data, ids, path), encoder, tokenizer, _SETTINGS)
-    fill(parts.network, renamed, where=folder)
+    files = GlinerFolder.read(folder)
+    if gliformer.is_gliformer(files):
+        return gliformer.load(files)
+    if files.data.get("relations_layer"):
+        return relex.load(files)
+    if files.data.get("labels_encoder"):
+        return gliner_bi.load(files)
+    _refuse(files)
+    return _native(files) if _is_native(files) else _variant(files)
+
+
+def _refuse(files: GlinerFolder) -> None:
+    kind = str(files.get("model_type", ""))
+    if "streaming" in kind:
+        raise CheckpointError(
+            f"{files.path}: model_type = {kind!r}: streaming models read a text in pieces as it "
+            "comes, which is not supported"
+        )
+    if files.data.get("labels_decoder"):
+        # "prompt" asks for entities without naming labels, which a decoder then words.
+        files.one_of("decoder_mode", "span", ("span",))
+    files.one_of("post_fusion_schema", "", ("",))
+    files.refuse_unknown()
+
+
+def _is_native(files: GlinerFolder) -> bool:
+    """Say whether ``network.Network`` is the network, which can also be trained."""
+    return (
+        files.get("span_mode", "markerV0") in _NATIVE_MODES
+        and files.get("subtoken_pooling", "first") == "first"
+        and bool(files.get("embed_ent_token", True))
+        and not files.get("fuse_layers", False)
+        and not files.get("represent_spans", False)
+    )
+
+
+def _native(files: GlinerFolder) -> Parts:
+    encoder = files.encoder()
+    tokenizer, ids = _tokenizer(files)
+    mode = files.get("span_mode", "markerV0")
+    config = ModelConfig(
+        encoder=files.get("model_name", ""),
+        head="token" if mode == "token_level" else "span",
+        hidden_size=int(files.get("hidden_size", 512)),
+        num_rnn_layers=_num_rnn_layers(files),
+        dropout=float(files.get("dropout", 0.4)),
+        max_width=int(files.get("max_width", 12)),
+        span_mode="marker" if mode == "marker" else "markerV0",
+        words=files.words,
+        ent_token=files.get("ent_token", "<<ENT>>"),
+        sep_token=files.get("sep_token", "<<SEP>>"),
+        ent_token_id=ids[0],
+        sep_token_id=ids[1],
+        max_labels=0,
+    )
+    parts = assemble(config, encoder, tokenizer, _SETTINGS)
+    fill(parts.network, _weights(files, NAMES), where=files.folder)
     return parts
 
 
-def _config(data: Mapping[str, Any], ids: tuple[int, int], path: Path) -> ModelConfig:
-    mode = data.get("span_mode", "markerV0")
-    layers = data.get("num_rnn_layers")
-    if layers is None:
-        layers = int(data.get("has_rnn", True))
-    try:
-        return ModelConfig(
-            encoder=data.get("model_name") or "",
-            head="token" if mode == "token_level" else "span",
-            hidden_size=int(data.get("hidden_size", 512)),
-            num_rnn_layers=int(layers),
-            dropout=float(data.get("dropout", 0.4)),
-            max_width=int(data.get("max_width", 12)),
-            span_mode="marker" if mode == "marker" else "markerV0",
-            ent_token=data.get("ent_token", "<<ENT>>"),
-            sep_token=data.get("sep_token", "<<SEP>>"),
-            ent_token_id=ids[0],
-            sep_token_id=ids[1],
-            max_labels=0,
-        )
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+def _variant(files: GlinerFolder) -> Parts:
+    """Build what the own network has no place for: poolings, span modes, fused layers."""
+    encoder: Any = files.encoder()
+    size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
+    head = entity_head(files, size, dropout)
+    names = dict(_VARIANT_NAMES)
+    if files.get("fuse_layers", False):
+        width = int(encoder.config.hidden_size)
+        encoder = FusedLayers(encoder, int(encoder.config.num_hidden_layers), width)
+        names = {_FUSER: "encoder.layers_fuser."} | names | {ENCODER: "encoder.encoder."}
+    is_token = isinstance(head, TokenHead)
+    simple = files.get("span_mode", "markerV0") in _NATIVE_MODES
+    names[_VECTORS] = "marker." if is_token else "head." if simple else "head.vectors."
+    network = PromptedNetwork(
+        encoder,
+        head,
+        hidden_size=size,
+        num_rnn_layers=_num_rnn_layers(files),
+        dropout=dropout,
+        represent_spans=is_token and bool(files.get("represent_spans", False)),
+    )
+    fill(network, _weights(files, names), where=files.folder)
+    tokenizer, (ent, sep) = _tokenizer(files)
+    query_encoder = QueryEncoder(
+        tokenizer,
+        word_splitter(files.words),
+        ent_token_id=ent,
+        sep_token_id=sep,
+        max_tokens=position_limit(encoder, tokenizer),
+    )
+    row_format = RowFormat(
+        ent,
+        sep,
+        label_at_marker=bool(files.get("embed_ent_token", True)),
+        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+    )
+    rows = RowEncoder(encoder, query_encoder.pad_token_id)
+    config = ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words)
+    reader = PromptedReader(network, rows, query_encoder, row_format)
+    return Parts(network, query_encoder, _SETTINGS, config, reader, files.folder)
 
 
-def _refuse_other_families(data: Mapping[str, Any], path: Path) -> None:
-    for key, family in _OTHER_FAMILIES.items():
-        if data.get(key):
-            raise CheckpointError(
-                f"{path}: {key} = {data[key]!r}: the {family} family is not supported; "
-                "use a checkpoint with one encoder and a span or token head"
-            )
-    checks = {
-        "span_mode": (data.get("span_mode", "markerV0"), _SPAN_MODES),
-        "subtoken_pooling": (data.get("subtoken_pooling", "first"), ("first",)),
-        "embed_ent_token": (data.get("embed_ent_token", True), (True,)),
-        "fuse_layers": (bool(data.get("fuse_layers", False)), (False,)),
-        "post_fusion_schema": (data.get("post_fusion_schema") or "", ("",)),
-        "words_splitter_type": (data.get("words_splitter_type", "whitespace"), ("whitespace",)),
-    }
-    for key, (value, supported) in checks.items():
-        if value not in supported:
-            names = ", ".join(map(repr, supported))
-            raise CheckpointError(f"{path}: {key} = {value!r} is not supported, only {names}")
+def _num_rnn_layers(files: GlinerFolder) -> int:
+    """Old configurations say ``has_rnn``, and mean none where it is false."""
+    return int(files.get("num_rnn_layers", int(files.get("has_rnn", True))))
 
 
-def _rename(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give our names; what no result depends on (position_ids, the pooler) is left out."""
-    renamed = {}
-    for name, tensor in weights.items():
-        if name.endswith("embeddings.position_ids") or name.startswith(f"{_ENCODER}pooler."):
-            continue
-        prefix = next((old for old in _NAMES if name.startswith(old)), None)
-        renamed[_NAMES[prefix] + name[len(prefix) :] if prefix else name] = tensor
-    return renamed
+def _weights(files: GlinerFolder, names: dict[str, str]) -> dict[str, Tensor]:
+    unread = _DECODER if files.data.get("labels_decoder") else ()
+    return renamed(without_unread(files.weights, *unread), names)
 
 
-def _vocab_size(weights: Mapping[str, Tensor], folder: Path) -> int:
-    """Count the rows of the word embeddings; the configuration is often wrong about them."""
-    for ending in ("word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight"):
-        for name, tensor in weights.items():
-            if name.endswith(ending):
-                return tensor.shape[0]
-    raise CheckpointError(f"{folder}: no word embeddings among the weights")
-
-
-def _hub_encoder_config(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    from transformers import AutoConfig
-
-    name = data.get("model_name")
-    if not name:
-        raise CheckpointError(f"{path}: neither encoder_config nor model_name is given")
-    try:
-        config: dict[str, Any] = AutoConfig.from_pretrained(name).to_dict()
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: no configuration for encoder {name!r}: {error}") from error
-    return config
-
-
-def _tokenizer(
-    folder: Path, data: Mapping[str, Any]
-) -> tuple["PreTrainedTokenizerBase", tuple[int, int]]:
-    """Load the folder's tokenizer, else the encoder's; give the ids of <<ENT>> and <<SEP>>."""
-    own = any((folder / name).exists() for name in _TOKENIZER_FILES)
-    tokenizer = load_tokenizer(folder if own else data.get("model_name", ""))
-    ent, sep = data.get("ent_token", "<<ENT>>"), data.get("sep_token", "<<SEP>>")
-    index = int(data.get("class_token_index") or -1)  # null in some configurations
-    known = {ent, sep} <= set(tokenizer.get_vocab())
-    if not known:
-        tokenizer.add_special_tokens({"additional_special_tokens": ["[FLERT]", ent, sep]})
-    ids = token_ids(tokenizer, ent, sep)
-    return tokenizer, (ids[0] if index < 0 else index, ids[1])
+def _tokenizer(files: GlinerFolder) -> tuple[Any, tuple[int, int]]:
+    """Return the tokenizer, and the ids of <<ENT>> and <<SEP>>."""
+    markers = (files.get("ent_token", "<<ENT>>"), files.get("sep_token", "<<SEP>>"))
+    tokenizer = files.tokenizer((FLERT, *markers))
+    ent, sep = token_ids(tokenizer, *markers)
+    index = int(files.get("class_token_index", -1) or -1)  # null in some configurations
+    return tokenizer, (ent if index < 0 else index, sep)

@@ -6,6 +6,7 @@ tokenizer's files.
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -21,9 +22,15 @@ FORMAT_VERSION = 1
 
 
 def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
-    """Write a model so that ``load`` finds it; ``dtype`` converts floating weights."""
+    """Write a model so that ``load`` finds it; ``dtype`` converts floating weights.
+
+    A model of a family that is not trained here is written as the files it was read from.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if parts.source is not None:
+        _copy(parts.source, folder, dtype)
+        return
     data = {
         "format_version": FORMAT_VERSION,
         "model": dataclasses.asdict(parts.config),
@@ -62,3 +69,17 @@ def load(folder: Path) -> Parts:
     parts = assemble(config, encoder, own_tokenizer(folder), settings)
     fill(parts.network, weights, where=folder)
     return parts
+
+
+def _copy(source: Path, folder: Path, dtype: torch.dtype | None) -> None:
+    """Copy configuration and tokenizers, and the weights as safetensors."""
+    for path in sorted(p for p in source.rglob("*") if p.suffix in (".json", ".model", ".txt")):
+        target = folder / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() != target.resolve():
+            shutil.copyfile(path, target)
+    weights = {
+        name: tensor.to(dtype if tensor.is_floating_point() else None).contiguous().clone()
+        for name, tensor in read_weights(source).items()
+    }
+    save_file(weights, folder / WEIGHTS)

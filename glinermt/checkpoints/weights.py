@@ -1,7 +1,7 @@
 """Reads weights and JSON of any checkpoint, safely, and fills a network with them, strictly."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +80,40 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise CheckpointError(f"{path}: expected an object, got {type(data).__name__}")
     return data
+
+
+def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return the weights under the names that ``names`` gives for the beginnings of theirs."""
+    found = {}
+    for name, tensor in weights.items():
+        old = next((beginning for beginning in names if name.startswith(beginning)), None)
+        found[name if old is None else names[old] + name[len(old) :]] = tensor
+    return found
+
+
+def vocabulary_size(weights: Mapping[str, Tensor], folder: Path) -> int:
+    """Count the rows of the word embeddings; the configuration is often wrong about them.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    endings = (
+        "word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight", "shared.weight",
+    )  # fmt: skip
+    for ending in endings:
+        for name, tensor in weights.items():
+            if name.endswith(ending):
+                return tensor.shape[0]
+    raise CheckpointError(f"{folder}: no word embeddings among the weights")
+
+
+def one_of(path: Path, key: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return the value of a configuration's key.
+
+    Raises:
+        CheckpointError: it is not one of the choices.
+    """
+    if value not in choices:
+        names = ", ".join(map(repr, choices))
+        raise CheckpointError(f"{path}: {key} = {value!r:.80} is not supported, only {names}")
+    return value

@@ -62,8 +62,8 @@ class FastPath:
         self._made = None
 
     def _forward(self, network: Network) -> FastForward | None:
-        parameters = _parameters(network)
-        if network.training or not _are_plain(parameters):
+        parameters = parameters_of(network)
+        if network.training or not are_plain(parameters):
             return None
         state = tuple((p.data_ptr(), p._version) for p in parameters)
         made = self._made
@@ -85,14 +85,14 @@ class FastPath:
         return FastPath, (self.precision,)
 
 
-def _are_plain(parameters: list[nn.Parameter]) -> bool:
+def are_plain(parameters: list[nn.Parameter]) -> bool:
     """Say whether the weights are float32 ones on the processor, to be used as they are."""
     return not torch.is_autocast_enabled("cpu") and all(
         p.dtype == torch.float32 and p.is_cpu and not p.is_inference() for p in parameters
     )
 
 
-def _parameters(model: nn.Module) -> list[nn.Parameter]:
+def parameters_of(model: nn.Module) -> list[nn.Parameter]:
     """Give all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
     found: list[nn.Parameter] = []
     modules = [model]

@@ -14,7 +14,7 @@ from glinermt.heads.base import Head
 from glinermt.types import SpanScore
 
 
-def _projection(size: int, inner: int, dropout: float, out: int | None = None) -> nn.Sequential:
+def projection(size: int, inner: int, dropout: float, out: int | None = None) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(size, inner), nn.ReLU(), nn.Dropout(dropout), nn.Linear(inner, out or size)
     )
@@ -38,12 +38,12 @@ class SpanHead(Head):
         super().__init__()
         self.max_width = max_width
         inner = (4 if mode == "markerV0" else 2) * hidden_size
-        self.project_start = _projection(hidden_size, inner, dropout)
-        self.project_end = _projection(hidden_size, inner, dropout)
+        self.project_start = projection(hidden_size, inner, dropout)
+        self.project_end = projection(hidden_size, inner, dropout)
         self.out_project: nn.Module = nn.Linear(2 * hidden_size, hidden_size)
         if mode == "markerV0":
-            self.out_project = _projection(2 * hidden_size, inner, dropout, out=hidden_size)
-        self.prompt_rep = _projection(hidden_size, 4 * hidden_size, dropout)
+            self.out_project = projection(2 * hidden_size, inner, dropout, out=hidden_size)
+        self.prompt_rep = projection(hidden_size, 4 * hidden_size, dropout)
 
     @classmethod
     def from_config(cls, hidden_size: int, config: ModelConfig) -> "SpanHead":

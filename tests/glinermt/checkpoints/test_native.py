@@ -204,27 +204,6 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "family"),
-    [
-        ("labels_encoder", "some/encoder", "bi-encoder"),
-        ("labels_decoder", "some/decoder", "decoder"),
-        ("relations_layer", "biaffine", "relation extraction"),
-        ("span_mode", "conv_share", "span_mode = 'conv_share' is not supported"),
-        ("subtoken_pooling", "mean", "subtoken_pooling = 'mean' is not supported"),
-    ],
-)
-def test_other_gliner_families_are_refused_by_name(
-    saved: Path, tmp_path: Path, key: str, value: str, family: str
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes())
-    (other / "gliner_config.json").write_text(json.dumps({"model_name": "x", key: value}))
-    with pytest.raises(CheckpointError, match=family):
-        GlinerMT.from_pretrained(other)
-
-
-@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"device": "cuda:99"}, r"device 'cuda:99' cannot be used here"),

@@ -1,0 +1,98 @@
+"""Reads relex checkpoints of the package gliner: entities and the relations between them.
+
+The names and rules were verified against the PyPI package ``gliner`` 0.2.29.
+"""
+
+from glinermt.build import Parts, position_limit, token_ids
+from glinermt.checkpoints.gliner_folder import (
+    ENCODER,
+    POOLINGS,
+    GlinerFolder,
+    entity_head,
+    without_unread,
+)
+from glinermt.checkpoints.weights import fill, renamed
+from glinermt.config import ModelConfig, TaskSettings
+from glinermt.encoding import QueryEncoder
+from glinermt.families.prompted_network import ADJACENCIES, PromptedNetwork, Relations
+from glinermt.families.prompted_reader import PromptedReader, RowFormat
+from glinermt.families.rows import RowEncoder
+from glinermt.heads import TokenHead
+from glinermt.word_libraries import word_splitter
+
+NAMES = {
+    ENCODER: "encoder.",
+    "token_rep_layer.projection.": "projection.",
+    "rnn.": "rnn.",
+    "relations_rep_layer.relation_rep_layer.": "adjacency.",
+    "pair_rep_layer.": "pair_rep.",
+}
+SPAN_NAMES = {
+    "span_rep_layer.span_rep_layer.": "head.",
+    "prompt_rep_layer.": "head.prompt_rep.",
+}
+TOKEN_NAMES = {
+    "span_rep_layer.span_rep_layer.": "marker.",
+    "prompt_rep_layer.": "prompt_rep.",
+    "scorer.": "head.",
+}
+"""Beginnings of published names of weights, and ours."""
+_SETTINGS = TaskSettings(span_score="min")
+
+
+def load(files: GlinerFolder) -> Parts:
+    """Build the model of a configuration with ``relations_layer``.
+
+    Raises:
+        CheckpointError: an unknown part, or weights that do not fit.
+    """
+    files.refuse_unknown()
+    layer = files.one_of("relations_layer", None, ("none", *ADJACENCIES))
+    triples = files.one_of("triples_layer", "none", ("none", "DistMult", "distmult"))
+    encoder = files.encoder()
+    size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
+    head = entity_head(files, size, dropout)
+    network = PromptedNetwork(
+        encoder,
+        head,
+        hidden_size=size,
+        num_rnn_layers=int(files.get("num_rnn_layers", 1)),
+        dropout=dropout,
+        relations=Relations(None if layer == "none" else layer, triples != "none"),
+    )
+    names = NAMES | (TOKEN_NAMES if isinstance(head, TokenHead) else SPAN_NAMES)
+    fill(network, renamed(without_unread(files.weights), names), where=files.folder)
+    markers = [
+        files.get(key, default)
+        for key, default in (
+            ("ent_token", "<<ENT>>"),
+            ("sep_token", "<<SEP>>"),
+            ("rel_token", "<<REL>>"),
+        )
+    ]
+    tokenizer = files.tokenizer(markers)
+    ent, sep, rel = token_ids(tokenizer, *markers)
+    query_encoder = QueryEncoder(
+        tokenizer,
+        word_splitter(files.words),
+        ent_token_id=ent,
+        sep_token_id=sep,
+        max_tokens=position_limit(encoder, tokenizer),
+    )
+    row_format = RowFormat(
+        ent,
+        sep,
+        rel,
+        label_at_marker=bool(files.get("embed_ent_token", True)),
+        relation_at_marker=bool(files.get("embed_rel_token", True)),
+        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+    )
+    rows = RowEncoder(encoder, query_encoder.pad_token_id)
+    return Parts(
+        network,
+        query_encoder,
+        _SETTINGS,
+        ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words),
+        PromptedReader(network, rows, query_encoder, row_format),
+        files.folder,
+    )

@@ -1,0 +1,259 @@
+"""Reads queries as GLiFormer does: groups of classes and labels before the text, in one row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from glinermt.decode import Candidates, choose
+from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.families.gliformer_network import GliformerNetwork
+from glinermt.families.rows import RowEncoder, TokenRange, by_length, pool_words, tokens_read
+from glinermt.heads.token import INSIDE
+from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.types import Ask, Found, Kind, Query
+from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+
+
+@dataclass(frozen=True, slots=True)
+class GliformerMarkers:
+    """The word that begins a row, and the vocabulary ids of the markers."""
+
+    sequence: str
+    separator: int
+    entity: int
+    class_: int
+    entity_group: int
+    class_group: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    window: Pass
+    classes: range
+    token_ids: list[int]
+    read: list[int]
+    """Positions of the first token, then, group by group, of the group's and its labels' markers;
+    groups are that of classes, that of labels, each only where it is asked."""
+    words: list[TokenRange]
+    num_prompt: int
+
+
+@dataclass(slots=True)
+class _Parts:
+    spans: list[Candidates] = field(default_factory=list)
+    classes: dict[int, list[float]] = field(default_factory=dict)
+
+
+class GliformerReader:
+    """The ``Reader`` of GLiFormer.
+
+    A query's prompt names the group of classes where classes are asked, else it stands before the
+    text. A span's score may lie below the threshold: what stands beside it counts, too.
+    """
+
+    def __init__(
+        self,
+        network: GliformerNetwork,
+        encoder: RowEncoder,
+        query_encoder: QueryEncoder,
+        markers: GliformerMarkers,
+    ) -> None:
+        self.network = network
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.markers = markers
+        self.batch_tokens = BATCH_TOKENS
+        kinds: list[Kind] = []
+        kinds += ["spans"] if network.entities is not None else []
+        kinds += ["classes"] if network.classes is not None else []
+        self.kinds: frozenset[Kind] = frozenset(kinds)
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
+        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        planned = [
+            row
+            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
+            for row in self._plan(i, query, text)
+        ]
+        parts = [_Parts() for _ in queries]
+        for row, vectors, words in self._run(planned):
+            i = row.window.query
+            self._score(parts[i], row, vectors, words, queries[i], len(texts[i].offsets), ask)
+        for query, text, part in zip(queries, texts, parts, strict=True):
+            yield _found(query, text, part, ask)
+
+    def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[_Row]:
+        labels = _distinct(query.labels) if "spans" in self.kinds else ()
+        classes = _distinct(query.classes) if "classes" in self.kinds else ()
+        if not text.offsets or not (labels or classes):
+            return
+        name = query.prompt if classes else ""
+        pieces = [self.markers.sequence, name, *classes, *labels]
+        ids = [
+            list(one.token_ids)
+            for one in self.query_encoder.tokenize_words([[piece] for piece in pieces])
+        ]
+        (prompt,) = self.query_encoder.tokenize_texts(["" if classes else query.prompt])
+        count = len(classes)
+        for part, own in self._parts(ids[2:], count, prompt, text):
+            head = self._head(ids, (part, own), count)
+            yield from self._rows(index, head, (part, own), prompt, text)
+
+    def _parts(
+        self, names: list[list[int]], num_classes: int, prompt: TokenizedWords, text: TokenizedWords
+    ) -> Iterator[tuple[range, range]]:
+        """Yield which classes and labels are asked together; all, where they leave room."""
+        limit = self.query_encoder.max_tokens
+        size = sum(1 + len(ids) for ids in names) + len(prompt.token_ids) + 12
+        num_labels = len(names) - num_classes
+        if size + len(text.token_ids) <= limit or size <= limit * LABEL_SHARE:
+            yield range(num_classes), range(num_labels)
+            return
+        each = max(1, int(len(names) * limit * LABEL_SHARE / size))
+        for start in range(0, num_classes, each):
+            yield range(num_classes)[start : start + each], range(0)
+        for start in range(0, num_labels, each):
+            yield range(0), range(num_labels)[start : start + each]
+
+    def _head(
+        self, ids: list[list[int]], asked: tuple[range, range], num_classes: int
+    ) -> tuple[list[int], list[int]]:
+        """Return the row before its words, and the positions whose vectors are wanted."""
+        markers, frame = self.markers, self.query_encoder
+        row = [*frame.prefix, *ids[0]]
+        read = [0]
+        groups: tuple[tuple[int, int, list[int], range, int], ...] = (
+            (markers.class_group, markers.class_, ids[1], asked[0], 2),
+            (markers.entity_group, markers.entity, [], asked[1], 2 + num_classes),
+        )
+        for group, marker, name, part, first in groups:
+            if not len(part):
+                continue
+            read.append(len(row))
+            row += [group, *name]
+            for i in part:
+                read.append(len(row))
+                row += [marker, *ids[first + i]]
+            row.append(markers.separator)
+        return [*row, markers.separator], read
+
+    def _rows(
+        self,
+        index: int,
+        head: tuple[list[int], list[int]],
+        asked: tuple[range, range],
+        prompt: TokenizedWords,
+        text: TokenizedWords,
+    ) -> Iterator[_Row]:
+        start, read = head
+        frame = self.query_encoder
+        fixed = [*start, *prompt.token_ids]
+        room = frame.max_tokens - len(fixed) - len(frame.suffix)
+        if room < min(MIN_ROOM, len(text.token_ids)):
+            raise ValueError(
+                f"prompt, labels and classes take {len(fixed)} of the {frame.max_tokens} tokens "
+                "the model reads at a time, which leaves no room for the text; shorten them"
+            )
+        before = _shifted(prompt.first_token, len(start), len(fixed))
+        for first, last in windows(text.first_token, room):
+            tokens = text.first_token[first : last + 1]
+            own = text.token_ids[tokens[0] : tokens[-1]][:room]
+            words = _shifted(tokens, len(fixed) - tokens[0], len(fixed) + len(own))
+            ids = [*fixed, *own, *frame.suffix]
+            window = Pass(index, asked[1], first, last, len(ids))
+            yield _Row(window, asked[0], ids, read, [*before, *words], len(before))
+
+    @torch.inference_mode()
+    def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor]]:
+        """Yield each row's vectors at ``read``, and those of its words."""
+        for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
+            batch = [planned[i] for i in group]
+            wanted = [[*row.read, *tokens_read(row.words, "first")] for row in batch]
+            vectors = [
+                self.network.projection(found)
+                for found in self.encoder([row.token_ids for row in batch], wanted)
+            ]
+            words = [
+                pool_words(found[len(row.read) :], row.words, "first")
+                for row, found in zip(batch, vectors, strict=True)
+            ]
+            if self.network.rnn is not None:
+                padded = pad_sequence(words, batch_first=True)
+                lengths = torch.tensor([len(own) for own in words], device=padded.device)
+                mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+                read = self.network.rnn(padded, mask)
+                words = [own[:length] for own, length in zip(read, lengths.tolist(), strict=True)]
+            for row, found, own in zip(batch, vectors, words, strict=True):
+                yield row, found[: len(row.read)], own
+
+    @torch.inference_mode()
+    def _score(
+        self,
+        parts: _Parts,
+        row: _Row,
+        vectors: Tensor,
+        words: Tensor,
+        query: Query,
+        num_words: int,
+        ask: Ask,
+    ) -> None:
+        text = words[row.num_prompt :]
+        first, rest = vectors[0], vectors[1:]
+        if len(row.classes) and self.network.classes is not None:
+            own, rest = rest[: 1 + len(row.classes)], rest[1 + len(row.classes) :]
+            logits = self.network.classes(text, first, own[0], own[1:]).tolist()
+            for i, logit in zip(row.classes, logits, strict=True):
+                parts.classes.setdefault(i, []).append(logit)
+        if len(row.window.labels) and self.network.entities is not None:
+            scores = self.network.entities(words, rest[0], rest[1:])[row.num_prompt :]
+            probabilities = scores.float().sigmoid().cpu().numpy()
+            names = tuple(_distinct(query.labels)[i] for i in row.window.labels)
+            limits = np.array(label_thresholds(ask.threshold, names))
+            found = self.network.entities.scorer.candidates(probabilities, limits, ask.span_score)
+            found = bounded(found, probabilities[:, :, INSIDE])
+            parts.spans.append(place(found, row.window, num_words))
+
+
+def bounded(candidates: Candidates, inside: np.ndarray) -> Candidates:
+    """Lower the scores of spans whose neighbouring words also lie inside a span.
+
+    Args:
+        candidates: of one text.
+        inside: probabilities ``word label``.
+    """
+    c = candidates
+    padded = np.pad(inside, ((1, 1), (0, 0)))
+    beside = np.maximum(padded[c.start, c.label], padded[c.end + 1, c.label])
+    return replace(c, score=np.minimum(c.score, (1 - beside).astype(float)))
+
+
+def _found(query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
+    spans = []
+    if parts.spans:
+        together = Candidates.concatenate(parts.spans)
+        if len(parts.spans) > 1:
+            together = merge_windows(together)
+        chosen = choose(
+            together,
+            num_words=len(text.offsets),
+            overlap=ask.overlap,
+            multi_label=ask.multi_label,
+        )
+        spans = spans_of(chosen, query.text, text.offsets, _distinct(query.labels))
+    classes = _distinct(query.classes)
+    means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}
+    return Found(tuple(spans), (), means)
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _shifted(first_token: Sequence[int], by: int, end: int) -> list[TokenRange]:
+    """Return the tokens of words in a row, cut at ``end``."""
+    return [(min(a + by, end), min(b + by, end)) for a, b in pairwise(first_token)]

@@ -1,0 +1,449 @@
+"""Reads queries as GLiNER2 does: one row with all groups; windows of long texts joined again."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+
+from glinermt.decode import Candidates, choose
+from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.families import gliner2_rows as rows
+from glinermt.families.gliner2_rows import Group, Head
+from glinermt.families.gliner2_scores import (
+    Asked,
+    Edge,
+    Limits,
+    RowFound,
+    RowScorer,
+    RowVectors,
+    Words,
+)
+from glinermt.families.rows import RowEncoder, by_length
+from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.structures import Instance, Structure
+from glinermt.types import Ask, Found, Kind, Query, Relation, Span
+from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+
+ENTITIES, CLASSIFICATION = "entities", "classification"
+Pooling = Literal["first", "mean", "max"]
+Choose = Callable[..., Candidates]
+Tidy = Callable[[Sequence[Edge], str], list[Edge]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One pass: what is asked over a range of a text's words."""
+
+    window: Pass
+    asked: Asked
+    head: Head
+    num_prefix: int
+    token_ids: list[int]
+    word_position: list[int]
+    """Token position of each word's first token, prefix words first, and the row's end."""
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What the rows of one query found."""
+
+    spans: list[Candidates] = field(default_factory=list)
+    edges: dict[tuple[int, Words, Words], Edge] = field(default_factory=dict)
+    classes: dict[int, list[float]] = field(default_factory=dict)
+    instances: list[tuple[Candidates, np.ndarray]] = field(default_factory=list)
+
+
+class Gliner2Reader:
+    """The ``Reader`` of both GLiNER2 families.
+
+    Descriptions reach a model as it was trained to read them: the label ``name: description`` is
+    asked as ``name`` with its description. A query's prompt stands before the text, or, where
+    classes are asked, is the name of the classification.
+
+    Args:
+        encoder: the network's encoder.
+        query_encoder: tokenises pieces and knows the splitter.
+        score: reads the vectors of a row.
+        choose: decides between overlapping spans, as ``decode.choose`` does.
+        tidy: makes one of the edges of a relation that say the same; their ends count characters.
+        pooling: which of a word's tokens its vector is read from.
+    """
+
+    kinds: frozenset[Kind] = frozenset({"spans", "relations", "classes", "records"})
+
+    def __init__(
+        self,
+        encoder: RowEncoder,
+        query_encoder: QueryEncoder,
+        score: RowScorer,
+        *,
+        choose: Choose = choose,
+        tidy: Tidy | None = None,
+        pooling: Pooling = "first",
+    ) -> None:
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.score = score
+        self.choose = choose
+        self.tidy = tidy
+        self.pooling = pooling
+        self.batch_tokens = BATCH_TOKENS
+        vocabulary = query_encoder.tokenizer.get_vocab()
+        self._markers = {token: vocabulary[token] for token in rows.ADDED_TOKENS}
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
+        texts = self._words([query.text for query in queries])
+        planned, limits = [], []
+        for i, (query, words) in enumerate(zip(queries, texts, strict=True)):
+            planned += list(self._plan(i, query, words))
+            limits.append(_limits(query, words, ask))
+        parts = [_Parts() for _ in queries]
+        for row, found in self._run(planned, limits):
+            _gather(parts[row.window.query], row, found, len(texts[row.window.query].offsets))
+        for query, words, part in zip(queries, texts, parts, strict=True):
+            yield self._found(query, words, part, ask)
+
+    def read_records(
+        self, texts: Sequence[str], structure: Structure, ask: Ask
+    ) -> list[list[Instance]]:
+        """Return the instances of the structure in each text; see ``structures.RecordReader``.
+
+        A long text is read in windows, whose instances follow one another; the same instance found
+        twice counts once.
+        """
+        names = tuple(f.name for f in structure.fields)
+        about = [(f.name, f.description) for f in structure.fields if f.description]
+        asked = Asked((Group(rows.FIELD, rows.described(structure.name, about), names),))
+        prefix = _choice_prefix(structure)
+        default = ask.threshold if isinstance(ask.threshold, float | int) else None
+        fields = [
+            f.threshold if f.threshold is not None else _threshold(ask, f.name, default)
+            for f in structure.fields
+        ]
+        limits = Limits(np.array(fields), np.zeros(0))
+        words = self._words(texts)
+        planned = [r for i, w in enumerate(words) for r in self._rows(i, w, asked, prefix)]
+        parts = [_Parts() for _ in texts]
+        for row, found in self._run(planned, [limits] * len(texts)):
+            for spans, choices in zip(found.spans, found.choices, strict=True):
+                placed = place(spans, row.window, len(words[row.window.query].offsets))
+                parts[row.window.query].instances.append((placed, choices))
+        return [
+            self._instances(text, w, part, structure, prefix, ask)
+            for text, w, part in zip(texts, words, parts, strict=True)
+        ]
+
+    def _words(self, texts: Sequence[str]) -> list[TokenizedWords]:
+        """Split and tokenise the texts, lower-cased and closed by a full stop."""
+        found = []
+        closed = [rows.closed(text) for text in texts]
+        offsets = [self.query_encoder.split_words(text) for text in closed]
+        tokenized = self.query_encoder.tokenize_words(
+            [
+                [text[start:end].lower() for start, end in spans]
+                for text, spans in zip(closed, offsets, strict=True)
+            ]
+        )
+        for text, spans, tokens in zip(texts, offsets, tokenized, strict=True):
+            first = tokens.first_token
+            # The added full stop is a word of no characters: spans of it alone are dropped.
+            kept = [
+                (min(start, len(text)), min(end, len(text)))
+                for i, (start, end) in enumerate(spans)
+                if self.pooling == "first" or first[i] < first[i + 1]
+            ]
+            if self.pooling != "first":
+                first = sorted(set(first))
+            found.append(TokenizedWords(kept, tokens.token_ids, first))
+        return found
+
+    def _plan(self, index: int, query: Query, words: TokenizedWords) -> Iterator[_Row]:
+        prompt = [] if query.classes else self._prompt_words(query.prompt)
+        for asked in self._asked(query, words):
+            yield from self._rows(index, words, asked, prompt)
+
+    def _prompt_words(self, prompt: str) -> list[str]:
+        return [prompt[start:end].lower() for start, end in self.query_encoder.split_words(prompt)]
+
+    def _asked(self, query: Query, words: TokenizedWords) -> Iterator[Asked]:
+        """Yield the whole question, or its parts where it leaves too little room for the text."""
+        kinds = [tuple(dict.fromkeys(k)) for k in (query.labels, query.relations, query.classes)]
+        whole = (range(len(kinds[0])), range(len(kinds[1])), range(len(kinds[2])))
+        if not any(kinds):
+            return
+        limit = self.query_encoder.max_tokens
+        asked = _question(kinds, whole, query.prompt)
+        size = len(self._head(asked).token_ids)
+        if size + len(words.token_ids) <= limit or size <= limit * LABEL_SHARE:
+            yield asked
+            return
+        for kind, part in enumerate(whole):
+            each = max(1, int(len(part) * limit * LABEL_SHARE / size))
+            for start in range(0, len(part), each):
+                ranges = [range(0), range(0), range(0)]
+                ranges[kind] = part[start : start + each]
+                yield _question(kinds, (ranges[0], ranges[1], ranges[2]), query.prompt)
+
+    def _head(self, asked: Asked) -> Head:
+        return rows.head(asked.groups, self._token_ids, self._markers)
+
+    def _token_ids(self, pieces: Sequence[str]) -> list[list[int]]:
+        """Tokenise pieces alone; markers count only in prompts, where they set parts apart."""
+        inner = (rows.DESCRIPTION, rows.EXAMPLE, rows.OUTPUT)
+        backend = self.query_encoder.tokenizer.backend_tokenizer
+        tokenized = self.query_encoder.tokenize_words([[piece] for piece in pieces])
+        return [
+            backend.encode(piece, add_special_tokens=False).ids
+            if any(marker in piece for marker in inner)
+            else list(tokens.token_ids)
+            for piece, tokens in zip(pieces, tokenized, strict=True)
+        ]
+
+    def _rows(
+        self, index: int, words: TokenizedWords, asked: Asked, prefix: Sequence[str]
+    ) -> Iterator[_Row]:
+        head = self._head(asked)
+        (before,) = self.query_encoder.tokenize_words([list(prefix)])
+        fixed = [*head.token_ids, *before.token_ids]
+        room = self.query_encoder.max_tokens - len(fixed)
+        if room < min(MIN_ROOM, len(words.token_ids)):
+            raise ValueError(
+                f"labels and prompt take {len(fixed)} of the {self.query_encoder.max_tokens} "
+                "tokens the model reads at a time, which leaves no room for the text; shorten them"
+            )
+        for start, end in windows(words.first_token, room):
+            own = words.token_ids[words.first_token[start] : words.first_token[end]][:room]
+            shift = len(fixed) - words.first_token[start]
+            ids = [*fixed, *own]
+            position = [len(head.token_ids) + first for first in before.first_token[:-1]]
+            position += [first + shift for first in words.first_token[start : end + 1]]
+            position = [min(place, len(ids)) for place in position]
+            window = Pass(index, asked.labels, start, end, len(ids))
+            yield _Row(window, asked, head, len(prefix), ids, position)
+
+    @torch.inference_mode()
+    def _run(
+        self, planned: Sequence[_Row], limits: Sequence[Limits]
+    ) -> Iterator[tuple[_Row, RowFound]]:
+        for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
+            batch = [planned[i] for i in group]
+            vectors = self.encoder([r.token_ids for r in batch], [self._read(r) for r in batch])
+            for row, found in zip(batch, vectors, strict=True):
+                own = _own(limits[row.window.query], row)
+                yield row, self.score(self._apart(row, found), row.asked, own)
+
+    def _read(self, row: _Row) -> list[int]:
+        """Return the positions whose vectors are wanted: prompts, names, words."""
+        names = [place for group in row.head.names for place in group]
+        last = len(row.token_ids) - 1
+        if self.pooling == "first":
+            words = [min(place, last) for place in row.word_position[:-1]]
+        else:
+            words = list(range(row.word_position[0], len(row.token_ids)))
+        return [*row.head.prompts, *names, *words]
+
+    def _apart(self, row: _Row, vectors: torch.Tensor) -> RowVectors:
+        counts = [len(group) for group in row.head.names]
+        sizes = [len(counts), sum(counts), len(vectors) - len(counts) - sum(counts)]
+        prompts, names, words = torch.split(vectors, sizes)
+        if self.pooling != "first":
+            lengths = np.diff([*row.word_position[:-1], len(row.token_ids)]).tolist()
+            pooled = [
+                part.mean(0) if self.pooling == "mean" else part.amax(0)
+                for part in torch.split(words, lengths)
+            ]
+            words = torch.stack(pooled)
+        return RowVectors(words, prompts, list(torch.split(names, counts)), row.num_prefix)
+
+    def _found(self, query: Query, words: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
+        labels = tuple(dict.fromkeys(query.labels))
+        spans = tuple(self._spans(query.text, words, parts.spans, labels, ask))
+        relations = self._relations(query, words, parts.edges.values(), spans)
+        classes = tuple(dict.fromkeys(query.classes))
+        means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}
+        return Found(spans, tuple(relations), means)
+
+    def _relations(
+        self,
+        query: Query,
+        words: TokenizedWords,
+        edges: Iterable[Edge],
+        spans: Sequence[Span],
+    ) -> Iterator[Relation]:
+        """Yield the relations, label by label; ends have the type they were found with."""
+        types = {(span.start, span.end): span.label for span in query.entities or spans}
+        names = tuple(dict.fromkeys(query.relations))
+        by_label: dict[int, list[Edge]] = {}
+        for edge in sorted(edges, key=lambda e: (e.label, e.head, e.tail)):
+            head, tail = (_characters(words, where) for where in (edge.head, edge.tail))
+            if head[0] < head[1] and tail[0] < tail[1]:  # not the added full stop
+                placed = Edge(edge.label, head, tail, edge.score)
+                by_label.setdefault(edge.label, []).append(placed)
+        for label, found in by_label.items():
+            for edge in self.tidy(found, query.text) if self.tidy else found:
+                ends = [
+                    Span(*where, query.text[slice(*where)], types.get(where, ""))
+                    for where in (edge.head, edge.tail)
+                ]
+                yield Relation(ends[0], names[label], ends[1], edge.score)
+
+    def _spans(
+        self,
+        text: str,
+        words: TokenizedWords,
+        parts: Sequence[Candidates],
+        labels: tuple[str, ...],
+        ask: Ask,
+    ) -> list[Span]:
+        """Choose among candidates: over all labels, or with ``multi_label`` for each alone."""
+        if not parts:
+            return []
+        found = Candidates.concatenate(parts)
+        starts, ends = np.array(words.offsets).reshape(-1, 2).T
+        found = found.take(starts[found.start] < ends[found.end - 1])
+        if len(parts) > 1:
+            found = merge_windows(found)
+        groups = [found]
+        if ask.multi_label:
+            groups = [found.take(found.label == label) for label in np.unique(found.label)]
+        chosen = [
+            self.choose(group, num_words=len(words.offsets), overlap=ask.overlap)
+            for group in groups
+        ]
+        together = Candidates.concatenate(chosen) if chosen else found
+        order = np.lexsort((-together.score, together.end, together.start))
+        return spans_of(together.take(order), text, words.offsets, labels)
+
+    def _instances(
+        self,
+        text: str,
+        words: TokenizedWords,
+        parts: _Parts,
+        structure: Structure,
+        prefix: Sequence[str],
+        ask: Ask,
+    ) -> list[Instance]:
+        found = []
+        lower = [word.lower() for word in prefix]
+        each = Ask(overlap=ask.overlap, multi_label=True)
+        names = tuple(f.name for f in structure.fields)
+        for candidates, choices in parts.instances:
+            spans = self._spans(text, words, [candidates], names, each)
+            by_field = {
+                f.name: tuple(sorted((s for s in spans if s.label == f.name), key=_best_first))
+                for f in structure.fields
+                if not f.choices
+            }
+            chosen = {
+                f.name: {c: float(choices[i][lower.index(c.lower())]) for c in f.choices}
+                for i, f in enumerate(structure.fields)
+                if f.choices
+            }
+            instance = Instance(by_field, chosen)
+            if instance not in found:
+                found.append(instance)
+        return found
+
+
+def _best_first(span: Span) -> tuple[float, int, int]:
+    return -span.score, span.start, span.end
+
+
+def _question(
+    kinds: Sequence[tuple[str, ...]], parts: tuple[range, range, range], prompt: str
+) -> Asked:
+    labels, relations, classes = (
+        [names[i] for i in part] for names, part in zip(kinds, parts, strict=True)
+    )
+    groups = []
+    if labels:
+        names, about = zip(*map(_name_and_description, labels), strict=True)
+        described = [(n, a) for n, a in zip(names, about, strict=True) if a]
+        groups.append(Group(rows.ENTITY, rows.described(ENTITIES, described), names))
+    groups += [Group(rows.RELATION, relation, ("head", "tail")) for relation in relations]
+    if classes:
+        names, about = zip(*map(_name_and_description, classes), strict=True)
+        described = [(n, a) for n, a in zip(names, about, strict=True) if a]
+        task = rows.described(prompt or CLASSIFICATION, described)
+        groups.append(Group(rows.CLASS, task, names))
+    return Asked(tuple(groups), *parts)
+
+
+def _name_and_description(label: str) -> tuple[str, str]:
+    name, _, description = label.partition(": ")
+    return name, description.strip()
+
+
+def _choice_prefix(structure: Structure) -> list[str]:
+    """Return the words that name the choices before the text."""
+    inner: list[str] = []
+    for one in structure.fields:
+        if one.choices:
+            options = [piece for choice in one.choices for piece in ("|", choice)][1:]
+            inner += [*([","] if inner else []), one.name, "(", *options, ")"]
+    return ["(", f"{structure.name}:", *inner, ")"] if inner else []
+
+
+def _threshold(ask: Ask, name: str, default: float | None) -> float:
+    if isinstance(ask.threshold, Mapping):
+        return label_thresholds(ask.threshold, (name,))[0]
+    return float(default if default is not None else ask.threshold)
+
+
+def _limits(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
+    labels, relations = tuple(dict.fromkeys(query.labels)), tuple(dict.fromkeys(query.relations))
+    given = None
+    if query.entities is not None:
+        starts, ends = np.array(words.offsets).reshape(-1, 2).T
+        given = tuple(
+            (
+                int(np.searchsorted(ends, span.start, side="right")),
+                int(np.searchsorted(starts, span.end)),
+            )
+            for span in query.entities
+        )
+    return Limits(
+        np.array(label_thresholds(ask.threshold, labels)),
+        np.array(label_thresholds(ask.relation_threshold, relations)),
+        given,
+    )
+
+
+def _own(limits: Limits, row: _Row) -> Limits:
+    """Return the limits of what a row asks for; a structure's fields are always asked together."""
+    asked, window = row.asked, row.window
+    if any(group.marker == rows.FIELD for group in asked.groups):
+        return limits
+    given = limits.given
+    if given is not None:
+        given = tuple(
+            (start - window.start, end - window.start)
+            for start, end in given
+            if window.start <= start < end <= window.end
+        )
+    return Limits(
+        limits.labels[asked.labels.start : asked.labels.stop],
+        limits.relations[asked.relations.start : asked.relations.stop],
+        given,
+    )
+
+
+def _gather(parts: _Parts, row: _Row, found: RowFound, num_words: int) -> None:
+    window = row.window
+    parts.spans += [place(spans, window, num_words) for spans in found.spans]
+    for edge in found.edges:
+        head, tail = (
+            (start + window.start, end + window.start) for start, end in (edge.head, edge.tail)
+        )
+        known = parts.edges.get((edge.label, head, tail))
+        if known is None or known.score < edge.score:
+            parts.edges[edge.label, head, tail] = Edge(edge.label, head, tail, edge.score)
+    for i, logit in zip(row.asked.classes, found.classes, strict=bool(found.classes)):
+        parts.classes.setdefault(i, []).append(logit)
+
+
+def _characters(words: TokenizedWords, where: Words) -> tuple[int, int]:
+    """Return the characters of some words; none where they are only the added full stop."""
+    return words.offsets[where[0]][0], words.offsets[where[1] - 1][1]

@@ -1,0 +1,150 @@
+"""From the vectors of one GLiNER2 row to what it found; words are counted from the row's first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from glinermt.decode import Candidates
+from glinermt.families.gliner2_network import Gliner2Network
+from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Group
+
+Words = tuple[int, int]
+"""First word and the word behind the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A relation, by the index of its label."""
+
+    label: int
+    head: Words
+    tail: Words
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowVectors:
+    """What the encoder gave for one row."""
+
+    words: Tensor
+    """One vector a word, those of the prefix first."""
+    prompts: Tensor
+    """One vector a group."""
+    names: list[Tensor]
+    """One vector a name, group by group."""
+    num_prefix: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The groups of a row, and which of the query's labels of each kind they ask for."""
+
+    groups: tuple[Group, ...]
+    labels: range = range(0)
+    relations: range = range(0)
+    classes: range = range(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Least scores of the names that the row asks for."""
+
+    labels: np.ndarray
+    """One a label, or one a field of the structure."""
+    relations: np.ndarray
+    given: tuple[Words, ...] | None = None
+    """The only ranges of words that relations may join; None = any."""
+
+
+@dataclass(slots=True)
+class RowFound:
+    """What one row found."""
+
+    spans: list[Candidates] = field(default_factory=list)
+    """Spans of the entity labels; or of a structure's fields, one item an instance."""
+    edges: list[Edge] = field(default_factory=list)
+    classes: list[float] = field(default_factory=list)
+    """One logit a class."""
+    choices: list[np.ndarray] = field(default_factory=list)
+    """Probability of each prefix word for each field, one item an instance."""
+
+
+class RowScorer(Protocol):
+    """Turns the vectors of a row into what it found."""
+
+    def __call__(self, vectors: RowVectors, asked: Asked, limits: Limits) -> RowFound: ...
+
+
+class SpanScorer:
+    """Reads the span network, group by group."""
+
+    def __init__(self, network: Gliner2Network) -> None:
+        self.network = network
+
+    def __call__(self, vectors: RowVectors, asked: Asked, limits: Limits) -> RowFound:
+        found = RowFound()
+        relation = 0
+        for group, prompt, names in zip(asked.groups, vectors.prompts, vectors.names, strict=True):
+            if group.marker == CLASS:
+                found.classes = self.network.class_logits(names).tolist()
+                continue
+            count = self.network.count(prompt)
+            if group.marker == ENTITY:  # any number of instances is asked once
+                count = min(count, 1)
+            scores = self._scores(vectors, names, count)
+            text = scores[:, :, vectors.num_prefix :]
+            if group.marker == ENTITY:
+                found.spans = [candidates(text[0], limits.labels)] if len(text) else []
+            elif group.marker == FIELD:
+                found.spans = [candidates(instance, limits.labels) for instance in text]
+                found.choices = list(scores[:, :, : vectors.num_prefix, 0])
+            elif group.marker == RELATION:
+                label = asked.relations[relation]
+                found.edges += best_edges(text, label, limits.relations[relation], limits.given)
+                relation += 1
+        return found
+
+    def _scores(self, vectors: RowVectors, names: Tensor, count: int) -> np.ndarray:
+        """Return probabilities ``instance name word width``."""
+        if not count:
+            return np.zeros((0, len(names), len(vectors.words), self.network.max_width))
+        logits = self.network.span_logits(vectors.words, names, count)
+        scores: np.ndarray = logits.float().sigmoid().cpu().numpy()
+        return scores
+
+
+def candidates(scores: np.ndarray, limits: np.ndarray) -> Candidates:
+    """Return the spans that reach their name's limit, from probabilities ``name word width``."""
+    label, start, width = np.nonzero(scores >= limits[:, None, None])
+    score = scores[label, start, width].astype(float)
+    return Candidates(start, start + width + 1, label, score, np.zeros(len(start), dtype=bool))
+
+
+def best_edges(
+    scores: np.ndarray, label: int, limit: float, given: Sequence[Words] | None
+) -> Iterator[Edge]:
+    """Yield each instance's best head with its best tail, where both reach the limit.
+
+    Args:
+        scores: ``instance (head, tail) word width``.
+        label: index of the relation.
+        limit: least score of head and tail; the lower of the two is the relation's.
+        given: the only places that are looked at.
+    """
+    if not len(scores):
+        return
+    if given is not None:
+        allowed = np.zeros_like(scores[0, 0], dtype=bool)
+        for start, end in given:
+            if end - start <= allowed.shape[1] and end <= len(allowed):
+                allowed[start, end - start - 1] = True
+        scores = np.where(allowed, scores, -1.0)
+    for instance in scores:
+        best = [np.unravel_index(part.argmax(), part.shape) for part in instance]
+        score = min(float(part[place]) for part, place in zip(instance, best, strict=True))
+        if score >= max(limit, 0.0):
+            head, tail = ((int(place[0]), int(place[0] + place[1] + 1)) for place in best)
+            yield Edge(label, head, tail, score)

@@ -1,0 +1,215 @@
+"""The network of GLiNER checkpoints whose labels stand before the text, relex and rare variants.
+
+The names and rules were verified against the PyPI package ``gliner`` 0.2.29.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from glinermt.families.bi_network import SpanMarker
+from glinermt.families.network import FamilyNetwork
+from glinermt.heads import SpanHead, TokenHead
+from glinermt.heads.span import projection
+from glinermt.heads.span_modes import VectorSpanHead
+from glinermt.layers import BiLSTM
+
+
+class PromptedNetwork(FamilyNetwork):
+    """Encoder, BiLSTM over words, an entity head, and the two layers of relations.
+
+    Args:
+        encoder: reads rows.
+        head: scores words against labels.
+        relations: what joins entities; None = nothing does.
+        represent_spans: score the spans that a token head proposes anew, by vectors of theirs.
+    """
+
+    family = "GLiNER relex and variant"
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: SpanHead | TokenHead,
+        *,
+        hidden_size: int,
+        num_rnn_layers: int,
+        dropout: float,
+        relations: "Relations | None" = None,
+        represent_spans: bool = False,
+    ) -> None:
+        super().__init__()
+        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.encoder = encoder
+        self.projection = nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+        self.rnn = BiLSTM(hidden_size, num_rnn_layers, dropout) if num_rnn_layers else None
+        self.head = head
+        self.prompt_rep = self.marker = self.adjacency = self.pair_rep = None
+        self.represent_spans = represent_spans
+        if isinstance(head, TokenHead) and (relations or represent_spans):
+            self.marker = SpanMarker(hidden_size, dropout)
+        if isinstance(head, TokenHead) and relations:
+            self.prompt_rep = projection(hidden_size, 4 * hidden_size, dropout)
+        if relations and relations.adjacency:
+            self.adjacency = ADJACENCIES[relations.adjacency](hidden_size)
+        if relations and not relations.is_distmult:
+            self.pair_rep = projection(2 * hidden_size, 4 * hidden_size, dropout, out=hidden_size)
+
+    def entity_logits(
+        self, words: Float[Tensor, "word hidden"], labels: Float[Tensor, "label hidden"]
+    ) -> Float[Tensor, "word label axis"]:
+        """Return the logits of one text; see ``heads.base.Head`` for their last axis."""
+        if self.prompt_rep is not None:
+            labels = self.prompt_rep(labels)
+        logits: Tensor = self.head(words[None], labels[None])[0]
+        return logits
+
+    def span_vectors(
+        self, words: Float[Tensor, "word hidden"], spans: Int[Tensor, "span 2"]
+    ) -> Float[Tensor, "span hidden"]:
+        """Return the vectors of spans (words, end exclusive)."""
+        start, last = spans[:, 0], spans[:, 1] - 1
+        if isinstance(self.head, VectorSpanHead):
+            mask = torch.ones(1, len(words), dtype=torch.bool, device=words.device)
+            vectors: Tensor = self.head.vectors(words[None], mask)[0]
+            return vectors[start, last - start]
+        if self.marker is not None:
+            marked: Tensor = self.marker(words, spans)
+            return marked
+        assert isinstance(self.head, SpanHead)
+        ends = [self.head.project_start(words)[start], self.head.project_end(words)[last]]
+        result: Tensor = self.head.out_project(torch.cat(ends, dim=-1).relu())
+        return result
+
+    def pairs(self, spans: Float[Tensor, "span hidden"], threshold: float) -> Int[Tensor, "pair 2"]:
+        """Return the ordered pairs of different spans that may be related, row by row."""
+        if self.adjacency is None:
+            near = torch.ones(len(spans), len(spans), dtype=torch.bool, device=spans.device)
+        else:
+            near = self.adjacency(spans) > threshold
+        near.fill_diagonal_(False)
+        return near.nonzero()
+
+    def relation_logits(
+        self,
+        spans: Float[Tensor, "span hidden"],
+        pairs: Int[Tensor, "pair 2"],
+        relations: Float[Tensor, "relation hidden"],
+    ) -> Float[Tensor, "pair relation"]:
+        head, tail = spans[pairs[:, 0]], spans[pairs[:, 1]]
+        pair = head * tail if self.pair_rep is None else self.pair_rep(torch.cat([head, tail], -1))
+        logits: Tensor = pair @ relations.T
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """How entities are joined."""
+
+    adjacency: str | None
+    """Which pairs are looked at, a name of ``ADJACENCIES``; None = all."""
+    is_distmult: bool = False
+    """Score relations by the product of three vectors instead of an MLP of the pair."""
+
+
+Probabilities = Float[Tensor, "span span"]
+
+
+class Dot(nn.Module):
+    """The dot product of two spans' vectors."""
+
+    def __init__(self, _hidden_size: int) -> None:
+        super().__init__()
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        return (spans @ spans.T).sigmoid()
+
+
+class Bilinear(nn.Module):
+    """The same, of projected vectors."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        projected: Tensor = self.proj(spans)
+        return (projected @ projected.T).sigmoid()
+
+
+class PairMLP(nn.Module):
+    """An MLP of the two vectors side by side."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * hidden_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 1)
+        )
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        first, second, last = self.mlp[0], self.mlp[1], self.mlp[2]
+        assert isinstance(first, nn.Linear)
+        for_head, for_tail = first.weight.chunk(2, dim=1)
+        head = spans @ for_head.T + first.bias
+        logits: Tensor = last(second(head[:, None] + spans @ for_tail.T)).squeeze(-1)
+        return logits.sigmoid()
+
+
+class Attention(nn.Module):
+    """The weights of an attention over all spans of the text."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.attn = nn.MultiheadAttention(hidden_size, 8, batch_first=True)
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        rows = spans[None]
+        weights: Tensor = self.attn(rows, rows, rows, need_weights=True)[1][0]
+        return weights
+
+
+class GCN(nn.Module):
+    """One graph convolution over all spans of the text, then ``Bilinear``."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.gcn = nn.ModuleDict({"linear": nn.Linear(hidden_size, hidden_size)})
+        self.proj = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        near = (spans @ spans.T).sigmoid() + torch.eye(
+            len(spans), dtype=spans.dtype, device=spans.device
+        )
+        scale = near.sum(-1).clamp(min=1e-6).rsqrt()
+        mixed = (scale[:, None] * near * scale) @ spans
+        projected: Tensor = self.proj(self.gcn["linear"](mixed).relu())
+        return (projected @ projected.T).sigmoid()
+
+
+class GAT(nn.Module):
+    """One attention over all spans of the text, then ``Bilinear``."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.attn = nn.MultiheadAttention(hidden_size, 8, batch_first=True)
+        self.linear = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, spans: Float[Tensor, "span hidden"]) -> Probabilities:
+        rows = spans[None]
+        projected: Tensor = self.linear(self.attn(rows, rows, rows, need_weights=False)[0][0])
+        return (projected @ projected.T).sigmoid()
+
+
+ADJACENCIES: dict[str, Callable[[int], nn.Module]] = {
+    "dot": Dot,
+    "bilinear": Bilinear,
+    "mlp": PairMLP,
+    "attention": Attention,
+    "attn": Attention,
+    "gcn": GCN,
+    "gat": GAT,
+}
+"""How likely two spans are to be related at all, by the name that ``relations_layer`` gives."""

@@ -1,0 +1,353 @@
+"""Reads queries with labels and relations before the text, one pass a window (GLiNER, relex)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from glinermt.decode import Candidates, choose
+from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.families.bi_reader import represented
+from glinermt.families.prompted_network import PromptedNetwork
+from glinermt.families.rows import (
+    Pooling,
+    RowEncoder,
+    TokenRange,
+    by_length,
+    pool_words,
+    tokens_read,
+)
+from glinermt.heads import SpanHead
+from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.types import Ask, Found, Kind, Query, Relation, Span
+from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+
+MAX_ENTITIES = 256
+"""Most spans of one window whose pairs are scored, best first: the cost is their square."""
+Words = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat:
+    """How a checkpoint writes its rows."""
+
+    ent_token_id: int
+    sep_token_id: int
+    rel_token_id: int | None = None
+    """None where the model knows no relations; else a second separator follows them."""
+    label_at_marker: bool = True
+    """A label's vector is its marker's, else that of the token behind."""
+    relation_at_marker: bool = True
+    pooling: Pooling = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    window: Pass
+    relations: range
+    token_ids: list[int]
+    labels_at: list[int]
+    relations_at: list[int]
+    words: list[TokenRange]
+    """Tokens of each word, prompt words first."""
+    num_prompt: int
+
+
+@dataclass(slots=True)
+class _Parts:
+    spans: list[Candidates] = field(default_factory=list)
+    relations: dict[tuple[int, Words, Words], float] = field(default_factory=dict)
+
+
+class PromptedReader:
+    """The ``Reader`` of relex checkpoints, and of rare variants of the others.
+
+    Relations join the spans that the query gives, else those found in the same window. With more
+    labels than fit in a row, a relation needs both ends among the labels of one row. The threshold
+    of spans is also that of being related at all, as in the package.
+    """
+
+    def __init__(
+        self,
+        network: PromptedNetwork,
+        encoder: RowEncoder,
+        query_encoder: QueryEncoder,
+        row_format: RowFormat,
+    ) -> None:
+        self.network = network
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.format = row_format
+        has_relations = row_format.rel_token_id is not None
+        self.kinds: frozenset[Kind] = frozenset(
+            {"spans", "relations"} if has_relations else {"spans"}
+        )
+        self.batch_tokens = BATCH_TOKENS
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
+        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        planned = [
+            row
+            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
+            for row in self._plan(i, query, text)
+        ]
+        parts = [_Parts() for _ in queries]
+        for row, words, labels, relations in self._run(planned):
+            i = row.window.query
+            self._score(parts[i], row, (words, labels, relations), queries[i], texts[i], ask)
+        for query, text, part in zip(queries, texts, parts, strict=True):
+            yield self._found(query, text, part, ask)
+
+    def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[_Row]:
+        labels = _distinct(query.labels)
+        relations = _distinct(query.relations) if "relations" in self.kinds else ()
+        if not text.offsets or not (labels or (relations and query.entities)):
+            return
+        tokens = self.query_encoder.tokenize_words([[name] for name in (*labels, *relations)])
+        ids = [list(one.token_ids) for one in tokens]
+        (prompt,) = self.query_encoder.tokenize_texts([query.prompt])
+        parts = self._parts(ids[: len(labels)], ids[len(labels) :], prompt, text)
+        for asked, related in parts:
+            row = self._start(ids, len(labels), asked, related)
+            yield from self._rows(index, row, (asked, related), prompt, text)
+
+    def _parts(
+        self,
+        labels: list[list[int]],
+        relations: list[list[int]],
+        prompt: TokenizedWords,
+        text: TokenizedWords,
+    ) -> Iterator[tuple[range, range]]:
+        """Yield which labels and relations are asked together; all, where they leave room."""
+        size = sum(1 + len(ids) for ids in (*labels, *relations))
+        limit = self.query_encoder.max_tokens
+        if size + len(prompt.token_ids) + len(text.token_ids) + 4 <= limit or (
+            size <= limit * LABEL_SHARE
+        ):
+            yield range(len(labels)), range(len(relations))
+            return
+        share = limit * LABEL_SHARE / size
+        each = max(1, int(len(labels) * share)), max(1, int(len(relations) * share))
+        for i in range(0, max(1, len(labels)), each[0]):
+            for j in range(0, max(1, len(relations)), each[1]):
+                yield range(len(labels))[i : i + each[0]], range(len(relations))[j : j + each[1]]
+
+    def _start(
+        self, ids: list[list[int]], num_labels: int, labels: range, relations: range
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Return the row before its words, and the positions of label and relation vectors."""
+        row = list(self.query_encoder.prefix)
+        at: tuple[list[int], list[int]] = [], []
+        kinds = [(self.format.ent_token_id, labels, self.format.label_at_marker)]
+        if self.format.rel_token_id is not None:
+            kinds.append((self.format.rel_token_id, relations, self.format.relation_at_marker))
+        for kind, (marker, part, at_marker) in enumerate(kinds):
+            for i in part:
+                name = ids[i + kind * num_labels]
+                at[kind].append(len(row) + (not at_marker and bool(name)))
+                row += [marker, *name]
+            row.append(self.format.sep_token_id)
+        return row, at[0], at[1]
+
+    def _rows(
+        self,
+        index: int,
+        start: tuple[list[int], list[int], list[int]],
+        asked: tuple[range, range],
+        prompt: TokenizedWords,
+        text: TokenizedWords,
+    ) -> Iterator[_Row]:
+        head, labels_at, relations_at = start
+        suffix = self.query_encoder.suffix
+        before = [(len(head) + a, len(head) + b) for a, b in _ranges(prompt.first_token)]
+        fixed = [*head, *prompt.token_ids]
+        room = self.query_encoder.max_tokens - len(fixed) - len(suffix)
+        if room < min(MIN_ROOM, len(text.token_ids)):
+            raise ValueError(
+                f"prompt, labels and relations take {len(fixed)} of the "
+                f"{self.query_encoder.max_tokens} tokens the model reads at a time, which leaves "
+                "no room for the text; shorten them"
+            )
+        for first, last in windows(text.first_token, room):
+            own = text.token_ids[text.first_token[first] : text.first_token[last]][:room]
+            ids = [*fixed, *own, *suffix]
+            shift, end = len(fixed) - text.first_token[first], len(fixed) + len(own)
+            words = [
+                (min(a + shift, end), min(b + shift, end))
+                for a, b in _ranges(text.first_token[first : last + 1])
+            ]
+            window = Pass(index, asked[0], first, last, len(ids))
+            yield _Row(
+                window, asked[1], ids, labels_at, relations_at, [*before, *words], len(before)
+            )
+
+    @torch.inference_mode()
+    def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor, Tensor]]:
+        """Yield the vectors of each row's words, labels and relations."""
+        pooling = self.format.pooling
+        for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
+            batch = [planned[i] for i in group]
+            read = [
+                [*row.labels_at, *row.relations_at, *tokens_read(row.words, pooling)]
+                for row in batch
+            ]
+            vectors = self.encoder([row.token_ids for row in batch], read)
+            apart = []
+            for row, found in zip(batch, vectors, strict=True):
+                projected = self.network.projection(found)
+                counts = len(row.labels_at), len(row.relations_at)
+                labels, relations, tokens = projected.split([*counts, len(projected) - sum(counts)])
+                apart.append((row, pool_words(tokens, row.words, pooling), labels, relations))
+            words = self._contextual([words for _, words, _, _ in apart])
+            for (row, _, labels, relations), own in zip(apart, words, strict=True):
+                yield row, own, labels, relations
+
+    def _contextual(self, words: list[Tensor]) -> list[Tensor]:
+        if self.network.rnn is None:
+            return words
+        padded = pad_sequence(words, batch_first=True)
+        lengths = torch.tensor([len(part) for part in words], device=padded.device)
+        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        return [
+            row[:length]
+            for row, length in zip(self.network.rnn(padded, mask), lengths.tolist(), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _score(
+        self,
+        parts: _Parts,
+        row: _Row,
+        vectors: tuple[Tensor, Tensor, Tensor],
+        query: Query,
+        text: TokenizedWords,
+        ask: Ask,
+    ) -> None:
+        words, labels, relations = vectors
+        window = row.window
+        targets = _given(query, text, window)
+        if len(window.labels):
+            logits = self.network.entity_logits(words, labels)[row.num_prompt :]
+            scores = logits.float().sigmoid().cpu().numpy()
+            names = [_distinct(query.labels)[i] for i in window.labels]
+            limits = np.array(label_thresholds(ask.threshold, tuple(names)))
+            found = self.network.head.candidates(scores, limits, ask.span_score)
+            if self.network.represent_spans and self.network.marker is not None and len(found):
+                text_words = words[row.num_prompt :]
+                found = represented(found, text_words, labels, self.network.marker, limits)
+            parts.spans.append(place(found, window, len(text.offsets)))
+            if targets is None:
+                best = np.argsort(-found.score, kind="stable")[:MAX_ENTITIES]
+                targets = self._targets(found.take(np.sort(best)))
+        if targets is None or len(targets) < 2 or not len(row.relations):
+            return
+        spans = torch.tensor(targets, dtype=torch.long, device=words.device) + row.num_prompt
+        span_vectors = self.network.span_vectors(words, spans)
+        pairs = self.network.pairs(span_vectors, _single(ask.threshold))
+        logits = self.network.relation_logits(span_vectors, pairs, relations)
+        scores = logits.float().sigmoid().cpu().numpy()
+        names = [_distinct(query.relations)[i] for i in row.relations]
+        limits = np.array(label_thresholds(ask.relation_threshold, tuple(names)))
+        kept = np.argwhere(scores > limits)
+        ends = pairs.cpu().numpy()
+        for pair, label in kept.tolist():
+            head, tail = (_moved(targets[i], window.start) for i in ends[pair])
+            key = row.relations[label], head, tail
+            if head != tail:
+                parts.relations[key] = max(
+                    parts.relations.get(key, 0.0), float(scores[pair, label])
+                )
+
+    def _targets(self, found: Candidates) -> list[Words]:
+        """Return the places whose pairs are scored; a token head's twice where two labels agree.
+
+        The layers that mix all spans were trained with such doubles.
+        """
+        places = list(zip(found.start.tolist(), found.end.tolist(), strict=True))
+        if isinstance(self.network.head, SpanHead):
+            places = list(dict.fromkeys(places))
+        return sorted(places) if isinstance(self.network.head, SpanHead) else places
+
+    def _found(self, query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
+        labels = _distinct(query.labels)
+        chosen = None
+        if parts.spans:
+            together = Candidates.concatenate(parts.spans)
+            if len(parts.spans) > 1:
+                together = merge_windows(together)
+            chosen = choose(
+                together,
+                num_words=len(text.offsets),
+                overlap=ask.overlap,
+                multi_label=ask.multi_label,
+            )
+        spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
+        ends = _ends(query, text, chosen, labels)
+        names = _distinct(query.relations)
+        relations = [
+            Relation(ends[head], names[label], ends[tail], score)
+            for (label, head, tail), score in sorted(
+                parts.relations.items(), key=lambda item: (item[0][1:], item[0][0])
+            )
+            if head in ends and tail in ends
+        ]
+        return Found(tuple(spans), tuple(relations))
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _ranges(first_token: Sequence[int]) -> list[TokenRange]:
+    return list(pairwise(first_token))
+
+
+def _moved(where: Words, by: int) -> Words:
+    return where[0] + by, where[1] + by
+
+
+def _single(threshold: float | Mapping[str, float]) -> float:
+    """Return the least threshold there is."""
+    if isinstance(threshold, Mapping):
+        return min(threshold.values(), default=0.5)
+    return float(threshold)
+
+
+def _word_range(text: TokenizedWords, span: Span) -> Words:
+    starts, ends = np.array(text.offsets).reshape(-1, 2).T
+    first = int(np.searchsorted(ends, span.start, side="right"))
+    return first, int(np.searchsorted(starts, span.end))
+
+
+def _given(query: Query, text: TokenizedWords, window: Pass) -> list[Words] | None:
+    """Return the places that the query gives, as far as they lie in the window."""
+    if query.entities is None:
+        return None
+    places = [_word_range(text, span) for span in query.entities]
+    return [
+        _moved(where, -window.start)
+        for where in dict.fromkeys(places)
+        if window.start <= where[0] < where[1] <= window.end
+    ]
+
+
+def _ends(
+    query: Query, text: TokenizedWords, chosen: Candidates | None, labels: tuple[str, ...]
+) -> dict[Words, Span]:
+    """Return the spans that relations may join, by their words; of equal places the first."""
+    ends: dict[Words, Span] = {}
+    if query.entities is not None:
+        for span in query.entities:
+            ends.setdefault(_word_range(text, span), span)
+        return ends
+    if chosen is None:
+        return ends
+    for i in range(len(chosen)):
+        where = int(chosen.start[i]), int(chosen.end[i])
+        (span,) = spans_of(chosen.take(np.array([i])), query.text, text.offsets, labels)
+        ends.setdefault(where, span)
+    return ends

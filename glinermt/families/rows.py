@@ -1,0 +1,117 @@
+"""Runs an encoder over rows of tokens for families with a prompt of their own."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from glinermt.fast.choose import are_plain, parameters_of
+from glinermt.fast.encoder import FastEncoder, fast_encoder
+from glinermt.fast.linear import linears_for
+
+State = tuple[tuple[int, int], ...]
+
+
+class RowEncoder:
+    """An encoder for inference: rows of token ids in, the vectors of some of their tokens out.
+
+    Takes the fast forward where there is one for the encoder, and makes it again when weights have
+    changed.
+    """
+
+    def __init__(self, encoder: nn.Module, pad_token_id: int) -> None:
+        self.encoder = encoder
+        self.pad_token_id = pad_token_id
+        self._made: tuple[State, FastEncoder | None] | None = None
+
+    @torch.inference_mode()
+    def __call__(
+        self, rows: Sequence[Sequence[int]], keep: Sequence[Sequence[int]]
+    ) -> list[Float[Tensor, "kept hidden"]]:
+        """Return, row by row, the last hidden states at the positions ``keep``."""
+        fast = self._fast()
+        if fast is None:
+            return self._plain(rows, keep)
+        ids = torch.tensor([token for row in rows for token in row])
+        lengths = [len(row) for row in rows]
+        wanted, places, start = torch.zeros(len(ids), dtype=torch.bool), [], 0
+        for row, positions in zip(rows, keep, strict=True):
+            places.append(torch.tensor(positions, dtype=torch.long) + start)
+            wanted[places[-1]] = True
+            start += len(row)
+        kept = wanted.nonzero().squeeze(1)
+        index = torch.cumsum(wanted, 0) - 1
+        vectors = fast(ids, lengths, kept)
+        return [vectors[index[place]] for place in places]
+
+    def _plain(
+        self, rows: Sequence[Sequence[int]], keep: Sequence[Sequence[int]]
+    ) -> list[Float[Tensor, "kept hidden"]]:
+        device = next(self.encoder.parameters()).device
+        tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+        ids = pad_sequence(tensors, batch_first=True, padding_value=self.pad_token_id)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        hidden = self.encoder(
+            input_ids=ids.to(device), attention_mask=mask.to(device)
+        ).last_hidden_state
+        return [
+            vectors[torch.tensor(positions, dtype=torch.long, device=device)]
+            for vectors, positions in zip(hidden, keep, strict=True)
+        ]
+
+    def _fast(self) -> FastEncoder | None:
+        parameters = parameters_of(self.encoder)
+        if self.encoder.training or not are_plain(parameters):
+            return None
+        state: State = tuple((p.data_ptr(), p._version) for p in parameters)
+        if self._made is None or self._made[0] != state:
+            self._made = state, fast_encoder(self.encoder, linears_for("exact"))
+        return self._made[1]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RowEncoder":
+        from copy import deepcopy
+
+        return RowEncoder(deepcopy(self.encoder, memo), self.pad_token_id)
+
+
+def by_length(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield groups of indices of similar size, each within ``budget`` with its padding."""
+    group: list[int] = []
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        if group and (len(group) + 1) * sizes[group[0]] > budget:
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group
+
+
+Pooling = Literal["first", "last", "mean", "max"]
+TokenRange = tuple[int, int]
+
+
+def tokens_read(words: Sequence[TokenRange], pooling: Pooling) -> list[int]:
+    """Return the positions of the tokens that ``pool_words`` needs, word after word."""
+    if pooling in ("first", "last"):
+        return [start if pooling == "first" else end - 1 for start, end in words if start < end]
+    return [position for start, end in words for position in range(start, end)]
+
+
+def pool_words(
+    tokens: Float[Tensor, "read hidden"], words: Sequence[TokenRange], pooling: Pooling
+) -> Float[Tensor, "word hidden"]:
+    """Return a vector for each word from those of its tokens; zeros where it has none."""
+    lengths = torch.tensor([end - start for start, end in words])
+    if pooling in ("first", "last"):
+        pooled = tokens.new_zeros(len(words), tokens.shape[1])
+        pooled[(lengths > 0).to(tokens.device)] = tokens
+        return pooled
+    owner = torch.arange(len(words)).repeat_interleave(lengths).to(tokens.device)
+    reduce = "mean" if pooling == "mean" else "amax"
+    index = owner[:, None].expand_as(tokens)
+    empty = tokens.new_zeros(len(words), tokens.shape[1])
+    return empty.scatter_reduce(0, index, tokens, reduce, include_self=False)

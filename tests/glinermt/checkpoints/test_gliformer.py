@@ -1,0 +1,126 @@
+"""GLiFormer text checkpoints give what the package gliformer gives (fixtures/README.md)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glinermt.errors import CheckpointError
+from glinermt.families.gliformer_reader import GliformerReader
+from glinermt.model import GlinerMT
+from glinermt.types import Ask, Query
+from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, close, options, worst
+
+
+@pytest.fixture(scope="module", params=["text_default", "layout_text"])
+def fixture(request: pytest.FixtureRequest) -> Fixture:
+    return Fixture.load(f"gliformer/{request.param}")
+
+
+def one_group(case: dict[str, Any]) -> Query | None:
+    """Return the case as a query; None where it asks for several groups, or reads cut texts."""
+    labels, classes = case.get("entities") or [], case.get("classes") or []
+    name = ""
+    if isinstance(classes, dict):
+        if len(classes) != 1:
+            return None
+        ((name, classes),) = classes.items()
+    if isinstance(labels, dict) or not isinstance(case["text"], str) or case["id"] == "long":
+        return None
+    return Query(case["text"], tuple(labels), name, (), tuple(classes))
+
+
+def test_entities_and_classes_are_those_of_the_package(fixture: Fixture) -> None:
+    found_any = classed = 0
+    for case in fixture.cases:
+        query = one_group(case)
+        if query is None:
+            continue
+        for key, expected in case["results"].items():
+            if "classify" in key:
+                continue
+            rules = options(key)
+            overlap = "flat" if rules["flat"] == "True" else "nested"
+            threshold, multi_label = float(rules["th"]), rules["multi_label"] == "True"
+            # The package never gives a span two labels, whatever multi_label says of classes.
+            (found,) = fixture.model.read([query], Ask(threshold, overlap, multi_label, "min"))
+            if "ner" in expected and query.labels:
+                ours = {(s.start, s.end, s.label): s.score for s in found.spans}
+                theirs = {
+                    (e["start"], e["end"], e["label"]): e["score"] for e in expected["ner"][0]
+                }
+                assert close(ours, theirs), (case["id"], key)
+                found_any += len(theirs)
+            if query.classes and query.text.strip():
+                scores = {name: 1 / (1 + np.exp(-v)) for name, v in found.classes.items()}
+                for row in expected["classification"][0][0]:
+                    assert scores[row["class_name"]] == pytest.approx(row["score"], abs=5e-5)
+                    classed += 1
+    assert found_any > 50
+    assert classed > 3
+
+
+def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
+    reader = fixture.model.reader
+    assert isinstance(reader, GliformerReader)
+    compared = 0
+    for case in fixture.cases:
+        query = one_group(case)
+        labels = fixture.tensors.get(f"{case['id']}/ner_logits")
+        classes = fixture.tensors.get(f"{case['id']}/cat_logits")
+        if query is None or (labels is None and classes is None):
+            continue
+        (text,) = reader.query_encoder.tokenize_texts([query.text])
+        ((_, vectors, words),) = reader._run(list(reader._plan(0, query, text)))
+        rest = vectors[1:]
+        with torch.inference_mode():
+            if classes is not None and query.classes and reader.network.classes is not None:
+                own, rest = rest[: 1 + len(query.classes)], rest[1 + len(query.classes) :]
+                logits = reader.network.classes(words, vectors[0], own[0], own[1:])
+                assert worst(logits, classes.flatten()) < 5e-5
+                compared += 1
+            if labels is not None and query.labels and reader.network.entities is not None:
+                ours = reader.network.entities(words, rest[0], rest[1:])
+                assert worst(ours, labels[0]) < 5e-5
+                compared += 1
+    assert compared >= 4
+
+
+def test_a_text_longer_than_a_row_is_read_to_its_end(fixture: Fixture) -> None:
+    text = "Bill Gates founded Microsoft in Albuquerque. " * 80
+    query = Query(text, ("person", "organization"))
+    (found,) = fixture.model.read([query], Ask(0.1, span_score="min"))
+    assert max(span.end for span in found.spans) > 0.8 * len(text)
+    assert all(text[span.start : span.end] == span.text for span in found.spans)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "gliformer-omni"}, "model_type = 'gliformer-omni' is not supported"),
+        ({"shared_anchor_modeling": "mlp"}, "shared_anchor_modeling = 'mlp' is not supported"),
+        (
+            {"ner_config": {"anchor_mode": "slots"}},
+            r"ner_config.anchor_mode = 'slots' is not supported",
+        ),
+        ({"ner_config": {"anchor_magic": 1}}, "the key ner_config.anchor_magic is not known"),
+        (
+            {"classification_config": {"scorer_type": "hopfield"}},
+            "classification_config.scorer_type = 'hopfield' is not supported",
+        ),
+        ({"ner_config": None, "classification_config": None}, "neither ner_config nor"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_its_key(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    source = FIXTURES / "gliformer/text_default/checkpoint"
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    data = json.loads((source / "gliner_config.json").read_text())
+    (tmp_path / "gliner_config.json").write_text(json.dumps({**data, **changes}))
+    with pytest.raises(CheckpointError, match=message):
+        GlinerMT.from_pretrained(tmp_path)
