@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-LINKED = ("annotate", "eval", "integrations", "serve", "synth", "tasks", "training")
+LINKED = ("annotate", "eval", "formats", "integrations", "serve", "synth", "tasks", "training")
 
 
 def main() -> None:

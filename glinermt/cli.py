@@ -11,6 +11,7 @@ from glinermt import __version__
 from glinermt.annotate import cli as annotate_cli
 from glinermt.errors import GlinerMTError
 from glinermt.eval import cli as eval_cli
+from glinermt.formats import cli as formats_cli
 from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _part in (tasks_cli, annotate_cli, training_cli, eval_cli, synth_cli, serve_cli):
+for _part in (tasks_cli, annotate_cli, training_cli, eval_cli, synth_cli, serve_cli, formats_cli):
     _part.register(app)
 
 

@@ -1,0 +1,83 @@
+"""brat standoff: a folder with a ``.txt`` and an ``.ann`` file for each text."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from glinermt.errors import DataError
+from glinermt.formats.document import Document, Lost
+from glinermt.jsonl import read_text, write_text
+from glinermt.types import Relation, Span
+
+_ENTITY = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
+_RELATION = re.compile(r"R\S+\t(\S+) \S+:(\S+) \S+:(\S+)\s*")
+
+
+def read_brat(path: Path) -> Iterator[Document]:
+    """Read a folder, or one ``.ann`` or ``.txt`` file of it.
+
+    An entity of several pieces is read as the whole from the first to the last of them.
+    """
+    texts = sorted(path.rglob("*.txt")) if path.is_dir() else [path.with_suffix(".txt")]
+    if not texts:
+        raise DataError(f"{path}: the folder has no .txt file")
+    for file in texts:
+        text, notes = _exact_text(file), file.with_suffix(".ann")
+        yield _document(text, notes) if notes.exists() else Document(text)
+
+
+def _exact_text(path: Path) -> str:
+    """Return the text with its line ends as they are: brat's offsets count them."""
+    return read_text(path)
+
+
+def _document(text: str, path: Path) -> Document:
+    spans: dict[str, Span] = {}
+    relations = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if entity := _ENTITY.fullmatch(line):
+            name, label, places, said = entity.groups()
+            numbers = [int(n) for n in re.findall(r"\d+", places)]
+            start, end = min(numbers), max(numbers)
+            found = text[start:end]
+            if not found or (";" not in places and said.split() != found.split()):
+                raise DataError(
+                    f"{path}:{number}: {said!r:.60} is not at {start}:{end}, where {found!r:.60} is"
+                )
+            spans[name] = Span(start, end, found, label.replace("_", " "))
+        elif relation := _RELATION.fullmatch(line):
+            label, head, tail = relation.groups()
+            missing = {head, tail} - spans.keys()
+            if missing:
+                raise DataError(f"{path}:{number}: there is no entity {sorted(missing)[0]}")
+            relations.append(Relation(spans[head], label.replace("_", " "), spans[tail]))
+    return Document(text, tuple(spans.values()), tuple(relations))
+
+
+def write_brat(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write a folder with ``00000.txt``, ``00000.ann`` and so on.
+
+    brat's names have no spaces, so these become underscores; its texts on one line have no line
+    ends, so these become spaces.
+    """
+    for index, document in enumerate(documents):
+        ends = [side for r in document.relations for side in (r.head, r.tail)]
+        spans = list(dict.fromkeys([*document.spans, *ends]))
+        names = {span: f"T{i}" for i, span in enumerate(spans, start=1)}
+        lines = [
+            f"{name}\t{_name(span.label)} {span.start} {span.end}\t{' '.join(span.text.split())}"
+            for span, name in names.items()
+        ]
+        lines += [
+            f"R{i}\t{_name(r.label)} Arg1:{names[r.head]} Arg2:{names[r.tail]}"
+            for i, r in enumerate(document.relations, start=1)
+        ]
+        lost["empty texts"] += not document.text
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / f"{index:05d}.txt").open("w", encoding="utf-8", newline="") as file:
+            file.write(document.text)
+        write_text(path / f"{index:05d}.ann", "".join(f"{line}\n" for line in lines))
+
+
+def _name(label: str) -> str:
+    return re.sub(r"\s+", "_", label.strip())

@@ -1,0 +1,257 @@
+"""The formats by name, how to tell which one a file has, and what reads and writes them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glinermt.config import TaskSettings
+from glinermt.errors import DataError, unknown_choice
+from glinermt.formats.brat import read_brat, write_brat
+from glinermt.formats.docbin import read_docbin, write_docbin
+from glinermt.formats.document import Document, Lost, count_lost
+from glinermt.formats.tables import (
+    read_csv,
+    read_gliner2,
+    read_squad,
+    write_csv,
+    write_gliner2,
+    write_squad,
+)
+from glinermt.formats.tokens import (
+    read_conll,
+    read_gliner,
+    read_token_classification,
+    rows,
+    write_conll,
+    write_gliner,
+    write_token_classification,
+)
+from glinermt.formats.tools import (
+    read_doccano,
+    read_label_studio,
+    read_prodigy,
+    write_doccano,
+    write_label_studio,
+    write_prodigy,
+)
+from glinermt.jsonl import read_jsonl, write_jsonl
+from glinermt.tasks import TASKS
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.questions import ANSWER, Question
+from glinermt.tasks.task import example
+from glinermt.types import Example, Query
+
+Read = Callable[[Path], Iterator[Document]]
+Write = Callable[[Iterable[Document], Path, Lost], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of annotated texts."""
+
+    read: Read
+    write: Write
+    holds: frozenset[str]
+    """Of ``spans``, ``relations``, ``classes``, ``questions``."""
+    keys: frozenset[str] = frozenset()
+    """Keys by which its first JSON row is known."""
+    endings: tuple[str, ...] = ()
+    """Of file names that have this format and no other."""
+
+
+SPANS, RELATIONS, CLASSES, QUESTIONS = "spans", "relations", "classes", "questions"
+FORMATS = {
+    "conll": Format(
+        read_conll, write_conll, frozenset({SPANS}), endings=(".conll", ".bio", ".iob", ".tsv")
+    ),
+    "gliner": Format(
+        read_gliner, write_gliner, frozenset({SPANS, RELATIONS}), frozenset({"tokenized_text"})
+    ),
+    "gliner2": Format(
+        read_gliner2,
+        write_gliner2,
+        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({"input", "output"}),
+    ),
+    "label-studio": Format(
+        read_label_studio,
+        write_label_studio,
+        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({"data", "annotations"}),
+    ),
+    "prodigy": Format(
+        read_prodigy,
+        write_prodigy,
+        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({"text", "answer"}),
+    ),
+    "doccano": Format(
+        read_doccano,
+        write_doccano,
+        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({"text", "label"}),
+    ),
+    "brat": Format(read_brat, write_brat, frozenset({SPANS, RELATIONS}), endings=(".ann",)),
+    "docbin": Format(read_docbin, write_docbin, frozenset({SPANS, CLASSES}), endings=(".spacy",)),
+    "hf": Format(
+        read_token_classification,
+        write_token_classification,
+        frozenset({SPANS}),
+        frozenset({"tokens", "ner_tags"}),
+    ),
+    "csv": Format(read_csv, write_csv, frozenset({CLASSES}), endings=(".csv",)),
+    "squad": Format(read_squad, write_squad, frozenset({QUESTIONS}), frozenset({"data"})),
+}
+OURS = "glinermt"
+"""Our own format: a line of JSON for each Example."""
+
+
+def detect(path: Path) -> str:
+    """Return the name of the format that a file or folder has, by its name and first row.
+
+    Raises:
+        DataError: it cannot be told, or there is no such file.
+    """
+    if path.is_dir():
+        if any(path.rglob("*.ann")):
+            return "brat"
+        raise DataError(f"{path}: a folder without .ann files; name a file in it, or --from")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    for name, form in FORMATS.items():
+        if path.name.endswith(form.endings or ("\0",)):
+            return name
+    if path.suffix == ".txt":
+        return "conll"
+    return _detect_row(path)
+
+
+def _detect_row(path: Path) -> str:
+    """Return the format that the keys of the first row of JSON show."""
+    first = next(rows(path), None)
+    keys = set() if first is None else set(first[1])
+    if {"text", "labels", "spans"} <= keys:
+        return OURS
+    for name, form in FORMATS.items():
+        if form.keys and form.keys <= keys:
+            return name
+    if "text" in keys and keys & {"entities", "labels"}:
+        return "doccano"
+    raise DataError(
+        f"{path}: its format cannot be told from the keys {sorted(keys)}; name one of "
+        f"{', '.join([OURS, *FORMATS])} with --from"
+    )
+
+
+def read_documents(path: str | Path, format: str = "auto") -> list[Document]:
+    """Read an annotated file or folder in any format but our own.
+
+    Raises:
+        DataError: it cannot be read; the message names the file and the line or entry.
+        ValueError: there is no such format.
+    """
+    path = Path(path)
+    name = detect(path) if format == "auto" else format
+    if name == OURS:
+        return [_document(one) for one in _own(path)]
+    if name not in FORMATS:
+        raise ValueError(unknown_choice("format", name, [OURS, "auto", *FORMATS]))
+    return list(FORMATS[name].read(path))
+
+
+def read_examples(
+    path: str | Path,
+    format: str = "auto",
+    *,
+    labels: Sequence[str] | None = None,
+    settings: TaskSettings | None = None,
+) -> list[Example]:
+    """Read an annotated file as training examples, worded as the tasks ask.
+
+    Args:
+        path: file or folder.
+        format: its format; ``auto`` tells by name and first row.
+        labels: what was looked for in every text; None = all labels that the file has.
+        settings: of the model to train, whose wordings are used; None = the tasks' own.
+
+    Raises:
+        DataError: the file cannot be read, or has a label that is not among ``labels``.
+        ValueError: there is no such format.
+    """
+    path = Path(path)
+    name = detect(path) if format == "auto" else format
+    if name == OURS:
+        return list(_own(path))
+    documents = read_documents(path, name)
+    known = {
+        SPANS: _names(s.label for d in documents if d.question is None for s in d.spans),
+        RELATIONS: _names(r.label for d in documents for r in d.relations),
+        CLASSES: _names(c for d in documents for c in d.classes or ()),
+    }
+    if labels is not None:
+        unknown = set(known[SPANS]) - set(labels)
+        if unknown:
+            raise DataError(f"{path}: label {sorted(unknown)[0]!r} is not among {list(labels)}")
+        known[SPANS] = list(labels)
+    many = any(len(d.classes or ()) > 1 for d in documents)
+    force = settings or TaskSettings()
+    return [e for d in documents for e in _examples(d, known, many, force)]
+
+
+def convert(source: str | Path, target: str | Path, to: str, format: str = "auto") -> Lost:
+    """Convert a file; return what the target could not hold, counted.
+
+    Raises:
+        DataError: the source cannot be read.
+        ValueError: there is no such format.
+    """
+    if to not in (OURS, *FORMATS):
+        raise ValueError(unknown_choice("format", to, [OURS, *FORMATS]))
+    lost: Lost = Lost()
+    target = Path(target)
+    if to == OURS:
+        write_jsonl(target, (e.to_dict() for e in read_examples(source, format)))
+        return lost
+    form = FORMATS[to]
+    form.write(count_lost(read_documents(source, format), form.holds, lost), target, lost)
+    return +lost
+
+
+def _names(labels: Iterable[str]) -> list[str]:
+    return sorted(set(labels))
+
+
+def _examples(
+    document: Document, known: dict[str, list[str]], many: bool, settings: TaskSettings
+) -> Iterator[Example]:
+    """Yield what a document teaches, one example for each task it speaks of."""
+    if document.question is not None:
+        asked = Question(document.question)
+        yield example(ANSWER, document.text, asked, document.spans, settings)
+        return
+    if known[SPANS]:
+        labels = read_labels(known[SPANS])
+        yield example(TASKS["entities"], document.text, labels, document.spans, settings)
+    if document.relations:
+        ends = dict.fromkeys(s for r in document.relations for s in (r.head, r.tail))
+        entities = tuple(dict.fromkeys([*document.spans, *ends]))
+        query = Query(document.text, (), relations=tuple(known[RELATIONS]), entities=entities)
+        yield Example(query, (), task="relations", relations=document.relations)
+    if document.classes is not None and known[CLASSES]:
+        query = Query(document.text, (), classes=tuple(known[CLASSES]))
+        yield Example(query, (), task="classify", classes=document.classes, multi_label=many)
+
+
+def _own(path: Path) -> Iterator[Example]:
+    for number, row in read_jsonl(path):
+        try:
+            yield Example.from_dict(row)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+
+
+def _document(one: Example) -> Document:
+    """Return what an Example says of its text; a question's is its prompt."""
+    question = one.query.prompt if one.task == "answer" else None
+    classes = one.classes if one.query.classes else None
+    return Document(one.query.text, one.spans, one.relations, classes, question)

@@ -1,0 +1,64 @@
+"""spaCy's DocBin files."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import BackendError, DataError
+from glinermt.formats.document import Document, Lost, flat
+from glinermt.types import Span
+
+SPANS = "sc"
+"""Key of ``doc.spans`` for spans that overlap, spaCy's own default."""
+
+
+def _spacy() -> Any:
+    try:
+        import spacy
+        import spacy.tokens
+    except ImportError as error:
+        raise BackendError("DocBin files need spaCy: pip install 'glinermt[spacy]'") from error
+    return spacy
+
+
+def read_docbin(path: Path) -> Iterator[Document]:
+    """Read entities, the spans under ``sc``, and categories from 0.5 on."""
+    spacy = _spacy()
+    try:
+        documents = list(spacy.tokens.DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: no DocBin: {error}") from error
+    for doc in documents:
+        found = [*doc.ents, *doc.spans.get(SPANS, [])]
+        spans = dict.fromkeys(
+            Span(s.start_char, s.end_char, doc.text[s.start_char : s.end_char], s.label_)
+            for s in found
+        )
+        classes = tuple(name for name, score in doc.cats.items() if score >= 0.5)
+        yield Document(doc.text, tuple(spans), classes=classes if doc.cats else None)
+
+
+def write_docbin(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write entities, or spans under ``sc`` where they overlap; borders move to spaCy's tokens."""
+    spacy = _spacy()
+    nlp, store = spacy.blank("xx"), spacy.tokens.DocBin(store_user_data=True)
+    for document in documents:
+        doc = nlp.make_doc(document.text)
+        spans = [
+            doc.char_span(s.start, s.end, label=s.label, alignment_mode="expand")
+            for s in document.spans
+        ]
+        lost["borders of spans inside a word"] += sum(
+            span is None or (span.start_char, span.end_char) != (s.start, s.end)
+            for span, s in zip(spans, document.spans, strict=True)
+        )
+        spans = [span for span in spans if span is not None]
+        whole = [Span(s.start_char, s.end_char, s.text, s.label_) for s in spans]
+        if len(flat(whole, Lost())) < len(whole):
+            doc.spans[SPANS] = spans
+        else:
+            doc.ents = spans
+        doc.cats = dict.fromkeys(document.classes or (), 1.0)
+        store.add(doc)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.to_disk(path)

@@ -1,0 +1,136 @@
+"""An annotated text, as every format can be read into, and what a format cannot hold."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from glinermt.types import Relation, Span
+from glinermt.words import end_of_character
+
+_WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")
+Lost = Counter[str]
+"""What a file could not hold, and how often: ``{"relations": 3}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with what people said about it."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    """Entities; or, with a question, its answers."""
+    relations: tuple[Relation, ...] = ()
+    classes: tuple[str, ...] | None = None
+    """The text's classes; None = nobody said any, an empty tuple = none of them holds."""
+    question: str | None = None
+    """What is asked of the text, where the document is a question with answers."""
+
+
+def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Return the tokens joined by single spaces, and the place of each in the text."""
+    places, end = [], -1
+    for token in tokens:
+        start = end + 1
+        end = start + len(token)
+        places.append((start, end))
+    return " ".join(tokens), places
+
+
+def token_span(
+    text: str, places: Sequence[tuple[int, int]], first: int, last: int, label: str
+) -> Span:
+    """Return the span of tokens ``first`` to ``last``, both included.
+
+    Raises:
+        ValueError: there are no such tokens.
+    """
+    if not 0 <= first <= last < len(places):
+        raise ValueError(f"span {first}:{last} lies outside the {len(places)} tokens")
+    start, end = places[first][0], places[last][1]
+    return Span(start, end, text[start:end], label)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A document cut into words, with its spans in words, for formats that count these."""
+
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, int, str], ...]
+    """(first word, last word, label), in the order of the document's spans."""
+
+    @classmethod
+    def of(cls, document: Document, lost: Lost) -> "Tokens":
+        """Cut the text into words; count the spans that begin or end inside one."""
+        places = _word_places(document.text)
+        starts, ends = [start for start, _ in places], [end for _, end in places]
+        spans = []
+        for span in document.spans:
+            first = bisect_right(ends, span.start)
+            last = bisect_left(starts, span.end) - 1
+            if first > last:
+                lost["spans without a word"] += 1
+                continue
+            if (starts[first], ends[last]) != (span.start, span.end):
+                lost["borders of spans inside a word"] += 1
+            spans.append((first, last, span.label))
+        return cls(tuple(document.text[a:b] for a, b in places), tuple(spans))
+
+
+def _word_places(text: str) -> list[tuple[int, int]]:
+    """Return the places of words and single characters, none of which cuts a visible character."""
+    places: list[tuple[int, int]] = []
+    for match in _WORD.finditer(text):
+        if not places or match.start() >= places[-1][1]:
+            places.append((match.start(), end_of_character(text, match.end())))
+    return places
+
+
+class Utf16:
+    """Turns offsets that count UTF-16 units, as JavaScript does, into those of characters."""
+
+    def __init__(self, text: str) -> None:
+        self._wide = [i for i, char in enumerate(text) if ord(char) > 0xFFFF]
+        self._units = [place + number for number, place in enumerate(self._wide)]
+
+    def to_characters(self, offset: int) -> int:
+        """Return the place in characters of a place in units."""
+        return offset - bisect_left(self._units, offset)
+
+    def to_units(self, offset: int) -> int:
+        """Return the place in units of a place in characters."""
+        return offset + bisect_left(self._wide, offset)
+
+
+def flat(spans: Iterable[Span], lost: Lost) -> list[Span]:
+    """Return spans of which none overlaps another, the longest kept; count the others."""
+    kept: list[Span] = []
+    covered: set[int] = set()
+    for span in sorted(spans, key=lambda s: (s.start - s.end, s.start)):
+        if covered.isdisjoint(range(span.start, span.end)):
+            kept.append(span)
+            covered.update(range(span.start, span.end))
+        else:
+            lost["overlapping spans"] += 1
+    return sorted(kept, key=lambda s: s.start)
+
+
+def count_lost(
+    documents: Iterable[Document], holds: frozenset[str], lost: Lost
+) -> Iterator[Document]:
+    """Yield the documents with only what a format holds; count what is left out."""
+    for document in documents:
+        if document.question is not None and "questions" not in holds:
+            lost["questions"] += 1
+            continue
+        if document.question is None and holds == {"questions"}:
+            lost["documents without a question"] += 1
+            continue
+        if document.relations and "relations" not in holds:
+            lost["relations"] += len(document.relations)
+        if document.classes and "classes" not in holds:
+            lost["classes"] += len(document.classes)
+        if document.spans and not holds & {"spans", "questions"}:
+            lost["spans"] += len(document.spans)
+        yield document

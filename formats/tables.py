@@ -1,0 +1,150 @@
+"""Formats of single tasks: CSV for classification, SQuAD's JSON for questions, gliner2's lines."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import DataError
+from glinermt.formats.document import Document, Lost
+from glinermt.formats.tokens import rows
+from glinermt.jsonl import read_text, write_jsonl, write_text
+from glinermt.types import Relation, Span
+
+_SEPARATOR = "|"
+"""Between the classes of a CSV row that has several."""
+
+
+def read_csv(path: Path) -> Iterator[Document]:
+    """Read columns ``text`` and ``label`` (or ``labels``); several labels stand between ``|``."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    names = [n for n in reader.fieldnames or [] if n.lower() in ("label", "labels", "class")]
+    if "text" not in (reader.fieldnames or []) or not names:
+        raise DataError(f"{path}:1: expected columns 'text' and 'label', got {reader.fieldnames}")
+    for row in reader:
+        labels = [name.strip() for name in (row[names[0]] or "").split(_SEPARATOR)]
+        yield Document(row["text"], classes=tuple(name for name in labels if name))
+
+
+def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write columns ``text`` and ``label``."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["text", "label"])
+    for document in documents:
+        if document.classes is None:
+            lost["documents without a class"] += 1
+        else:
+            writer.writerow([document.text, _SEPARATOR.join(document.classes)])
+    write_text(path, table.getvalue())
+
+
+def read_squad(path: Path) -> Iterator[Document]:
+    """Read SQuAD's JSON, version 1 or 2; a question's answers are its spans."""
+    try:
+        data = json.loads(read_text(path))["data"]
+        for article in data:
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    yield _question(paragraph["context"], question, path)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: no SQuAD file: {type(error).__name__}: {error}") from error
+
+
+def _question(text: str, raw: dict[str, Any], path: Path) -> Document:
+    spans = {}
+    for answer in raw.get("answers") or []:
+        start, said = answer["answer_start"], answer["text"]
+        if text[start : start + len(said)] != said or not said:
+            raise DataError(
+                f"{path}: question {raw.get('id')!r}: answer {said!r:.60} is not at {start}"
+            )
+        spans[start, start + len(said)] = Span(start, start + len(said), said, "answer")
+    return Document(text, tuple(spans.values()), question=raw["question"])
+
+
+def write_squad(documents: Iterable[Document], path: Path, lost: Lost) -> None:  # noqa: ARG001
+    """Write SQuAD 2.0's JSON, one paragraph for each question."""
+    paragraphs = [
+        {
+            "context": document.text,
+            "qas": [
+                {
+                    "id": str(number),
+                    "question": document.question,
+                    "is_impossible": not document.spans,
+                    "answers": [
+                        {"text": span.text, "answer_start": span.start} for span in document.spans
+                    ],
+                }
+            ],
+        }
+        for number, document in enumerate(documents)
+    ]
+    data = {"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}
+    write_text(path, json.dumps(data, ensure_ascii=False) + "\n")
+
+
+def read_gliner2(path: Path) -> Iterator[Document]:
+    """Read ``{"input", "output"}``: gliner2 says what stands in the text and not where.
+
+    Every place where it stands is a span, as gliner2 itself trains.
+    """
+    for where, row in rows(path):
+        text, output = row.get("input", row.get("text")), row.get("output", row.get("schema"))
+        if not isinstance(text, str) or not isinstance(output, dict):
+            raise DataError(f"{where}: expected 'input' and 'output', got {sorted(row)}")
+        spans = [
+            span
+            for label, mentions in (output.get("entities") or {}).items()
+            for mention in ([mentions] if isinstance(mentions, str) else mentions)
+            for span in _everywhere(text, mention, label, where)
+        ]
+        relations = [
+            Relation(_first(text, ends["head"], where), name, _first(text, ends["tail"], where))
+            for one in output.get("relations") or []
+            for name, ends in one.items()
+        ]
+        chosen = [c.get("true_label") for c in output.get("classifications") or []]
+        classes = [name for c in chosen for name in ([c] if isinstance(c, str) else c or [])]
+        yield Document(text, tuple(spans), tuple(relations), tuple(classes) if chosen else None)
+
+
+def _everywhere(text: str, mention: str, label: str, where: str) -> Iterator[Span]:
+    start = text.find(mention) if mention else -1
+    if start < 0:
+        raise DataError(f"{where}: {mention!r:.60} is not in the text")
+    while start >= 0:
+        yield Span(start, start + len(mention), mention, label)
+        start = text.find(mention, start + len(mention))
+
+
+def _first(text: str, mention: str, where: str) -> Span:
+    return next(_everywhere(text, mention, "entity", where))
+
+
+def write_gliner2(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write ``{"input", "output"}`` lines; the places of mentions are lost, and that is counted."""
+    write_jsonl(path, (_gliner2_row(document, lost) for document in documents))
+
+
+def _gliner2_row(document: Document, lost: Lost) -> dict[str, Any]:
+    entities: dict[str, list[str]] = {}
+    for span in document.spans:
+        mentions = entities.setdefault(span.label, [])
+        if span.text not in mentions:
+            mentions.append(span.text)
+        lost["places of mentions that stand elsewhere, too"] += document.text.count(span.text) > 1
+    output: dict[str, Any] = {"entities": entities}
+    if document.relations:
+        output["relations"] = [
+            {r.label: {"head": r.head.text, "tail": r.tail.text}} for r in document.relations
+        ]
+    if document.classes is not None:
+        names = list(document.classes)
+        output["classifications"] = [{"task": "class", "labels": names, "true_label": names}]
+    return {"input": document.text, "output": output}

@@ -1,0 +1,174 @@
+"""Formats that count tokens: CoNLL columns, gliner's JSON, token classification of Hugging Face."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import DataError
+from glinermt.formats.document import Document, Lost, Tokens, flat, joined, token_span
+from glinermt.jsonl import read_jsonl, read_text, write_beside, write_jsonl
+from glinermt.types import Relation, Span
+
+
+def tag_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Return (first, last, label) of BIO, BIOES or BILOU tags, read leniently as conlleval does.
+
+    An ``I-`` (or ``E-``, ``L-``) that nothing opens begins a span.
+    """
+    spans: list[tuple[int, int, str]] = []
+    previous, opened = "O", False
+    for index, tag in enumerate(tags):
+        prefix, _, label = tag.partition("-")
+        goes_on = opened and prefix in "IEL" and label == previous
+        if prefix == "O":
+            opened = False
+        elif goes_on:
+            spans[-1] = (spans[-1][0], index, label)
+        else:
+            spans.append((index, index, label))
+        if prefix != "O":
+            opened = prefix not in "ESLU"
+        previous = label
+    return spans
+
+
+def bio_tags(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:
+    """Return the BIO tags of spans that do not overlap."""
+    tags = ["O"] * count
+    for first, last, label in spans:
+        tags[first : last + 1] = [f"B-{label}"] + [f"I-{label}"] * (last - first)
+    return tags
+
+
+def _of_tokens(tokens: Sequence[str], spans: Iterable[tuple[int, int, str]]) -> Document:
+    text, places = joined(tokens)
+    return Document(text, tuple(token_span(text, places, *span) for span in spans))
+
+
+def read_conll(path: Path) -> Iterator[Document]:
+    """Read one token a line, its tag in the last column; an empty line ends a sentence."""
+    tokens: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*read_text(path).splitlines(), ""], start=1):
+        columns = line.split()
+        if not columns or columns[0] == "-DOCSTART-" or line.startswith("# "):
+            if tokens:
+                yield _of_tokens(tokens, tag_spans(tags))
+            tokens, tags = [], []
+        elif len(columns) < 2:
+            raise DataError(f"{path}:{number}: expected a token and a tag, got {line!r:.80}")
+        else:
+            tokens.append(columns[0])
+            tags.append(columns[-1])
+
+
+def write_conll(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write two columns, token and BIO tag."""
+    with write_beside(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        for document in documents:
+            tokens = Tokens.of(_flat(document, lost), lost)
+            tags = bio_tags(len(tokens.words), tokens.spans)
+            for word, tag in zip(tokens.words, tags, strict=True):
+                file.write(f"{word} {tag.replace(' ', '_')}\n")
+            file.write("\n")
+
+
+def _flat(document: Document, lost: Lost) -> Document:
+    return Document(document.text, tuple(flat(document.spans, lost)))
+
+
+def read_gliner(path: Path) -> Iterator[Document]:
+    """Read ``{"tokenized_text", "ner", "relations"}``: JSON lines, or one JSON list as gliner has.
+
+    A relation is ``[head, tail, name]``, both indices of ``ner``.
+    """
+    for where, row in rows(path):
+        try:
+            text, places = joined(row["tokenized_text"])
+            spans = [token_span(text, places, *span) for span in row.get("ner") or []]
+            relations = [
+                Relation(spans[head], name, spans[tail])
+                for head, tail, name in row.get("relations") or []
+            ]
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DataError(
+                f"{where}: no row of gliner: {type(error).__name__}: {error}"
+            ) from error
+        yield Document(text, tuple(spans), tuple(relations))
+
+
+def write_gliner(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write JSON lines of ``tokenized_text``, ``ner`` and, where there are any, ``relations``."""
+    write_jsonl(path, (_gliner_row(document, lost) for document in documents))
+
+
+def _gliner_row(document: Document, lost: Lost) -> dict[str, Any]:
+    tokens = Tokens.of(document, lost)
+    row: dict[str, Any] = {
+        "tokenized_text": list(tokens.words),
+        "ner": [list(span) for span in tokens.spans],
+    }
+    if document.relations:
+        index = {_key(span): i for i, span in enumerate(document.spans)}
+        row["relations"] = [
+            [index[_key(r.head)], index[_key(r.tail)], r.label]
+            for r in document.relations
+            if _key(r.head) in index and _key(r.tail) in index
+        ]
+        missing = len(document.relations) - len(row["relations"])
+        if missing:
+            lost["relations between texts that are no entities"] += missing
+    return row
+
+
+def _key(span: Span) -> tuple[int, int, str]:
+    return span.start, span.end, span.label
+
+
+def read_token_classification(path: Path) -> Iterator[Document]:
+    """Read ``{"tokens", "ner_tags"}`` with tags as strings, as Hugging Face data sets export.
+
+    Raises:
+        DataError: tags are numbers, whose names stand in the data set's features and not here.
+    """
+    for where, row in rows(path):
+        tokens, tags = row.get("tokens"), row.get("ner_tags", row.get("tags"))
+        if not isinstance(tokens, list) or not isinstance(tags, list) or len(tokens) != len(tags):
+            raise DataError(f"{where}: expected 'tokens' and 'ner_tags' of one length")
+        if not all(isinstance(tag, str) for tag in tags):
+            raise DataError(
+                f"{where}: ner_tags are numbers; write their names, which are in "
+                "dataset.features['ner_tags'].feature.names"
+            )
+        yield _of_tokens(tokens, tag_spans(tags))
+
+
+def write_token_classification(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write JSON lines of ``tokens`` and ``ner_tags``."""
+
+    def row(document: Document) -> dict[str, Any]:
+        tokens = Tokens.of(_flat(document, lost), lost)
+        tags = bio_tags(len(tokens.words), tokens.spans)
+        return {"tokens": list(tokens.words), "ner_tags": tags}
+
+    write_jsonl(path, map(row, documents))
+
+
+def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``file:line`` and row of JSON lines, or of a file that is one JSON list.
+
+    Raises:
+        DataError: the file is neither, or a row is no object.
+    """
+    if path.suffix != ".json":
+        yield from ((f"{path}:{number}", row) for number, row in read_jsonl(path))
+        return
+    try:
+        data = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}:1: not JSON: {error}") from error
+    for number, row in enumerate(data if isinstance(data, list) else [data], start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: entry {number} is no object but {type(row).__name__}")
+        yield f"{path}: entry {number}", row

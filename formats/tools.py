@@ -1,0 +1,242 @@
+"""Exports of annotation tools: Label Studio, Prodigy, doccano."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from glinermt.errors import DataError
+from glinermt.formats.document import Document, Lost, Utf16
+from glinermt.formats.tokens import rows
+from glinermt.jsonl import write_jsonl, write_text
+from glinermt.types import Relation, Span
+
+FROM, TO, TEXT, CHOICE = "label", "text", "text", "choice"
+"""Names of the tags in Label Studio's labelling configuration, as we write them."""
+
+
+def read_label_studio(path: Path) -> Iterator[Document]:
+    """Read a JSON export: the first annotation of each task that was not cancelled.
+
+    Label Studio counts UTF-16 units where its offsets come from a browser.
+    """
+    for where, task in rows(path):
+        annotations = [a for a in task.get("annotations") or [] if not a.get("was_cancelled")] or (
+            task.get("predictions") or []
+        )
+        data = task.get("data") or {}
+        text = data.get(_text_key(data, where))
+        results = annotations[0].get("result") or [] if annotations else []
+        yield _label_studio_document(text, results, where)
+
+
+def _text_key(data: Mapping[str, Any], where: str) -> str:
+    if isinstance(data.get("text"), str):
+        return "text"
+    strings = [key for key, value in data.items() if isinstance(value, str)]
+    if len(strings) != 1:
+        raise DataError(f"{where}: data has no 'text', and {len(strings)} other strings")
+    return strings[0]
+
+
+def _label_studio_document(text: Any, results: list[Any], where: str) -> Document:
+    units = Utf16(text)
+    spans: dict[str, Span] = {}
+    classes: list[str] | None = None
+    for result in results:
+        value = result.get("value") or {}
+        for kind in ("labels", "hypertextlabels"):
+            if kind in value:
+                start, end = (units.to_characters(int(value[side])) for side in ("start", "end"))
+                spans[result.get("id", str(len(spans)))] = _span(
+                    text, start, end, value[kind][0], value.get("text"), where
+                )
+        if "choices" in value:
+            classes = [*(classes or []), *value["choices"]]
+    relations = [
+        Relation(spans[r["from_id"]], (r.get("labels") or ["related to"])[0], spans[r["to_id"]])
+        for r in results
+        if r.get("type") == "relation" and {r["from_id"], r["to_id"]} <= spans.keys()
+    ]
+    return Document(
+        text, tuple(spans.values()), tuple(relations), None if classes is None else tuple(classes)
+    )
+
+
+def _span(text: str, start: Any, end: Any, label: Any, said: Any, where: str) -> Span:
+    """Return a span that lies in the text and says there what the export says it says."""
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+        raise DataError(
+            f"{where}: span {start!r}:{end!r} lies outside the text, which has {len(text)} "
+            "characters"
+        )
+    if not isinstance(label, str) or not label.strip():
+        raise DataError(f"{where}: span {start}:{end} has no label: {label!r}")
+    found = text[start:end]
+    if isinstance(said, str) and said != found and said.split() != found.split():
+        raise DataError(
+            f"{where}: span {said!r:.60} is not at {start}:{end}, where {found!r:.60} is"
+        )
+    return Span(start, end, found, label)
+
+
+def write_label_studio(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write tasks with annotations, for import into a project with the tags named above."""
+    tasks = [_label_studio_task(document, lost) for document in documents]
+    write_text(path, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
+
+
+def _label_studio_task(document: Document, _: Lost) -> dict[str, Any]:
+    units = Utf16(document.text)
+    names = {_key(span): f"s{i}" for i, span in enumerate(document.spans)}
+    results: list[dict[str, Any]] = []
+    ends = [side for r in document.relations for side in (r.head, r.tail)]
+    for span in [*document.spans, *(s for s in ends if _key(s) not in names)]:
+        name = names.setdefault(_key(span), f"s{len(names)}")
+        value = {
+            "start": units.to_units(span.start),
+            "end": units.to_units(span.end),
+            "text": span.text,
+            "labels": [span.label],
+        }
+        results.append(
+            {"id": name, "from_name": FROM, "to_name": TO, "type": "labels", "value": value}
+        )
+    results += [
+        {
+            "type": "relation",
+            "from_id": names[_key(r.head)],
+            "to_id": names[_key(r.tail)],
+            "direction": "right",
+            "labels": [r.label],
+        }
+        for r in document.relations
+    ]
+    if document.classes is not None:
+        value = {"choices": list(document.classes)}
+        results.append({"from_name": CHOICE, "to_name": TO, "type": "choices", "value": value})
+    return {"data": {TEXT: document.text}, "annotations": [{"result": results}]}
+
+
+def _key(span: Span) -> tuple[int, int, str]:
+    return span.start, span.end, span.label
+
+
+def read_prodigy(path: Path) -> Iterator[Document]:
+    """Read what ``prodigy db-out`` writes; rejected and ignored examples are passed over."""
+    for where, row in rows(path):
+        if row.get("answer", "accept") != "accept":
+            continue
+        text = _text(row, where)
+        spans = [
+            _span(text, s.get("start"), s.get("end"), s.get("label"), None, where)
+            for s in row.get("spans") or []
+        ]
+        relations = []
+        for raw in row.get("relations") or []:
+            head, tail = (
+                _span(
+                    text,
+                    raw[f"{side}_span"]["start"],
+                    raw[f"{side}_span"]["end"],
+                    raw[f"{side}_span"].get("label") or "entity",
+                    None,
+                    where,
+                )
+                for side in ("head", "child")
+            )
+            relations.append(Relation(head, raw["label"], tail))
+        classes = row.get("accept") if "options" in row else None
+        if classes is None and isinstance(row.get("label"), str):
+            classes = [row["label"]]
+        yield Document(
+            text, tuple(spans), tuple(relations), None if classes is None else tuple(classes)
+        )
+
+
+def write_prodigy(documents: Iterable[Document], path: Path, lost: Lost) -> None:  # noqa: ARG001
+    """Write JSON lines for Prodigy; classes are options that are accepted."""
+    write_jsonl(path, map(_prodigy_row, documents))
+
+
+def _prodigy_row(document: Document) -> dict[str, Any]:
+    def place(span: Span) -> dict[str, Any]:
+        return {"start": span.start, "end": span.end, "label": span.label}
+
+    row: dict[str, Any] = {
+        "text": document.text,
+        "spans": [place(span) for span in document.spans],
+        "answer": "accept",
+    }
+    if document.relations:
+        row["relations"] = [
+            {"head_span": place(r.head), "child_span": place(r.tail), "label": r.label}
+            for r in document.relations
+        ]
+    if document.classes is not None:
+        row["options"] = [{"id": name, "text": name} for name in document.classes]
+        row["accept"] = list(document.classes)
+    return row
+
+
+def read_doccano(path: Path) -> Iterator[Document]:
+    """Read JSON lines of doccano: ``label`` or ``labels`` of spans or names, or ``entities``."""
+    for where, row in rows(path):
+        text = _text(row, where)
+        labels = row.get("label", row.get("labels"))
+        if "entities" in row:
+            spans = {
+                raw["id"]: _span(
+                    text, raw["start_offset"], raw["end_offset"], raw["label"], None, where
+                )
+                for raw in row["entities"]
+            }
+            relations = tuple(
+                Relation(spans[raw["from_id"]], raw["type"], spans[raw["to_id"]])
+                for raw in row.get("relations") or []
+            )
+            yield Document(text, tuple(spans.values()), relations)
+        elif labels and all(isinstance(label, str) for label in labels):
+            yield Document(text, classes=tuple(labels))
+        else:
+            triples = labels or []
+            if not all(isinstance(raw, list) and len(raw) == 3 for raw in triples):
+                raise DataError(
+                    f"{where}: a label should be [start, end, label], got {triples!r:.80}"
+                )
+            yield Document(
+                text, tuple(_span(text, a, b, label, None, where) for a, b, label in triples)
+            )
+
+
+def write_doccano(documents: Iterable[Document], path: Path, lost: Lost) -> None:
+    """Write JSON lines of one project type: of entities with relations, or of classes."""
+    write_jsonl(path, (_doccano_row(document, lost) for document in documents))
+
+
+def _doccano_row(document: Document, lost: Lost) -> dict[str, Any]:
+    if document.classes is not None and not document.spans:
+        return {"text": document.text, "label": list(document.classes)}
+    if document.classes:
+        lost["classes beside spans"] += len(document.classes)
+    ends = [side for r in document.relations for side in (r.head, r.tail)]
+    spans = list(dict.fromkeys([*document.spans, *ends]))
+    names = {span: i for i, span in enumerate(spans)}
+    return {
+        "text": document.text,
+        "entities": [
+            {"id": i, "start_offset": s.start, "end_offset": s.end, "label": s.label}
+            for i, s in enumerate(spans)
+        ],
+        "relations": [
+            {"id": i, "from_id": names[r.head], "to_id": names[r.tail], "type": r.label}
+            for i, r in enumerate(document.relations)
+        ],
+    }
+
+
+def _text(row: Mapping[str, Any], where: str) -> str:
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise DataError(f"{where}: expected a string in 'text', got {text!r:.60}")
+    return text

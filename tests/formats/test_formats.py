@@ -1,0 +1,315 @@
+"""Annotated texts of other tools: what is read is right to the character, what is lost is said."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from glinermt.errors import DataError
+from glinermt.formats import FORMATS, Document, convert, detect, read_documents, read_examples
+from glinermt.formats.document import Lost, Utf16
+from glinermt.types import Relation, Span
+
+TEXT = "Ann 😀 Lee\nlives in Zürich."
+ANN, ZURICH = Span(0, 9, "Ann 😀 Lee", "person"), Span(19, 25, "Zürich", "city")
+LIVES = Relation(ANN, "lives in", ZURICH)
+
+
+def save(path: Path, data: Any) -> Path:
+    """Write text as it is, a list as JSON lines, or one JSON value."""
+    if isinstance(data, str):
+        text = data
+    elif path.suffix == ".jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in data)
+    else:
+        text = json.dumps(data)
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+LABEL_STUDIO = [
+    {
+        "id": 7,
+        "data": {"text": TEXT},
+        "annotations": [
+            {"was_cancelled": True, "result": []},
+            {
+                "result": [
+                    {
+                        "id": "a",
+                        "from_name": "label",
+                        "to_name": "text",
+                        "type": "labels",
+                        "value": {
+                            "start": 0,
+                            "end": 10,
+                            "text": "Ann 😀 Lee",
+                            "labels": ["person"],
+                        },
+                    },
+                    {
+                        "id": "b",
+                        "from_name": "label",
+                        "to_name": "text",
+                        "type": "labels",
+                        "value": {"start": 20, "end": 26, "text": "Zürich", "labels": ["city"]},
+                    },
+                    {
+                        "type": "relation",
+                        "from_id": "a",
+                        "to_id": "b",
+                        "direction": "right",
+                        "labels": ["lives in"],
+                    },
+                ]
+            },
+        ],
+    }
+]
+PRODIGY = [
+    {
+        "text": TEXT,
+        "_input_hash": 1,
+        "answer": "accept",
+        "spans": [
+            {"start": 0, "end": 9, "label": "person", "token_start": 0, "token_end": 2},
+            {"start": 19, "end": 25, "label": "city"},
+        ],
+        "relations": [
+            {
+                "head": 2,
+                "child": 5,
+                "head_span": {"start": 0, "end": 9, "label": "person"},
+                "child_span": {"start": 19, "end": 25, "label": "city"},
+                "label": "lives in",
+            }
+        ],
+    },
+    {"text": "rejected", "answer": "reject", "spans": []},
+]
+DOCCANO = [
+    {
+        "id": 1,
+        "text": TEXT,
+        "entities": [
+            {"id": 11, "label": "person", "start_offset": 0, "end_offset": 9},
+            {"id": 12, "label": "city", "start_offset": 19, "end_offset": 25},
+        ],
+        "relations": [{"id": 1, "from_id": 11, "to_id": 12, "type": "lives in"}],
+    }
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "data"),
+    [
+        ("label-studio", "export.json", LABEL_STUDIO),
+        ("prodigy", "export.jsonl", PRODIGY),
+        ("doccano", "export.jsonl", DOCCANO),
+    ],
+)
+def test_exports_of_tools_are_told_and_read(
+    tmp_path: Path, name: str, file: str, data: Any
+) -> None:
+    path = save(tmp_path / file, data)
+    assert detect(path) == name
+    assert read_documents(path) == [Document(TEXT, (ANN, ZURICH), (LIVES,))]
+
+
+def test_brat_counts_carriage_returns_and_joins_pieces(tmp_path: Path) -> None:
+    save(tmp_path / "a.txt", "Ann Lee\r\nlives in Bonn.")
+    save(
+        tmp_path / "a.ann",
+        "T1\tperson_name 0 3;4 7\tAnn Lee\nT2\tcity 18 22\tBonn\n"
+        "R1\tlives_in Arg1:T1 Arg2:T2\n#1\tAnnotatorNotes T1\tnote\n",
+    )
+    (document,) = read_documents(tmp_path)
+    assert [(s.text, s.label) for s in document.spans] == [
+        ("Ann Lee", "person name"),
+        ("Bonn", "city"),
+    ]
+    assert document.relations[0].label == "lives in"
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ("B-per I-per O B-loc", ["Ann Lee", "Bonn"]),
+        ("I-per I-per O I-loc", ["Ann Lee", "Bonn"]),
+        ("B-per L-per O U-loc", ["Ann Lee", "Bonn"]),
+        ("B-per B-per O O", ["Ann", "Lee"]),
+    ],
+)
+def test_columns_are_read_in_all_their_tagging_schemes(
+    tmp_path: Path, tags: str, spans: list[str]
+) -> None:
+    tokens = "Ann Lee in Bonn".split()
+    lines = [f"{token} NN {tag}" for token, tag in zip(tokens, tags.split(), strict=True)]
+    path = save(tmp_path / "a.conll", "-DOCSTART- -X- O\n\n" + "\n".join(lines) + "\n")
+    (document,) = read_documents(path)
+    assert [span.text for span in document.spans] == spans
+
+
+def test_rows_of_gliner_are_read_as_examples(tmp_path: Path) -> None:
+    row = {
+        "tokenized_text": ["Ann", "lives", "in", "Bonn", "."],
+        "ner": [[0, 0, "person"], [3, 3, "city"]],
+        "relations": [[0, 1, "lives in"]],
+    }
+    other = {"tokenized_text": ["Rain", "."], "ner": []}
+    path = save(tmp_path / "train.json", [row, other])
+    entities, relations, nothing = read_examples(path)
+    assert entities.query.labels == nothing.query.labels == ("city", "person")
+    assert [span.text for span in entities.spans] == ["Ann", "Bonn"]
+    assert nothing.spans == ()
+    assert (relations.task, relations.relations[0].label) == ("relations", "lives in")
+
+
+def test_gliner2_marks_every_place_of_a_mention(tmp_path: Path) -> None:
+    output = {
+        "entities": {"person": ["Ann"]},
+        "classifications": [{"task": "topic", "labels": ["a", "b"], "true_label": ["a"]}],
+    }
+    path = save(tmp_path / "a.jsonl", [{"input": "Ann met Ann.", "output": output}])
+    (document,) = read_documents(path)
+    assert [span.start for span in document.spans] == [0, 8]
+    assert document.classes == ("a",)
+
+
+def test_questions_and_classes_become_examples_of_their_tasks(tmp_path: Path) -> None:
+    squad = {
+        "version": "v2.0",
+        "data": [
+            {
+                "paragraphs": [
+                    {
+                        "context": "Ann lives in Bonn.",
+                        "qas": [
+                            {
+                                "id": "1",
+                                "question": "Where?",
+                                "answers": [{"text": "Bonn", "answer_start": 13}],
+                            },
+                            {"id": "2", "question": "Why?", "answers": [], "is_impossible": True},
+                        ],
+                    }
+                ]
+            }
+        ],
+    }
+    where, why = read_examples(save(tmp_path / "squad.json", squad))
+    assert (where.task, where.query.prompt, where.spans[0].text) == ("answer", "Where?", "Bonn")
+    assert why.spans == ()
+    table = save(tmp_path / "a.csv", 'text,label\n"good,\nreally",pos\nbad,neg\n')
+    good, _ = read_examples(table)
+    assert (good.task, good.classes, good.query.classes) == ("classify", ("pos",), ("neg", "pos"))
+    assert good.query.text == "good,\nreally"
+
+
+TO_FILE = {name: "out" if name == "brat" else f"out{ending}" for name, ending in {
+    "conll": ".conll", "gliner": ".jsonl", "gliner2": ".jsonl", "label-studio": ".json",
+    "prodigy": ".jsonl", "doccano": ".jsonl", "brat": "", "docbin": ".spacy", "hf": ".jsonl",
+    "csv": ".csv", "squad": ".json",
+}.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["label-studio", "prodigy", "doccano", "brat"])
+def test_formats_with_offsets_hold_every_span_and_relation(tmp_path: Path, name: str) -> None:
+    source = save(tmp_path / "in.jsonl", DOCCANO)
+    target = tmp_path / TO_FILE[name]
+    assert not convert(source, target, name)
+    assert read_documents(target, name) == [Document(TEXT, (ANN, ZURICH), (LIVES,))]
+
+
+WORDS = st.lists(st.sampled_from("Ann Lee Zürich x-1 😀 e\u0301 ,".split()), max_size=12)
+
+
+@st.composite
+def documents(draw: Callable[..., Any]) -> Document:
+    """Return a text of words with disjoint spans of whole words."""
+    words = draw(WORDS)
+    text, spans, start, index = " ".join(words), [], 0, 0
+    starts = []
+    for word in words:
+        starts.append(start)
+        start += len(word) + 1
+    while index < len(words):
+        last = min(index + draw(st.integers(0, 2)), len(words) - 1)
+        if draw(st.booleans()):
+            begin, end = starts[index], starts[last] + len(words[last])
+            spans.append(Span(begin, end, text[begin:end], draw(st.sampled_from(["per", "loc"]))))
+        index = last + 1
+    return Document(text, tuple(spans))
+
+
+@pytest.mark.parametrize(
+    "name", ["conll", "gliner", "hf", "label-studio", "prodigy", "doccano", "brat"]
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(document=documents())
+def test_round_trips_keep_every_span(tmp_path: Path, name: str, document: Document) -> None:
+    form, target = FORMATS[name], tmp_path / TO_FILE[name]
+    lost = Lost()
+    form.write([document], target, lost)
+    found = list(form.read(target))
+    assert not +lost - Lost({"empty texts": 1})
+    if document.text or name not in ("conll",):
+        (one,) = found
+        assert [s.label for s in one.spans] == [s.label for s in document.spans]
+        assert [s.text.split() for s in one.spans] == [s.text.split() for s in document.spans]
+        assert all(one.text[s.start : s.end] == s.text for s in one.spans)
+
+
+def test_docbin_round_trips(tmp_path: Path) -> None:
+    pytest.importorskip("spacy")
+    document = Document(
+        "Ann Lee lives in Bonn.", (Span(0, 7, "Ann Lee", "person"),), classes=("a",)
+    )
+    FORMATS["docbin"].write([document], tmp_path / "a.spacy", Lost())
+    assert read_documents(tmp_path / "a.spacy") == [document]
+
+
+def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
+    source = save(tmp_path / "in.jsonl", DOCCANO)
+    assert convert(source, tmp_path / "a.conll", "conll") == {"relations": 1}
+    lost = convert(source, tmp_path / "a.csv", "csv")
+    assert lost == {"relations": 1, "spans": 2, "documents without a class": 1}
+    nested = [{"text": "Bank of Bonn", "label": [[0, 12, "bank"], [8, 12, "city"], [9, 11, "x"]]}]
+    lost = convert(save(tmp_path / "n.jsonl", nested), tmp_path / "n.conll", "conll")
+    assert lost == {"overlapping spans": 2}
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "message"),
+    [
+        ("a.jsonl", [{"text": "Ann", "label": [[0, 9, "x"]]}], r"a.jsonl:1: span 0:9 lies outside"),
+        ("a.jsonl", [{"what": 1}], r"its format cannot be told from the keys \['what'\]"),
+        ("a.conll", "Ann\n", r"a.conll:1: expected a token and a tag, got 'Ann'"),
+        (
+            "a.jsonl",
+            [{"tokens": ["a"], "ner_tags": [3]}],
+            "ner_tags are numbers; write their",
+        ),
+        ("a.csv", "a,b\n1,2\n", r"a.csv:1: expected columns 'text' and 'label'"),
+        ("a.jsonl", [{"input": "Ann", "output": {"entities": {"p": ["Bob"]}}}], "'Bob' is not in"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused(
+    tmp_path: Path, file: str, data: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read_documents(save(tmp_path / file, data))
+
+
+@given(st.text(), st.data())
+def test_utf16_offsets_are_those_of_javascript(text: str, data: Any) -> None:
+    place = data.draw(st.integers(0, len(text)))
+    units = len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
+    assert Utf16(text).to_units(place) == units
+    assert Utf16(text).to_characters(units) == place
