@@ -78,7 +78,7 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
             if old is not None:
                 table[new] = table[old]
     config = with_ids(config, ids)
-    return assemble(config, encoder, tokenizer, settings)
+    return assemble(config, _own_encoder(encoder), tokenizer, settings)
 
 
 def assemble(
@@ -142,6 +142,17 @@ def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, in
     split("")  # raises where the library is missing
     parts.query_encoder.split_words = split
     return replace(parts, config=replace(parts.config, words=words))
+
+
+def _own_encoder(encoder: "PreTrainedModel") -> nn.Module:
+    """Return a BERT as ``Bert``, which trains faster and is the same to the bit of its weights."""
+    values = {**encoder.config.to_diff_dict(), "vocab_size": encoder.config.vocab_size}
+    if not is_plain_bert(values):
+        return encoder
+    own = Bert(values)
+    weights = encoder.state_dict()
+    own.load_state_dict({name: weights[name] for name in own.state_dict()})
+    return own
 
 
 def empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module:

@@ -123,8 +123,15 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def forward(self, batch: Batch) -> Output:
-        """Read a batch. Relations are scored by ``relate``, since the span head may find pairs."""
+    def forward(
+        self, batch: Batch, places: Bool[Tensor, "batch word label"] | None = None
+    ) -> Output:
+        """Read a batch. Relations are scored by ``relate``, since the span head may find pairs.
+
+        Args:
+            batch: what to read.
+            places: words and labels that need logits of spans; None = all.
+        """
         words, labels = self.encoder(batch)
         if self.rnn is not None:
             words = self.rnn(words, batch.word_mask)
@@ -133,7 +140,11 @@ class Network(nn.Module):
         if classes.shape[1]:
             assert self.class_head is not None
             class_logits = self.class_head(words, batch.text_mask, classes)
-        return Output(self.head(words, spans), class_logits, words, relations)
+        if places is None:
+            logits = self.head(words, spans)
+        else:
+            logits = self.head.logits_at(words, spans, places)
+        return Output(logits, class_logits, words, relations)
 
     def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
         """Return the logits of pairs of mentions for the relation labels of their rows."""
@@ -186,7 +197,7 @@ class Network(nn.Module):
             gamma=gamma,
             smoothing=smoothing,
         )
-        output: Output = self(batch.batch)
+        output: Output = self(batch.batch, batch.valid.any(3))
         spans = weigh(output.spans.float(), batch.targets, batch.valid)
         none = spans.new_zeros(batch.num_examples)
         relations, classes = none, none

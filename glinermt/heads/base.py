@@ -31,6 +31,16 @@ class Head(nn.Module):
     ) -> Float[Tensor, "batch word label axis"]:
         """Return the logits."""
 
+    def logits_at(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+        places: Bool[Tensor, "batch word label"],  # noqa: ARG002  for heads that can save by it
+    ) -> Float[Tensor, "batch word label axis"]:
+        """Return the logits, which elsewhere than at ``places`` may be anything finite."""
+        logits: Tensor = self(words, labels)
+        return logits
+
     @abstractmethod
     def targets(
         self, spans: Int[Tensor, "span 4"], shape: tuple[int, int, int]

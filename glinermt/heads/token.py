@@ -9,6 +9,7 @@ from torch.nn import functional
 from glinermt.config import ModelConfig
 from glinermt.decode import Candidates
 from glinermt.heads.base import Head
+from glinermt.heads.token_cells import ScoreBlocks, blocks
 from glinermt.types import SpanScore
 
 START, END, INSIDE = range(3)
@@ -41,18 +42,49 @@ class TokenHead(Head):
         words: Float[Tensor, "batch word hidden"],
         labels: Float[Tensor, "batch label hidden"],
     ) -> Float[Tensor, "batch word label 3"]:
-        first, *rest = self.out_mlp
+        word, label, word_factor, label_factor, for_pair = self._parts(words, labels)
+        pair = word_factor[:, :, None] * label_factor[:, None]  # batch word label hidden
+        hidden = functional.linear(pair, for_pair) + word[:, :, None] + label[:, None]
+        logits: Tensor = self.out_mlp[1:](hidden)
+        return logits
+
+    def logits_at(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+        places: Bool[Tensor, "batch word label"],
+    ) -> Float[Tensor, "batch word label 3"]:
+        if words.device.type != "cpu":
+            return self(words, labels)  # type: ignore[no-any-return]
+        dropout, last = self.out_mlp[1], self.out_mlp[3]
+        assert isinstance(dropout, nn.Dropout)
+        logits: Tensor = ScoreBlocks.apply(  # type: ignore[no-untyped-call]
+            *self._parts(words, labels),
+            last.weight,
+            last.bias,
+            blocks(places),
+            dropout.p if self.training else 0.0,
+        )
+        return logits
+
+    def _parts(
+        self,
+        words: Float[Tensor, "batch word hidden"],
+        labels: Float[Tensor, "batch label hidden"],
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return what words and labels give the first layer, their factors, the pair's weights."""
+        first = self.out_mlp[0]
         assert isinstance(first, nn.Linear)
         for_word, for_label, for_pair = first.weight.chunk(3, dim=1)
         word, word_factor = self.proj_token(words).chunk(2, dim=-1)
         label, label_factor = self.proj_label(labels).chunk(2, dim=-1)
-        pair = word_factor[:, :, None] * label_factor[:, None]  # batch word label hidden
-        hidden = functional.linear(pair, for_pair)
-        hidden = hidden + functional.linear(word, for_word, first.bias)[:, :, None]
-        hidden = hidden + functional.linear(label, for_label)[:, None]
-        for layer in rest:
-            hidden = layer(hidden)
-        return hidden
+        return (
+            functional.linear(word, for_word, first.bias),
+            functional.linear(label, for_label),
+            word_factor,
+            label_factor,
+            for_pair,
+        )
 
     def targets(
         self, spans: Int[Tensor, "span 4"], shape: tuple[int, int, int]

@@ -59,14 +59,28 @@ def test_dropout_acts_in_training_only() -> None:
     assert not torch.equal(ours(input_ids=ids, attention_mask=mask).last_hidden_state, still)
 
 
-def test_gradients_are_those_of_transformers() -> None:
-    theirs, ours = pair()
-    ids, mask = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[1, 1, 1, 0]])
+@pytest.mark.parametrize("lengths", [[4], [3, 1, 4], [40, 7]])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gradients_are_those_of_transformers(lengths: list[int], dtype: torch.dtype) -> None:
+    theirs, ours = (model.to(dtype) for model in pair())
+    width = max(lengths)
+    ids = torch.arange(len(lengths) * width).reshape(len(lengths), width) % 50
+    mask = torch.arange(width)[None] < torch.tensor(lengths)[:, None]
+    weights = torch.randn(int(mask.sum()), 32, dtype=dtype)
     for model in (theirs, ours):
-        model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :3].pow(3).sum().backward()
+        vectors = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        (vectors[mask] * weights).sum().backward()
     gradients = {name: p.grad for name, p in theirs.named_parameters()}
+    close = {"rtol": 1e-9, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-4}
     for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, gradients[name])
+        torch.testing.assert_close(parameter.grad, gradients[name], **close)
+
+
+def test_padding_gets_no_vector() -> None:
+    _, ours = pair()
+    ids, mask = torch.ones(2, 3, dtype=torch.long), torch.tensor([[1, 1, 1], [1, 0, 0]])
+    vectors = ours(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert vectors[1, 1:].abs().sum() == 0
 
 
 @pytest.mark.parametrize(
