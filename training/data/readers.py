@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from glinermt import formats
 from glinermt.errors import DataError
 from glinermt.training.config import Source
 from glinermt.training.data.detokenize import detokenize
@@ -71,11 +72,14 @@ def read_source(source: Source, root: Path, *, max_bad_share: float) -> tuple[li
 
 
 def read_examples(path: Path) -> list[Example]:
-    """Read Example JSONL; any bad line is an error.
+    """Read Example JSONL, or a file of another annotation tool; any bad line is an error.
 
     Raises:
         DataError: the file cannot be read, is empty, or has a bad line.
     """
+    form = _format(path)
+    if form != formats.OURS:
+        return formats.read_examples(path, form)
     source = Source(path.name, "examples")
     examples = []
     for place, raw in raw_rows(source.path, path.parent):
@@ -86,6 +90,14 @@ def read_examples(path: Path) -> list[Example]:
     if not examples:
         raise DataError(f"{path}:0: there is no Example in it")
     return [row for row in examples if isinstance(row, Example)]
+
+
+def _format(path: Path) -> str:
+    """Return the format of a file; what cannot be told is ours, whose reader says what is wrong."""
+    try:
+        return formats.detect(path)
+    except DataError:
+        return formats.OURS
 
 
 class _BadRow(ValueError):
