@@ -3,15 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
+from glinermt.errors import unknown_choice
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
+from glinermt.tasks.orders import stream_invariant
 from glinermt.tasks.patterned import OPTIONS, with_patterns
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
-from glinermt.types import Extractor, Found, Overlap, Query, Span, Threshold
+from glinermt.types import Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
+
+Order = Literal["given", "invariant"]
+ORDERS_OF_LABELS = ("given", "invariant")
 
 
 @by_shape
@@ -22,6 +28,8 @@ def extract_entities(
     threshold: Threshold | None = None,
     overlap: Overlap = "flat",
     multi_label: bool = False,
+    span_score: SpanScore | None = None,
+    order: Order = "given",
     model: Extractor | str | Path | None = None,
 ) -> list[Span]:
     """Find the entities of the given types, every mention of each, in the order of the text.
@@ -36,16 +44,23 @@ def extract_entities(
             label; None = the model's, else 0.5.
         overlap: ``flat`` or ``nested``.
         multi_label: allow one span several labels.
+        span_score: how a span's score comes from its words': ``mean`` or ``min``; None = as the
+            model says.
+        order: ``given`` asks the labels in their order, which may change scores a little;
+            ``invariant`` asks in four orders and takes the mean, at four times the cost.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
         TypeError: texts or labels are no strings.
         ValueError: an empty label, a threshold outside [0, 1], or numbers that do not match.
     """
-    task = replace(ENTITIES, overlap=overlap, multi_label=multi_label)
+    if order not in ORDERS_OF_LABELS:
+        raise ValueError(unknown_choice("order", order, ORDERS_OF_LABELS))
+    task = replace(ENTITIES, overlap=overlap, multi_label=multi_label, span_score=span_score)
     given = rows(text, spec_argument("labels", labels))
     asked = ((t, read_labels(spec, options=OPTIONS)) for t, spec in given)
-    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
+    ask = stream_invariant if order == "invariant" else stream
+    return restore(text, ask(task, load_extractor(model), asked, threshold=threshold))
 
 
 def _labels(asked: Sequence[Label], _: TaskSettings) -> Sequence[Label]:

@@ -10,7 +10,7 @@ from glinermt.tasks.inputs import by_shape, check_string, restore, rows, string_
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
-from glinermt.types import Extractor, Found, Query, Span, Threshold
+from glinermt.types import Extractor, Found, Query, Span, SpanScore, Threshold
 
 LABEL = "match"
 _MATCH = (Label(LABEL, LABEL, {}),)
@@ -31,6 +31,7 @@ def extract_open_entities(
     labels: LabelSpec | Iterable[LabelSpec] = (LABEL,),
     *,
     threshold: Threshold | None = None,
+    span_score: SpanScore | None = None,
     model: Extractor | str | Path | None = None,
 ) -> list[Span]:
     """Find the entities that an instruction describes.
@@ -40,6 +41,8 @@ def extract_open_entities(
         instruction: what to find, in words; for all texts, or one for each.
         labels: what to call the findings, for more than one kind of them.
         threshold: least score, a number or one for each label; None = the model's, else 0.5.
+        span_score: how a span's score comes from its words': ``mean`` or ``min``; None = as the
+            model says.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -52,7 +55,8 @@ def extract_open_entities(
         spec_argument("labels", labels),
     )
     asked = ((t, _instruction(words, tuple(read_labels(spec)))) for t, words, spec in given)
-    return restore(text, stream(OPEN_ENTITIES, load_extractor(model), asked, threshold=threshold))
+    task = replace(OPEN_ENTITIES, span_score=span_score)
+    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
 
 
 @by_shape
@@ -61,6 +65,7 @@ def extract_matches(
     instruction: str | Iterable[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     model: Extractor | str | Path | None = None,
 ) -> list[Span]:
     """Find all pieces of the text that an instruction asks for, labelled ``match``.
@@ -69,6 +74,8 @@ def extract_matches(
         text: one text, a list, or an iterable of texts; the result has the same shape.
         instruction: what to find, in words; for all texts, or one for each.
         threshold: least score; None = the model's, else 0.5.
+        span_score: how a span's score comes from its words': ``mean`` or ``min``; None = as the
+            model says.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -77,7 +84,8 @@ def extract_matches(
     """
     given = rows(text, string_argument("instruction", instruction))
     asked = ((t, _instruction(words)) for t, words in given)
-    return restore(text, stream(MATCHES, load_extractor(model), asked, threshold=threshold))
+    task = replace(MATCHES, span_score=span_score)
+    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
 
 
 def _instruction(words: str, labels: tuple[Label, ...] = _MATCH) -> Instruction:

@@ -12,6 +12,8 @@ LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,
 or ``{"person": {"description": ..., "threshold": 0.4}}``."""
 
+_AROUND = " .,;:!?'\"`()[]{}*"
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -30,7 +32,9 @@ class Label:
 def read_labels(
     spec: LabelSpec, *, what: str = "label", options: Iterable[str] = ("description", "threshold")
 ) -> list[Label]:
-    """Read a specification; a name given twice counts once.
+    """Read a specification; a name given twice counts once, also in another form.
+
+    Of names that ``readable`` makes equal, the first names the findings, and its options hold.
 
     Args:
         spec: what the user gave.
@@ -47,15 +51,25 @@ def read_labels(
         raise TypeError(f"{what}s must be a list or a mapping, got {spec!r:.80}{hint}")
     items = spec.items() if isinstance(spec, Mapping) else ((name, {}) for name in spec)
     allowed = tuple(options)
-    labels = list({name: _label(name, about, what, allowed) for name, about in items}.values())
-    names: dict[str, str] = {}
-    for label in labels:
-        other = names.setdefault(label.asked, label.name)
-        if other != label.name:
+    labels: dict[str, Label] = {}
+    for name, about in items:
+        label = _label(name, about, what, allowed)
+        first = labels.setdefault(label.asked, label)
+        if readable(first.name) != readable(label.name):
             raise ValueError(
-                f"{what}s {other!r} and {label.name!r} both read {label.asked!r}; reword one"
+                f"{what}s {first.name!r} and {label.name!r} both read {label.asked!r}; reword one"
             )
-    return labels
+    return list(labels.values())
+
+
+def readable(name: str) -> str:
+    """Return a label as the model reads it: what labels that mean the same have in common.
+
+    That is lower case, single spaces in place of underscores, and no punctuation around it, since a
+    model finds less for ``City!`` or ``city_name`` than for the words it was trained on.
+    """
+    words = " ".join(name.replace("_", " ").split())
+    return words.strip(_AROUND).lower() or words
 
 
 def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
@@ -76,13 +90,14 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
     description = given.get("description") or ""
     if not isinstance(description, str):
         raise TypeError(f"{what} {name!r}: description must be str, got {description!r}")
-    return Label(name, f"{name}: {description}" if description else name, given)
+    asked = readable(name)
+    return Label(name, f"{asked}: {description}" if description else asked, given)
 
 
 def renamed(spans: Iterable[Span], labels: Iterable[Label]) -> list[Span]:
     """Return the spans under the names the user knows their labels by."""
     names = {label.asked: label.name for label in labels}
-    return [replace(span, label=names[span.label]) for span in spans]
+    return [replace(span, label=names.get(span.label, span.label)) for span in spans]
 
 
 def spec_argument(name: str, value: LabelSpec | Iterable[LabelSpec]) -> Argument[LabelSpec]:

@@ -12,7 +12,7 @@ from glinermt.tasks.inputs import check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
-from glinermt.types import Answer, Extractor, Found, Query, Span
+from glinermt.types import Answer, Extractor, Found, Query, Span, SpanScore
 
 Model = Extractor | str | Path | None
 
@@ -39,6 +39,7 @@ def answer(  # type: ignore[overload-overlap]
     text: str,
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     model: Model = None,
 ) -> Answer: ...
 @overload
@@ -47,6 +48,7 @@ def answer(  # type: ignore[overload-overlap]
     text: Sequence[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     model: Model = None,
 ) -> list[Answer]: ...
 @overload
@@ -55,6 +57,7 @@ def answer(
     text: Iterable[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     model: Model = None,
 ) -> Iterator[Answer]: ...
 def answer(
@@ -62,6 +65,7 @@ def answer(
     text: str | Iterable[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     top_k: int | None = None,
     model: Model = None,
 ) -> Any:
@@ -71,6 +75,7 @@ def answer(
         question: for all texts, or one for each.
         text: one text, a list, or an iterable of texts; the result has the same shape.
         threshold: least score of an answer; None = the model's, else 0.5.
+        span_score: how an answer's score comes from its words': ``min``, or ``mean``.
         top_k: deprecated; above 1 it gives what ``answers`` gives.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
@@ -85,8 +90,15 @@ def answer(
             stacklevel=2,
         )
         if check_count("top_k", top_k) > 1:
-            return answers(question, text, threshold=threshold, top_k=top_k, model=model)
-    ranked = _ask(question, text, threshold, 1, model)
+            return answers(
+                question,
+                text,
+                threshold=threshold,
+                span_score=span_score,
+                top_k=top_k,
+                model=model,
+            )
+    ranked = _ask(question, text, threshold, span_score, 1, model)
     return restore(text, (each[0] for each in ranked))
 
 
@@ -96,6 +108,7 @@ def answers(  # type: ignore[overload-overlap]
     text: str,
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     top_k: int = FEW,
     model: Model = None,
 ) -> list[Answer]: ...
@@ -105,6 +118,7 @@ def answers(  # type: ignore[overload-overlap]
     text: Sequence[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     top_k: int = FEW,
     model: Model = None,
 ) -> list[list[Answer]]: ...
@@ -114,6 +128,7 @@ def answers(
     text: Iterable[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     top_k: int = FEW,
     model: Model = None,
 ) -> Iterator[list[Answer]]: ...
@@ -122,6 +137,7 @@ def answers(
     text: str | Iterable[str],
     *,
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     top_k: int = FEW,
     model: Model = None,
 ) -> Any:
@@ -132,6 +148,7 @@ def answers(
         text: one text, a list, or an iterable of texts; the result has the same shape.
         threshold: least score of an answer; None = the model's, else 0.5. Where none reaches it,
             the list holds one Answer that says so.
+        span_score: how an answer's score comes from its words': ``min``, or ``mean``.
         top_k: the most answers of a text.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
@@ -139,19 +156,22 @@ def answers(
         TypeError: texts or questions are no strings, or ``top_k`` is not a whole number.
         ValueError: an empty question, ``top_k`` below 1, or numbers that do not match.
     """
-    return restore(text, _ask(question, text, threshold, check_count("top_k", top_k), model))
+    most = check_count("top_k", top_k)
+    return restore(text, _ask(question, text, threshold, span_score, most, model))
 
 
 def _ask(
     question: str | Iterable[str],
     text: str | Iterable[str],
     threshold: float | None,
+    span_score: SpanScore | None,
     most: int,
     model: Model,
 ) -> Iterator[list[Answer]]:
     given = rows(text, string_argument("question", question))
     asked = ((t, Question(check_string("question", words), most)) for t, words in given)
-    return stream(ANSWER, load_extractor(model), asked, threshold=threshold)
+    task = replace(ANSWER, span_score=span_score or ANSWER.span_score)
+    return stream(task, load_extractor(model), asked, threshold=threshold)
 
 
 def _labels(_: Question, settings: TaskSettings) -> Sequence[Label]:

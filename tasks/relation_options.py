@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from glinermt.config import check_count
-from glinermt.tasks.labels import Label, LabelSpec, read_labels
+from glinermt.tasks.labels import Label, LabelSpec, read_labels, readable
 from glinermt.types import Relation, Span
 
 OPTIONS = ("description", "threshold", "head", "tail", "symmetric", "max_per_head")
@@ -40,7 +40,7 @@ def _are_types(given: Any) -> bool:
 
 def is_allowed(span: Span, types: Sequence[str] | None) -> bool:
     """Whether the span is of one of the types; any is where none are named."""
-    return not types or span.label in types
+    return not types or readable(span.label) in map(readable, types)
 
 
 def finished(relations: Iterable[Relation], kinds: Iterable[Label]) -> list[Relation]:

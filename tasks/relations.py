@@ -14,7 +14,7 @@ from glinermt.tasks.relation_labels import RELATIONS, WORDS_AROUND, Related
 from glinermt.tasks.relation_options import read_relations
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.run import in_force, kinds_of, run
-from glinermt.types import Extractor, Relation, Span, Threshold
+from glinermt.types import Extractor, Relation, Span, SpanScore, Threshold
 
 __all__ = [
     "ANY_ENTITY",
@@ -38,6 +38,7 @@ def extract_relations(
     entity_threshold: Threshold | None = None,
     threshold: Threshold | None = None,
     method: Method | None = None,
+    span_score: SpanScore | None = None,
     model: Extractor | str | Path | None = None,
 ) -> list[Relation]:
     """Find which entities of a text stand in which relations, in the order of their heads.
@@ -59,6 +60,8 @@ def extract_relations(
         method: ``pairs`` scores all pairs of entities against all relations in one pass, and
             needs a model with a relation head; ``labels`` asks for the tails of each head, as the
             paper does; None = pairs where the model can.
+        span_score: how a span's score comes from its words': ``mean`` or ``min``; None = the
+            task's.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -77,7 +80,7 @@ def extract_relations(
     )
     extractor = load_extractor(model)
     relate = _by_pairs if _chosen(method, extractor) == "pairs" else _by_labels
-    return restore(text, relate(given, extractor, entity_threshold, threshold))
+    return restore(text, relate(given, extractor, entity_threshold, threshold, span_score))
 
 
 Rows = Iterable[tuple[str, LabelSpec, Any]]
@@ -102,15 +105,17 @@ def _by_labels(
     model: Extractor,
     entity_threshold: Threshold | None,
     threshold: Threshold | None,
+    span_score: SpanScore | None,
 ) -> Iterator[list[Relation]]:
-    in_force(RELATIONS, model.settings, threshold)  # refuses a bad one before any work
+    task = replace(RELATIONS, span_score=span_score or RELATIONS.span_score)
+    in_force(task, model.settings, threshold)  # refuses a bad one before any work
     for chunk in chunks(given):
         texts = [text for text, _, _ in chunk]
         kinds = [read_relations(spec) for _, spec, _ in chunk]
         entities = [_read_entities(t, e, k) for (t, _, e), k in zip(chunk, kinds, strict=True)]
         spans = _find_entities(texts, entities, entity_threshold, model)
         asked = [Related(tuple(k), tuple(s)) for k, s in zip(kinds, spans, strict=True)]
-        yield from run(RELATIONS, model, texts, asked, threshold=threshold)
+        yield from run(task, model, texts, asked, threshold=threshold)
 
 
 def _by_pairs(
@@ -118,7 +123,9 @@ def _by_pairs(
     model: Extractor,
     entity_threshold: Threshold | None,
     threshold: Threshold | None,
+    span_score: SpanScore | None,
 ) -> Iterator[list[Relation]]:
+    task = replace(PAIRS, span_score=span_score)
     of_entities = in_force(ENTITIES, model.settings, entity_threshold)
     for chunk in chunks(given):
         asked = []
@@ -137,7 +144,7 @@ def _by_pairs(
                 for label in read_labels(found)  # type: ignore[arg-type]  # these are types
             ]
             asked.append(Paired(tuple(kinds), tuple(types)))
-        yield from run(PAIRS, model, [text for text, _, _ in chunk], asked, threshold=threshold)
+        yield from run(task, model, [text for text, _, _ in chunk], asked, threshold=threshold)
 
 
 ANY_ENTITY = ("person", "organization", "location", "date", "event", "product", "creative work")

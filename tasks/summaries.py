@@ -1,5 +1,6 @@
 """Extractive summarization: the sentences, or the pieces, of a text that sum it up."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from glinermt.tasks.labels import Label
 from glinermt.tasks.long_texts import sentences as places_of_sentences
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
-from glinermt.types import Extractor, Found, Query, Span, Summary
+from glinermt.types import Extractor, Found, Query, Span, SpanScore, Summary
 
 LABEL = "summary"
 SENTENCES = 3
@@ -64,6 +65,7 @@ def summarize(
     ratio: float | None = None,
     unit: Unit = "sentence",
     threshold: float | None = None,
+    span_score: SpanScore | None = None,
     model: Extractor | str | Path | None = None,
 ) -> Summary:
     """Sum a text up in its own words, in the order of the text.
@@ -80,6 +82,8 @@ def summarize(
         ratio: instead, which part of the text's words at most, above 0 and up to 1.
         unit: ``sentence``, or ``span`` for the paper's way: all pieces from ``threshold`` on.
         threshold: least score of a piece, with ``unit="span"`` only; None = the model's, else 0.1.
+        span_score: how a span's score comes from its words': ``mean`` or ``min``; None = the
+            model's, or ``min`` where sentences are ranked.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -92,6 +96,7 @@ def summarize(
         raise ValueError("threshold is for unit='span'; sentences are ranked, so give a budget")
     asked = ((t, budget) for (t,) in rows(text))
     task = SUMMARIZE if unit == "span" else OF_SENTENCES
+    task = replace(task, span_score=span_score or task.span_score)
     return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
 
 
@@ -125,12 +130,21 @@ the inside scores forgets where a piece starts and ends, and prefers single word
 
 
 def _scored(text: str, pieces: Sequence[Span], lead: float) -> list[Span]:
-    """Give the sentences of a text: what the pieces say of them, and ``lead`` of their place."""
+    """Return the sentences of a text: what the pieces say of them, and ``lead`` of their place."""
     places = places_of_sentences(text)
+    ends = [end for _, end in places]
+    covered = [0.0] * len(places)
+    for piece in pieces:
+        for i in range(bisect_right(ends, piece.start), len(places)):
+            start, end = places[i]
+            if start >= piece.end:
+                break
+            share = (min(end, piece.end) - max(start, piece.start)) / (end - start)
+            covered[i] += piece.score * share
     return [
-        Span(start, end, text[start:end], LABEL, (1 - lead) * score + lead * (1 - i / len(places)))
-        for i, (start, end) in enumerate(places)
-        for score in [_score(start, end, pieces)]
+        Span(start, end, text[start:end], LABEL, (1 - lead) * min(said, 1.0) + lead * early)
+        for i, ((start, end), said) in enumerate(zip(places, covered, strict=True))
+        for early in (1 - i / len(places),)
     ]
 
 
@@ -154,15 +168,6 @@ def _best_sentences(spans: list[Span], budget: Budget) -> Summary:
         seen.append(set(bag))
         used += len(bag)
     return Summary(tuple(sorted(chosen, key=lambda span: span.start)))
-
-
-def _score(start: int, end: int, pieces: Iterable[Span]) -> float:
-    covered = (
-        piece.score * (min(end, piece.end) - max(start, piece.start)) / (end - start)
-        for piece in pieces
-        if piece.start < end and start < piece.end
-    )
-    return min(sum(covered), 1.0)
 
 
 def _redundant(words: set[str], seen: Iterable[set[str]]) -> bool:

@@ -1,13 +1,16 @@
 """One text gives one result, a list a list, an iterable a lazy iterator, in every task."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glinermt.tasks import (
@@ -27,6 +30,7 @@ from glinermt.types import Answer, Classification, Query, Relation, Span, Summar
 from tests.stub import StubExtractor
 from tests.tasks.heads_model import HeadsModel
 
+ANN = Span(0, 3, "Ann", "")
 TEXTS = ["Ann met Bob.", "", "Bob left. Ann stayed. Cid slept. Dan ate.", "none"]
 
 
@@ -72,6 +76,7 @@ def model() -> StubExtractor:
 
 
 @pytest.mark.parametrize("task", TASKS)
+@settings(deadline=None)
 @given(texts=st.lists(st.sampled_from([*TEXTS, "Ann. Bob? Ann!", "Ärger mit Öl"]), max_size=6))
 def test_a_list_gives_what_its_texts_give_one_by_one(task: str, texts: list[str]) -> None:
     model = HeadsModel(capitals)
@@ -80,6 +85,24 @@ def test_a_list_gives_what_its_texts_give_one_by_one(task: str, texts: list[str]
     assert together == [run(task, text, model) for text in texts]
     assert list(run(task, iter(texts), model)) == together
     assert run(task, tuple(texts), model) == together
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        np.array(TEXTS[:1]),
+        np.array(TEXTS, dtype=object),
+        pd.Series(TEXTS, index=[7, 3, 5, 1]),
+        deque(TEXTS),
+        dict.fromkeys(TEXTS).keys(),
+        {1: TEXTS[0], 2: TEXTS[2]}.values(),
+    ],
+    ids=lambda several: type(several).__name__,
+)
+@pytest.mark.parametrize("task", TASKS)
+def test_whatever_has_a_length_gives_a_list(task: str, several: Any, model: StubExtractor) -> None:
+    assert run(task, several, model) == run(task, list(several), model)
+    assert isinstance(run(task, several[:0] if hasattr(several, "dtype") else [], model), list)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -120,6 +143,10 @@ def test_an_empty_text_gives_an_empty_result(task: str, text: str, model: StubEx
         (None, "text must be str or several of them, got NoneType"),
         (3, "text must be str or several of them, got int"),
         (b"Ann", "got bytes; decode it first"),
+        ({"a": "Ann"}, "got dict, which would be read as its keys"),
+        ({"Ann", "Bob"}, "got set, which has no order; pass a list"),
+        (pd.DataFrame({"a": ["Ann"]}), "got DataFrame of 2 dimensions; pass one column"),
+        (np.array([["Ann"]]), "got ndarray of 2 dimensions"),
         (["Ann", None], "text 1 must be str, got NoneType"),
         (["Ann", b"Bob"], "text 1 must be str, got bytes; decode it first"),
     ],
@@ -219,3 +246,24 @@ def test_results_survive_json(task: str, model: StubExtractor) -> None:
     assert items
     for item in items:
         assert kind.from_dict(json.loads(json.dumps(item.to_dict()))) == item
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"classify", "records"}))
+def test_the_rule_of_scores_can_be_chosen(task: str) -> None:
+    model = StubExtractor(capitals)
+    functions: dict[str, Callable[..., Any]] = {
+        "entities": partial(extract_entities, TEXTS[0], ["name"]),
+        "open_entities": partial(extract_open_entities, TEXTS[0], "all names"),
+        "relations": partial(
+            extract_relations, TEXTS[0], ["met"], entities=[Span(0, 3, "Ann", "")]
+        ),
+        "answer": partial(answer, "Who?", TEXTS[0]),
+        "summarize": partial(summarize, TEXTS[0]),
+        "matches": partial(extract_matches, TEXTS[0], "all names"),
+        "keyphrases": partial(extract_keyphrases, TEXTS[0]),
+    }
+    for rule in ("mean", "min"):
+        functions[task](span_score=rule, model=model)
+        assert model.calls[-1]["span_score"] == rule
+    with pytest.raises(ValueError, match="unknown span_score 'max'"):
+        functions[task](span_score="max", model=model)

@@ -152,3 +152,40 @@ def test_thresholds_may_be_given_by_label(model: StubExtractor) -> None:
     assert model.calls[0]["threshold"] == asked
     with pytest.raises(ValueError, match=r"label 'person': threshold 7 lies outside \[0, 1\]"):
         found(labels, model, threshold={"person": 7})
+
+
+@pytest.mark.parametrize("name", [" City", "CITY", "city_", "City!", "(city)", "  city  "])
+def test_the_model_reads_a_label_in_its_usual_form_and_the_user_gets_his_own(
+    name: str, model: StubExtractor
+) -> None:
+    assert {label for _, label in found([name], model)} == {name}
+    assert model.queries[0].labels == ("city",)
+
+
+def test_labels_that_differ_only_in_form_are_asked_once_and_called_as_the_first(
+    model: StubExtractor,
+) -> None:
+    spans = found(["Birth_Place", "birth place", "person", "Person "], model)
+    assert model.queries[0].labels == ("birth place", "person")
+    assert spans == [("Ann", "Birth_Place"), ("Bob", "person")]
+
+
+def test_words_and_signs_inside_a_label_stay(model: StubExtractor) -> None:
+    found(["C++", "C#", "date/time", "Q&A", "!!!"], model)
+    assert model.queries[0].labels == ("c++", "c#", "date/time", "q&a", "!!!")
+    labels = {"City": "a large place", "city": "a small place"}
+    found(labels, model)
+    assert model.queries[1].labels == ("city: a large place", "city: a small place")
+
+
+def test_types_of_relations_are_told_apart_by_their_words_not_their_form() -> None:
+    def script(query: Query) -> list[tuple[str, str, float]]:
+        if " <> " in query.labels[0]:
+            return [("Bonn", query.labels[0], 0.9)]
+        return [("Ann", query.labels[0], 0.9), ("Bonn", query.labels[1], 0.9)]
+
+    kinds = {"lives_in": {"head": ["Person"], "tail": ["City"]}, "x": {"head": ["person "]}}
+    stub = StubExtractor(script)
+    (first,) = extract_relations(TEXT, kinds, entities=["person", "city"], model=stub)
+    assert (first.label, first.head.label, first.tail.label) == ("lives_in", "person", "city")
+    assert stub.queries[-1].labels == ("Ann <> lives in", "Ann <> x")
