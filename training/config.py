@@ -84,6 +84,9 @@ class Sampling:
     """The same for texts to be summed up."""
     max_relation_labels: int = 10
     max_class_labels: int = 12
+    mixed_share: float = 0.0
+    """Share of Examples for the relation head or the class head that ask for some entity types
+    besides, of which nothing is learned: users ask for several kinds at once."""
     symmetric_relations: tuple[str, ...] = ()
     """Relations that hold both ways, so that swapping head and tail is no negative."""
     unanswerable_share: float = 0.3

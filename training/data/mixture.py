@@ -116,9 +116,12 @@ def load_feeds(
         if bad.count:
             bad_lines[source.path] = bad
     seen = [(source, count_labels(rows)) for source, rows in loaded]
+    types = sorted({label for _, counts in seen for label in counts})
     feeds = []
     for source, rows in loaded:
-        foreign = foreign_labels(source, seen, stage.sampling.common_labels)
+        foreign = types  # beside relations and classes, which say nothing of them
+        if source.task not in ("pairs", "classify"):
+            foreign = foreign_labels(source, seen, stage.sampling.common_labels)
         size = min(len(rows), source.cap or len(rows))
         feeds.append(
             Feed(

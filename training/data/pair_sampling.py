@@ -27,10 +27,16 @@ class PairSampler:
     """
 
     def __init__(
-        self, rows: Sequence[RelationRow], sampling: Sampling, *, only_listed: bool = False
+        self,
+        rows: Sequence[RelationRow],
+        sampling: Sampling,
+        foreign: Sequence[str] = (),
+        *,
+        only_listed: bool = False,
     ) -> None:
         self._pool = LabelPool(Counter(name for row in rows for _, name, _ in row.triples))
         self._sampling = sampling
+        self._foreign = foreign
         self._only_listed = only_listed
         self._symmetric = frozenset(sampling.symmetric_relations)
 
@@ -50,7 +56,8 @@ class PairSampler:
         rng.shuffle(names)
         query = Query(text, relations=tuple(names), entities=tuple(mentions))
         gold = tuple(Relation(h, name, t) for h, name, t in related if name in asked)
-        return Example(query, (), "relations", relations=gold)
+        example = Example(query, (), "relations", relations=gold)
+        return beside_types(example, self._foreign, self._sampling, rng)
 
     def _piece(self, row: RelationRow, rng: random.Random) -> tuple[str, list[Triple], list[Span]]:
         """Cut a document around one judged pair, with what lies whole in the piece."""
@@ -100,6 +107,20 @@ class PairSampler:
             if head != tail
             for name in sorted(true.get((head.text, tail.text), ()))
         ]
+
+
+def beside_types(
+    example: Example, types: Sequence[str], sampling: Sampling, rng: random.Random
+) -> Example:
+    """Ask for some entity types besides, in a share of the Examples, and learn nothing of them.
+
+    So the other heads know prompts that ask for several kinds at once.
+    """
+    if not types or rng.random() >= sampling.mixed_share:
+        return example
+    number = min(rng.randint(1, sampling.max_negatives or 1), len(types))
+    query = replace(example.query, labels=tuple(rng.sample(list(types), number)))
+    return replace(example, query=query, silent=((0, len(query.text)),))
 
 
 def _bare(span: Span) -> Span:

@@ -188,11 +188,11 @@ def make_sampler(
             sampler = EntitySampler(rows, foreign, sampling)
         case RelationRow() if source.task == "pairs":
             only_listed = source.judged == "listed"
-            sampler = PairSampler(rows, sampling, only_listed=only_listed)
+            sampler = PairSampler(rows, sampling, foreign, only_listed=only_listed)
         case RelationRow():
             sampler = RelationSampler(rows, sampling)
         case ClassRow():
-            sampler = ClassSampler(rows, sampling)
+            sampler = ClassSampler(rows, sampling, foreign)
         case QuestionRow():
             sampler = QuestionSampler(rows, sampling)
         case SummaryRow():

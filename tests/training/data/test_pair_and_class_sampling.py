@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glinermt.errors import DataError
-from glinermt.training.config import Sampling, Source
+from glinermt.training.config import Sampling, Source, TaskName
 from glinermt.training.data.readers import read_source
 from glinermt.training.data.rows import ClassRow, RelationRow, Row
 from glinermt.training.data.sampling import make_sampler
@@ -121,3 +121,21 @@ def test_rows_of_an_excluded_class_are_left_out_and_bad_classes_named(tmp_path: 
     (tmp_path / "x.jsonl").write_text(json.dumps({"text": "x", "labels": "a"}), encoding="utf-8")
     with pytest.raises(DataError, match=r"x\.jsonl:1: labels should be a list"):
         read_source(source, tmp_path, max_bad_share=0)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [("pairs", [DOCUMENT, *FAR]), ("classify", [ClassRow("x", ("a",)), ClassRow("y", ("b",))])],
+)
+def test_entity_types_asked_besides_teach_nothing(task: TaskName, rows: Sequence[Row]) -> None:
+    sampler = make_sampler(
+        Source("x", task), rows, ["person", "city", "lake"], Sampling(mixed_share=0.5)
+    )
+    found = [sampler(rows[0], random.Random(i)) for i in range(60)]
+    mixed = [e for e in found if e.query.labels]
+    assert 15 < len(mixed) < 45
+    assert {label for e in mixed for label in e.query.labels} == {"person", "city", "lake"}
+    for example in found:
+        silent = ((0, len(example.query.text)),) if example.query.labels else ()
+        assert example.silent == silent
+        assert example.spans == ()
