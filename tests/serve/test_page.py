@@ -1,0 +1,234 @@
+"""The page in a real browser: type, extract, move the slider, read the result, copy, share."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra [serve]")
+pytest.importorskip("selenium", reason="needs selenium")
+
+import uvicorn
+from selenium import webdriver
+
+from glinermt.serve.app import create_app
+from glinermt.serve.settings import ServeSettings
+from glinermt.types import Query, Span
+from tests.stub import StubExtractor
+
+pytestmark = pytest.mark.extras
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+if not CHROMIUM or not DRIVER:
+    pytest.skip("needs chromium and chromium-driver", allow_module_level=True)
+
+TEXT = "Zoë 🎉 met Bob in Paris."
+KNOWN = {"Zoë 🎉": ("person", 0.95), "Bob": ("person", 0.6), "Paris": ("city", 0.8)}
+HEBREW = "פגשתי את Bob ברחוב."
+
+
+def script(query: Query) -> list[Span]:
+    if "slow" in query.text:
+        raise ValueError("too slow to read")
+    found = []
+    for name, (label, score) in KNOWN.items():
+        place = query.text.find(name)
+        for asked in query.labels if place >= 0 else ():
+            if asked.split(":")[0] == label or (asked == "Zoë 🎉 <> met" and name == "Bob"):
+                found.append(Span(place, place + len(name), name, asked, score))
+    return found
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = create_app({"stub": StubExtractor(script)}, ServeSettings())
+    running = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}/"
+    running.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1200,900")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield started
+    started.quit()
+
+
+class Page:
+    """The page as its user sees it."""
+
+    def __init__(self, driver: Any, address: str) -> None:
+        self.driver = driver
+        driver.get("about:blank")
+        driver.get(address)
+        self.until(lambda: self.all("[role=tab]"))
+
+    def until(self, condition: Any) -> Any:
+        end = time.monotonic() + 20
+        while not (value := condition()):
+            assert time.monotonic() < end, self.one("#status").text
+            time.sleep(0.02)
+        return value
+
+    def one(self, css: str) -> Any:
+        return self.driver.find_element("css selector", css)
+
+    def all(self, css: str) -> list[Any]:
+        return self.driver.find_elements("css selector", css)  # type: ignore[no-any-return]
+
+    def type(self, css: str, text: str) -> None:
+        """Set a field's text as typing does; the driver cannot type beyond U+FFFF."""
+        self.driver.execute_script(
+            "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))",
+            self.one(css),
+            text,
+        )
+
+    def run(self) -> None:
+        self.one("#run").click()
+        self.until(lambda: self.one("#status").text.endswith(" ms"))
+
+    def move_slider(self, value: float) -> None:
+        self.type("#slider", str(value))
+
+    def marked(self) -> list[str]:
+        return [segment.text for segment in self.all("#marked .seg")]
+
+    def requests(self) -> list[str]:
+        """Return the addresses asked since the last call."""
+        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+
+
+@pytest.fixture
+def page(driver: Any, server: str) -> Page:
+    return Page(driver, server)
+
+
+def test_type_extract_and_move_the_slider(page: Page, server: str) -> None:
+    page.type("#text", TEXT)
+    page.type("#field-labels", "person\ncity: a big town")
+    page.requests()
+    page.run()
+    assert page.marked() == ["Zoë 🎉", "Bob", "Paris"]
+    assert page.one("#count").text == "3 found"
+    assert [tag.text for tag in page.all("#marked .tag")] == ["person", "person", "city"]
+    assert page.requests() == [f"{server}v1/entities"]
+    page.move_slider(0.7)
+    assert page.marked() == ["Zoë 🎉", "Paris"]
+    assert page.one("#count").text == "2 of 3 shown"
+    assert page.requests() == []
+    assert "0.950" in page.all("#marked .seg")[0].get_attribute("aria-label")
+
+
+def test_a_span_tells_its_score_when_pointed_at(page: Page) -> None:
+    page.type("#text", TEXT)
+    page.run()
+    webdriver.ActionChains(page.driver).move_to_element(page.one("#marked .seg")).perform()
+    tip = page.until(lambda: page.one("#tip").text)
+    assert tip.split() == ["city", "0.800", "18:23"]
+
+
+def test_relations_are_arcs_and_rows(page: Page) -> None:
+    page.one("[data-task=relations]").click()
+    page.type("#text", TEXT)
+    page.type("#field-relations", "met: person > person")
+    page.type("#field-entities", "person")
+    page.run()
+    assert [text.text for text in page.all("#arcs text")] == ["met"]
+    row = [cell.text for cell in page.all("#table tbody td")]
+    assert row == ["Zoë 🎉", "met", "Bob", "0.600"]
+    page.move_slider(0.9)
+    assert page.all("#arcs path") == []
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    keys = webdriver.Keys
+    page.one("[role=tab][aria-selected=true]").send_keys(keys.ARROW_RIGHT)
+    assert page.driver.switch_to.active_element.get_attribute("data-task") == "open-entities"
+    page.driver.switch_to.active_element.send_keys(keys.ARROW_LEFT)
+    page.type("#text", TEXT)
+    page.one("#text").send_keys(keys.CONTROL, keys.ENTER)
+    page.until(lambda: page.marked() == ["Paris"])
+
+
+def test_a_link_brings_another_reader_to_the_same_result(page: Page) -> None:
+    page.type("#text", TEXT)
+    page.type("#field-labels", "person")
+    page.driver.execute_script("navigator.clipboard.writeText = async (text) => { copied = text }")
+    page.one("#link").click()
+    link = page.until(lambda: page.driver.execute_script("return window.copied"))
+    other = Page(page.driver, link)
+    other.until(lambda: other.marked() == ["Zoë 🎉", "Bob"])
+    assert other.one("#text").get_attribute("value") == TEXT
+
+
+def test_the_copied_python_runs(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.type("#text", TEXT)
+    page.type("#field-labels", 'person: "who"\ncity')
+    page.driver.execute_script("navigator.clipboard.writeText = async (text) => { copied = text }")
+    page.one("[data-copy=python]").click()
+    code = page.until(lambda: page.driver.execute_script("return window.copied"))
+    calls = []
+    monkeypatch.setattr("glinermt.extract_entities", lambda *a, **k: calls.append((a, k)))
+    exec(code, {})  # our own page's
+    assert calls == [((TEXT,), {"labels": {"person": '"who"', "city": ""}})]
+
+
+def test_right_to_left_text_is_marked_where_it_is(page: Page) -> None:
+    page.type("#text", HEBREW)
+    page.type("#field-labels", "person")
+    page.run()
+    assert page.marked() == ["Bob"]
+    direction = "return getComputedStyle(arguments[0]).direction"
+    assert page.driver.execute_script(direction, page.one("#marked")) == "rtl"
+
+
+def test_an_error_is_shown_and_the_page_goes_on(page: Page) -> None:
+    page.type("#text", "slow")
+    page.one("#run").click()
+    page.until(lambda: "failed" in page.one("#status").text)
+    page.type("#text", TEXT)
+    page.run()
+    assert page.marked() == ["Paris"]
+
+
+def test_text_is_never_read_as_markup(page: Page) -> None:
+    page.type("#text", "<img src=x onerror=document.title='hacked'> Bob")
+    page.type("#field-labels", "person")
+    page.run()
+    assert page.marked() == ["Bob"]
+    assert page.driver.title == "glinermt"
+    assert page.all("#marked img") == []
+
+
+def test_the_page_asks_nothing_of_the_network_but_the_api(page: Page, server: str) -> None:
+    page.run()
+    addresses = page.requests()
+    assert addresses
+    assert all(address.startswith((server, "data:", "about:")) for address in addresses)
+    severe = [e for e in page.driver.get_log("browser") if e["level"] == "SEVERE"]
+    assert [e for e in severe if "500" not in e["message"]] == []
