@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from glinermt import __version__
 from glinermt.serve import errors, schemas
@@ -133,7 +133,12 @@ def _add_about(app: FastAPI, service: Service) -> None:
             raise errors.RequestError(503, "the server stops, or a worker has died")
         return schemas.Status(status="ready")
 
-    @about("/metrics", summary="Numbers for Prometheus", responses=_responses(401))
+    @about(
+        "/metrics",
+        summary="Numbers for Prometheus",
+        response_class=PlainTextResponse,
+        responses=_responses(401),
+    )
     async def metrics() -> Response:
         return Response(service.metrics.render(), media_type=service.metrics.content_type)
 

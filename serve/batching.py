@@ -12,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glinermt.config import TaskSettings
-from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
+from glinermt.types import Ask, Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
 
 BATCH_TOKENS = 4096
 """Estimated tokens of one batch."""
@@ -41,9 +41,10 @@ class BatchReport:
 
 def estimated_tokens(query: Query) -> int:
     """Return about how many tokens the model reads for a query, without tokenising it."""
-    pieces = (query.text, query.prompt, *query.labels)
+    labels = (*query.labels, *query.relations, *query.classes)
+    pieces = (query.text, query.prompt, *labels)
     size = sum(len(piece.encode("utf-8", "surrogatepass")) for piece in pieces)
-    return size // BYTES_A_TOKEN + len(query.labels) + 3
+    return size // BYTES_A_TOKEN + len(labels) + 3
 
 
 class BatchingExtractor:
@@ -205,8 +206,12 @@ class RequestExtractor:
         Raises:
             RequestCancelled: the request was cancelled meanwhile.
         """
-        rest = {"overlap": overlap, "multi_label": multi_label, "span_score": span_score}
-        return self._ask(_Call(list(queries), _Extract(tuple(rest.items())), threshold))
+        ask = Ask(threshold, overlap, multi_label, span_score)
+        return self._ask(_Call(list(queries), _extract, ask))
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
+        """Find all kinds of things that the queries ask for; see ``extract``."""
+        return self._ask(_Call(list(queries), _read, ask))
 
     def cancel(self, why: str) -> None:
         """Drop what the request waits for; its thread gets a RequestCancelled."""
@@ -225,14 +230,22 @@ class RequestExtractor:
         return self._batches._ask(call)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extract:
-    """A call of ``extract``: all but the thresholds, which must be the same to share a batch."""
+Run = Callable[[Any, list[Query], Ask], list[Any]]
+"""(model, queries, how) -> what each query found."""
 
-    options: tuple[tuple[str, Any], ...]
 
-    def run(self, model: Extractor, queries: list[Query], thresholds: dict[str, float]) -> Any:
-        return model.extract(queries, threshold=thresholds, **dict(self.options))
+def _extract(model: Extractor, queries: list[Query], ask: Ask) -> list[Any]:
+    return model.extract(
+        queries,
+        threshold=ask.threshold,
+        overlap=ask.overlap,
+        multi_label=ask.multi_label,
+        span_score=ask.span_score,
+    )
+
+
+def _read(model: Any, queries: list[Query], ask: Ask) -> list[Any]:
+    return model.read(queries, ask)  # type: ignore[no-any-return]  # see ``kinds``
 
 
 @dataclass(slots=True, eq=False)
@@ -240,8 +253,8 @@ class _Call:
     """What a request asks at once, and its results as they come."""
 
     queries: list[Query]
-    kind: _Extract
-    threshold: Threshold
+    run: Run
+    ask: Ask
     tokens: list[int] = field(init=False)
     results: dict[int, Any] = field(default_factory=dict)
     error: BaseException | None = None
@@ -272,11 +285,18 @@ class _Call:
             self.error = error
             self.done.set()
 
-    def thresholds(self, index: int) -> dict[str, float]:
-        labels = self.queries[index].labels
-        if isinstance(self.threshold, Mapping):
-            return {label: self.threshold[label] for label in labels if label in self.threshold}
-        return dict.fromkeys(labels, self.threshold)
+    def limits(self, index: int) -> dict[tuple[str, str], float]:
+        """Return a query's thresholds by kind and label."""
+        query = self.queries[index]
+        return {
+            (kind, label): given[label] if isinstance(given, Mapping) else given
+            for kind, labels, given in (
+                ("span", query.labels, self.ask.threshold),
+                ("relation", query.relations, self.ask.relation_threshold),
+            )
+            for label in labels
+            if not isinstance(given, Mapping) or label in given  # else the model complains
+        }
 
 
 @dataclass(slots=True, eq=False)
@@ -291,30 +311,40 @@ class _Part:
 class _Batch:
     """Queries that go to the model together: of one kind, with thresholds that agree."""
 
-    kind: _Extract | None = None
-    thresholds: dict[str, float] = field(default_factory=dict)
+    first: _Call | None = None
+    limits: dict[tuple[str, str], float] = field(default_factory=dict)
     queries: list[tuple[_Call, int]] = field(default_factory=list)
     tokens: int = 0
 
     def takes(self, call: _Call, index: int, most_tokens: int) -> bool:
         """Add the query if it fits; one that does not will not fit later either."""
-        if self.queries and (
-            self.tokens + call.tokens[index] > most_tokens or call.kind != self.kind
-        ):
+        first = self.first or call
+        if self.queries and self.tokens + call.tokens[index] > most_tokens:
             return False
-        own = call.thresholds(index)
-        if any(self.thresholds.get(label, limit) != limit for label, limit in own.items()):
+        if call.run is not first.run or _rules(call.ask) != _rules(first.ask):
             return False
-        self.kind = call.kind
-        self.thresholds.update(own)
+        own = call.limits(index)
+        if any(self.limits.get(label, limit) != limit for label, limit in own.items()):
+            return False
+        self.first = first
+        self.limits.update(own)
         self.queries.append((call, index))
         self.tokens += call.tokens[index]
         return True
 
-    def run(self, model: Extractor, members: list[tuple[_Call, int]]) -> Any:
-        assert self.kind is not None
-        queries = [call.queries[i] for call, i in members]
-        return self.kind.run(model, queries, self.thresholds)
+    def run(self, model: Extractor, members: list[tuple[_Call, int]]) -> list[Any]:
+        assert self.first is not None
+        spans, relations = (
+            {label: limit for (of, label), limit in self.limits.items() if of == kind}
+            for kind in ("span", "relation")
+        )
+        ask = replace(self.first.ask, threshold=spans, relation_threshold=relations)
+        return self.first.run(model, [call.queries[i] for call, i in members], ask)
+
+
+def _rules(ask: Ask) -> Ask:
+    """Return all but the thresholds."""
+    return replace(ask, threshold=0.5, relation_threshold=0.5)
 
 
 @dataclass(slots=True)

@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from glinermt.model import GlinerMT
 from glinermt.serve.batching import BatchingExtractor, BatchReport, RequestCancelled
 from glinermt.tasks import answer, extract_entities, extract_relations, summarize
-from glinermt.types import Query, Span
+from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
 from tests.tiny_models import tiny_model
 
@@ -156,6 +156,34 @@ def test_requests_with_thresholds_that_contradict_do_not_share_a_call() -> None:
         found = list(pool.map(lambda one: client(*one), asked))
     batches.close()
     assert [len(spans) for (spans,) in found] == [1, 0, 1, 0]
+
+
+def test_reading_shares_batches_too_with_the_thresholds_of_each_kind() -> None:
+    class Reader(StubExtractor):
+        asks: ClassVar[list[tuple[int, Ask]]] = []
+        kinds = frozenset({"spans", "relations"})
+
+        def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
+            self.asks.append((len(queries), ask))
+            return [Found(classes={query.text: 1.0}) for query in queries]
+
+    batches = BatchingExtractor(Reader(words), max_wait=WAIT)
+    asks = [Ask(0.3, relation_threshold=0.1), Ask({"x": 0.4}, relation_threshold=0.2)]
+    queries = [Query("a", ("y",), relations=("r",)), Query("b", ("x",), relations=("s",))]
+    both = threading.Barrier(2)
+
+    def client(i: int) -> list[Found]:
+        with batches.request() as model:
+            assert model.kinds == {"spans", "relations"}
+            both.wait(WAIT)
+            return model.read([queries[i]], asks[i])
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(client, range(2)))
+    batches.close()
+    assert [list(one.classes) for (one,) in found] == [["a"], ["b"]]
+    merged = Ask({"y": 0.3, "x": 0.4}, relation_threshold={"r": 0.1, "s": 0.2})
+    assert Reader.asks == [(2, merged)]
 
 
 def test_a_failing_request_fails_alone() -> None:

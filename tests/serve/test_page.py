@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +11,11 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 pytest.importorskip("selenium", reason="needs selenium")
 
-import uvicorn
 from selenium import webdriver
 
 from glinermt.serve.app import create_app
-from glinermt.serve.settings import ServeSettings
 from glinermt.types import Query, Span
+from tests.serve.running import running
 from tests.stub import StubExtractor
 
 pytestmark = pytest.mark.extras
@@ -46,18 +43,8 @@ def script(query: Query) -> list[Span]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = create_app({"stub": StubExtractor(script)}, ServeSettings())
-    running = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}/"
-    running.should_exit = True
-    thread.join()
+    with running(create_app({"stub": StubExtractor(script)})) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
