@@ -11,7 +11,7 @@ from glinermt import tasks
 from glinermt.serve import schemas
 from glinermt.serve.errors import RequestError
 from glinermt.serve.offsets import Offsets
-from glinermt.types import Answer, Extractor, Relation, Span, Summary
+from glinermt.types import Answer, Extractor, Record, Redaction, Relation, Span, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ def _moved(result: Any, offsets: Offsets) -> Any:
             return replace(result, span=move(result.span))
         case Summary():
             return replace(result, spans=tuple(move(span) for span in result.spans))
+        case Redaction():
+            return replace(result, spans=tuple(move(span) for span in result.spans))
+        case Record():
+            spans = {name: tuple(map(move, own)) for name, own in result.spans.items()}
+            return replace(result, spans=spans)
         case list():
             return [move(item) for item in result]
         case _:
@@ -126,6 +131,24 @@ def _answer(*, top_k: int | None = None, **arguments: Any) -> Any:
     return tasks.answers(**arguments, top_k=top_k)
 
 
+def _records(body: schemas.RecordsRequest, offsets: list[Offsets]) -> dict[str, Any]:
+    """Return the arguments; a pattern could be one that a text makes run for ever."""
+    given = _fields(body, offsets)
+    schema = given.pop("schema_")
+    if _has_key(schema, _PATTERNS):
+        raise RequestError(422, "schema: patterns are not taken from requests", field="schema")
+    return {**given, "schema": schema}
+
+
+_PATTERNS = ("pattern", "patternProperties")
+
+
+def _has_key(value: Any, names: Sequence[str]) -> bool:
+    if isinstance(value, dict):
+        return any(name in value for name in names) or _has_key(list(value.values()), names)
+    return isinstance(value, list) and any(_has_key(item, names) for item in value)
+
+
 ENDPOINTS: Sequence[Endpoint] = (
     Endpoint(
         "entities",
@@ -173,6 +196,22 @@ ENDPOINTS: Sequence[Endpoint] = (
         schemas.MatchesRequest,
         schemas.SpansReply,
         tasks.extract_matches,
+        _fields,
+    ),
+    Endpoint(
+        "records",
+        "Fill a schema from a text, each value with the spans that say it",
+        schemas.RecordsRequest,
+        schemas.RecordsReply,
+        tasks.extract_records,
+        _records,
+    ),
+    Endpoint(
+        "redact",
+        "Replace what is private by placeholders",
+        schemas.RedactRequest,
+        schemas.RedactReply,
+        tasks.redact,
         _fields,
     ),
 )

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from glinermt.errors import BackendError
 from glinermt.serve import schemas
 
 logger = logging.getLogger("glinermt.serve")
@@ -69,6 +70,8 @@ def as_request_error(error: BaseException) -> RequestError:
         return error
     if isinstance(error, ValueError | TypeError) and _is_ours(error.__traceback__):
         return RequestError(422, str(error))
+    if isinstance(error, BackendError):
+        return RequestError(503, str(error))
     logger.error("a request failed", exc_info=error)
     return RequestError(500, "the server failed; its log says why")
 

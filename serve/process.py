@@ -22,6 +22,8 @@ SHIPPED = "glinermt"
 """The name of the model that ships."""
 _SETUP = "GLINERMT_SERVE"
 """Where worker processes read how they are set up."""
+START = 120
+"""Seconds that a worker process may need to load its models before it is taken for dead."""
 GRACE = 30
 """Seconds that requests under way have to come to their end when the server is stopped."""
 
@@ -106,6 +108,7 @@ def run(setup: Setup, *, host: str, port: int) -> None:
         "log_config": None,
         "server_header": False,
         "timeout_graceful_shutdown": GRACE,
+        "timeout_worker_healthcheck": START,
     }
     if setup.workers == 1:
         uvicorn.run(setup.app(), **options)

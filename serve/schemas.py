@@ -103,6 +103,22 @@ class MatchesRequest(TaskRequest):
     threshold: Threshold = None
 
 
+class RecordsRequest(TaskRequest):
+    schema_: dict[str, Any] = Field(
+        alias="schema", description="a JSON schema of an object; without patterns"
+    )
+    many: bool = False
+    anchor: str | None = None
+    on_invalid: Literal["drop", "keep"] = "drop"
+    threshold: Threshold = None
+
+
+class RedactRequest(TaskRequest):
+    labels: Labels | None = Field(None, description="what is private; null = the usual")
+    placeholder: str = Field("[{label}]", description="with {label}, {number}; or pseudonym")
+    threshold: Threshold = None
+
+
 class _Result(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
@@ -141,6 +157,23 @@ class Summary(_Result):
     text: str
 
 
+class Record(_Result):
+    """An instance of the schema, with the spans that say each field."""
+
+    value: Any
+    spans: dict[str, list[Span]]
+    score: float
+    error: str = Field("", description="why the value is not an instance")
+
+
+class Redaction(_Result):
+    """The text with its private spans replaced, and what was where."""
+
+    text: str
+    spans: list[Span] = Field(description="at their places in the original text")
+    replacements: list[str]
+
+
 class Reply(BaseModel):
     """What all replies have."""
 
@@ -163,6 +196,14 @@ class AnswerReply(Reply):
 
 class SummaryReply(Reply):
     result: Summary | list[Summary]
+
+
+class RecordsReply(Reply):
+    result: list[Record] | list[list[Record]]
+
+
+class RedactReply(Reply):
+    result: Redaction | list[Redaction]
 
 
 class ErrorDetail(BaseModel):

@@ -71,6 +71,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "answer": {"question": "Who joined?"},
     "summary": {"sentences": 1},
     "matches": {"instruction": "all names"},
+    "records": {
+        "schema": {
+            "type": "object",
+            "properties": {"person": {"type": "string"}, "city": {"type": "string"}},
+        }
+    },
+    "redact": {"labels": ["person", "city"], "placeholder": "<{label} {number}>"},
 }
 FUNCTIONS = {
     "entities": tasks.extract_entities,
@@ -79,6 +86,8 @@ FUNCTIONS = {
     "answer": tasks.answer,
     "summary": tasks.summarize,
     "matches": tasks.extract_matches,
+    "records": tasks.extract_records,
+    "redact": tasks.redact,
 }
 
 
@@ -93,7 +102,12 @@ def test_an_endpoint_gives_what_the_function_gives(
     function: Any = FUNCTIONS[endpoint.path]
     expected = plain(function(text=text, **body, model=stub))
     assert expected
-    assert reply.json() == {"model": "small", "offset_unit": "codepoint", "result": expected}
+    found = reply.json()
+    if endpoint.path == "records":  # an empty error is left out by the library
+        for records in [found["result"]] if isinstance(text, str) else found["result"]:
+            for record in records:
+                assert record.pop("error") == ""
+    assert found == {"model": "small", "offset_unit": "codepoint", "result": expected}
 
 
 def test_offsets_count_what_the_client_counts(client: TestClient) -> None:
@@ -201,6 +215,16 @@ def test_a_body_that_is_no_request_is_refused(content: bytes, client: TestClient
     reply = client.post("/v1/entities", content=content, headers=headers)
     assert reply.status_code in (400, 422)
     assert reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("place", ["name", "$ref"])
+def test_a_schema_from_outside_has_no_patterns_and_no_circles(
+    place: str, client: TestClient
+) -> None:
+    field = {"type": "string", "pattern": "(a+)+$"} if place == "name" else {"$ref": "#"}
+    schema = {"type": "object", "properties": {"a": field}}
+    reply = client.post("/v1/records", json={"text": "a" * 40, "schema": schema})
+    assert reply.status_code == 422, reply.text
 
 
 def test_what_the_library_refuses_is_told_in_its_words(client: TestClient) -> None:
