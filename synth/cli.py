@@ -31,6 +31,9 @@ def generate_command(
         int, typer.Option(min=0, help="Recipes drawn per passage; 0 = all.")
     ] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Texts at most; 0 = all.")] = 0,
+    language: Annotated[
+        str, typer.Option(help="Language of the prompts and texts: en or de.")
+    ] = "en",
     field: Annotated[str, typer.Option(help="Where JSON lines keep the text.")] = "text",
     benchmark: Annotated[
         Many, typer.Option(help="File whose 13-word runs must not be in the data (repeatable).")
@@ -79,6 +82,7 @@ def generate_command(
             "model": model,
             "tasks_per_text": tasks_per_text,
             "limit": limit,
+            "language": language,
             "text_field": field,
             "benchmarks": benchmark or [],
             "sampling": {"temperature": temperature, "max_tokens": max_tokens},

@@ -98,7 +98,7 @@ def _asked(
 
 def run_fingerprint(settings: Settings) -> str:
     """Give the fingerprint of the settings with their templates and files."""
-    bodies = [SYSTEM, *(str(RECIPES[name].prompts) for name in settings.tasks)]
+    bodies = [str(SYSTEM), *(str(RECIPES[name].prompts) for name in settings.tasks)]
     files = [*text_files(settings.texts), *map(Path, settings.benchmarks)]
     return fingerprint(settings, bodies, files)
 

@@ -19,12 +19,17 @@ from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
 from glinermt.synth.texts import passages, read_texts, text_files
 
-SYSTEM = (
-    "You annotate texts for training data. You reply with one JSON object and nothing else. "
+SYSTEM = {
+    "en": "You annotate texts for training data. You reply with one JSON object and nothing else. "
     "Every quote is copied from the text letter by letter, short of nothing and with nothing "
     'added; "before" holds the few words that stand right before the quote in the text, empty '
-    "at its beginning."
-)
+    "at its beginning.",
+    "de": "Du zeichnest Texte für Trainingsdaten aus. Du antwortest mit einem JSON-Objekt und "
+    "nichts sonst. Jedes Zitat ist Buchstabe für Buchstabe aus dem Text kopiert, ohne dass etwas "
+    'fehlt oder dazukommt; "before" enthält die wenigen Wörter unmittelbar vor dem Zitat, leer '
+    "am Anfang des Textes.",
+}
+"""What the LLM is told first, by language. Field names of the reply are the same in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[
         counts.texts += 1
         for size, known in seen.items():
             names = [name for name in settings.tasks if sizes[name] == size]
-            pieces = passages(text, size, settings.least_tokens)
+            pieces = passages(text, size, settings.least_tokens, settings.language)
             for passage in islice(pieces, settings.passages_per_text or None):
                 if fault := _fault(passage, known, benchmarks):
                     counts.drops[fault] += 1
@@ -88,10 +93,10 @@ def _rows(passage: str, names: list[str], settings: Settings) -> list[Row]:
     rows = []
     for name in names:
         recipe = RECIPES[name]
-        style = draw.choice(sorted(recipe.prompts["en"]))
+        style = draw.choice(sorted(recipe.prompts[settings.language]))
         count = draw.choice(recipe.counts)
-        row = Row("", name, f"{name}.{style}.en", count, passage)
-        identity = [SYSTEM, prompt(row), settings.model, str(settings.sampling)]
+        row = Row("", name, f"{name}.{style}.{settings.language}", count, passage)
+        identity = [system(row), prompt(row), settings.model, str(settings.sampling)]
         id_ = hashlib.sha256(json.dumps([row.template, *identity]).encode()).hexdigest()[:16]
         rows.append(replace(row, id=id_))
     return rows
@@ -117,3 +122,8 @@ def prompt(row: Row) -> str:
     """Return the row's prompt."""
     name, style, language = row.template.split(".")
     return RECIPES[name].filled(language, style, text=row.text, count=row.count)
+
+
+def system(row: Row) -> str:
+    """Return what the LLM is told before the row's prompt, in its language."""
+    return SYSTEM[row.template.rpartition(".")[2]]

@@ -56,6 +56,8 @@ class Settings:
     """Names in ``RECIPES``."""
     tasks_per_text: int = 0
     """How many of the tasks each passage gets, drawn by seed; 0 = all."""
+    language: str = "en"
+    """ISO 639-1 code of the language that the LLM is asked in, and texts are cut in."""
     text_field: str = "text"
     """Where JSON lines keep the text."""
     limit: int = 0
@@ -87,6 +89,11 @@ class Settings:
         for name in self.tasks:
             if name not in RECIPES:
                 raise ConfigError(unknown_choice("recipe", name, RECIPES))
+            if self.language not in RECIPES[name].prompts:
+                known = ", ".join(sorted(RECIPES[name].prompts))
+                raise ConfigError(
+                    f"recipe {name!r} has no prompts in language {self.language!r}; it has {known}"
+                )
         if len(set(self.tasks)) < len(self.tasks):
             raise ConfigError(f"tasks names one twice: {', '.join(self.tasks)}")
         for name, least in LEAST.items():

@@ -144,15 +144,25 @@ def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
     import pyarrow  # type: ignore[import-untyped]  # ships no types
 
     string, number = pyarrow.string(), pyarrow.int64()
+    names, pairs = pyarrow.list_(string), pyarrow.list_(pyarrow.list_(number))
     span = pyarrow.struct([("start", number), ("end", number), ("label", string)])
+    relation = pyarrow.struct([("head", span), ("label", string), ("tail", span)])
     schema = pyarrow.schema(
         [
             ("text", string),
-            ("labels", pyarrow.list_(string)),
+            ("labels", names),
             ("prompt", string),
+            ("relation_labels", names),
+            ("class_labels", names),
+            ("entities", pyarrow.list_(span)),
             ("spans", pyarrow.list_(span)),
-            ("id", string),
             ("task", string),
+            ("relations", pyarrow.list_(relation)),
+            ("classes", names),
+            ("silent", pairs),
+            ("judged", pairs),
+            ("multi_label", pyarrow.bool_()),
+            ("id", string),
             ("recipe", string),
         ]
     )

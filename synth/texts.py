@@ -42,13 +42,13 @@ def read_texts(files: Iterable[Path], field: str) -> Iterator[str]:
             yield from (_text(f"{file}:{n}", row, field) for n, row in read_jsonl(file))
 
 
-def passages(text: str, most_tokens: int, least_tokens: int) -> Iterator[str]:
+def passages(text: str, most_tokens: int, least_tokens: int, language: str = "en") -> Iterator[str]:
     """Cut a text between sentences into passages; a sentence longer than that is left out."""
     if least_tokens <= num_tokens(text) <= most_tokens:
         yield text
         return
     start, end, size = 0, 0, 0
-    for first, last in split_sentences(text):
+    for first, last in split_sentences(text, language):
         length = num_tokens(text[first:last])
         if size + length > most_tokens:
             if size >= least_tokens:

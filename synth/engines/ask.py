@@ -8,7 +8,7 @@ from typing import Any
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends.base import LLM, Reply, Request
-from glinermt.synth.plan import SYSTEM, Row, prompt
+from glinermt.synth.plan import Row, prompt, system
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import ReplyError, parse
 from glinermt.synth.settings import Sampling, Settings
@@ -61,7 +61,7 @@ def request(row: Row, sampling: Sampling, attempt: int = 0) -> Request:
     return Request(
         id=row.id,
         recipe=row.recipe,
-        system=SYSTEM,
+        system=system(row),
         user=prompt(row),
         schema=RECIPES[row.recipe].schema,
         temperature=round(sampling.temperature + HOTTER * attempt, 3),

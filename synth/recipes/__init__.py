@@ -6,11 +6,16 @@ import warnings
 
 from glinermt.synth.recipes import (
     answer,
+    classify,
     entities,
     entity_definitions,
     entity_types,
+    keyphrases,
     matches,
     open_entities,
+    records,
+    redact,
+    relation_pairs,
     relations,
     summarize,
 )
@@ -23,6 +28,11 @@ RECIPES: dict[str, Recipe] = {
     "summarize": summarize.RECIPE,
     "answer": answer.RECIPE,
     "matches": matches.RECIPE,
+    "classify": classify.RECIPE,
+    "records": records.RECIPE,
+    "relation_pairs": relation_pairs.RECIPE,
+    "keyphrases": keyphrases.RECIPE,
+    "redact": redact.RECIPE,
     "entity_types": entity_types.RECIPE,
     "entity_definitions": entity_definitions.RECIPE,
 }

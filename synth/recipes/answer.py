@@ -79,10 +79,20 @@ before it. No question contains its answer.
 "unanswerable": one or two questions the same reader would ask, which the text leaves open.
 """,
 }
+GERMAN = {
+    "facts": """
+Schreibe bis zu {count} deutsche Fragen, die der folgende Text mit einem kurzen Stück seiner selbst
+beantwortet: wer, was, wann, wo, wie viele, warum. "question" ist eine ganze Frage, die ohne den
+Text verständlich ist und die Antwort nicht enthält; "text" das kürzeste Stück, das antwortet,
+kopiert; "before" die Wörter unmittelbar davor.
+
+"unanswerable": eine oder zwei Fragen zum selben Thema, die der Text nicht beantwortet.
+""",
+}
 
 RECIPE = Recipe(
     task="answer",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(
         questions=several(record(question=PROMPT, **quotes(MENTION, 1)["items"]["properties"]), 5),
         unanswerable=several(PROMPT, 2),

@@ -66,10 +66,21 @@ there, with its type in "label". Leave out pronouns, and never give a whole sent
 In "absent" name three to six types of the same kind that this text mentions no entity of.
 """,
 }
+GERMAN = {
+    "general": """
+Liste die Eigennamen und benannten Dinge des folgenden Textes mit allgemeinen Typen auf, etwa
+Person, Organisation, Ort, Datum, Ereignis, Produkt, Kunstwerk, Gesetz, Sprache oder Zahl; erfinde
+einen Typ, wo keiner passt.
+
+Gib höchstens {count} in "entities", in der Reihenfolge des Textes. "text" ist der Name genau wie
+im Text, "label" sein Typ auf Deutsch. "absent" enthält drei bis sechs Typen, von denen der Text
+nichts hat.
+""",
+}
 
 RECIPE = Recipe(
     task="entities",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(entities=quotes(MENTION, 25, label=LABEL), absent=several(LABEL, 8)),
     build=_build,
     typed=True,

@@ -51,10 +51,18 @@ is written there; "definition" says what kind of thing it is, for any passage, w
 the entity.
 """,
 }
+GERMAN = {
+    "plain": """
+Finde alle benannten Dinge im folgenden Abschnitt. Statt eines Typs gib von jedem in einem kurzen
+deutschen Satz an, was für eine Art von Ding es ist ("eine Person, die einen Staat regiert").
+"entities" enthält höchstens {count} davon: "text" genau wie im Text, "definition" der Satz, ohne
+das Ding zu nennen.
+""",
+}
 
 RECIPE = Recipe(
     task="entities",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(entities=quotes(MENTION, 20, definition=text(200))),
     build=_build,
     typed=True,

@@ -38,10 +38,17 @@ most {count}, in the order of the passage: "text" copies the entity, "label" say
 three words what it is, as you would ask for it ("What describes ... in the passage?").
 """,
 }
+GERMAN = {
+    "plain": """
+Finde alle benannten Dinge im folgenden Abschnitt und nenne von jedem den Typ. "entities" enthält
+höchstens {count} davon in der Reihenfolge des Abschnitts: "text" genau wie im Text, "label" der
+Typ auf Deutsch in ein bis drei Wörtern.
+""",
+}
 
 RECIPE = Recipe(
     task="entities",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(entities=quotes(MENTION, 25, label=LABEL)),
     build=_build,
     typed=True,

@@ -58,10 +58,20 @@ by letter, as short as can be understood.
 it serves.
 """,
 }
+GERMAN = {
+    "requests": """
+Denke dir zwei oder drei Bitten um Auskunft aus, denen der folgende Text dienen kann: Gründe,
+Folgen, Beschreibungen, Bedingungen, Meinungen, Schritte.
+
+Jede hat eine "instruction", einen deutschen Satz wie "Finde alle Gründe für die Verspätung", und
+"matches": die Stücke des Textes, die ihr dienen, höchstens {count}, kopiert und so kurz wie
+möglich. "absent_instruction" ist eine weitere Bitte, der nichts im Text dient.
+""",
+}
 
 RECIPE = Recipe(
     task="matches",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(
         requests=several(record(instruction=PROMPT, matches=quotes(SENTENCE, 12)), 3),
         absent_instruction=PROMPT,

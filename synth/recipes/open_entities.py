@@ -53,10 +53,19 @@ In "absent_specification" write a second request of the same kind that sounds na
 text, but to which the text contains nothing.
 """,
 }
+GERMAN = {
+    "set": """
+Stelle dir jemanden vor, der eine bestimmte Menge von Dingen aus dem folgenden Text braucht, etwa
+alle Produkte einer Firma. Schreibe die Bitte als einen deutschen Satz in "specification"; sie
+nennt keines der Dinge. Liste in "entities" höchstens {count} davon, aus dem Text kopiert.
+
+Schreibe in "absent_specification" eine zweite solche Bitte, zu der der Text nichts enthält.
+""",
+}
 
 RECIPE = Recipe(
     task="open_entities",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(specification=PROMPT, entities=quotes(MENTION, 25), absent_specification=PROMPT),
     build=_build,
 )

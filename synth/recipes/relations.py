@@ -118,10 +118,21 @@ Give at most {count} relations, only such as the text states, none twice.
 head, but for which the text gives no tail.
 """,
 }
+GERMAN = {
+    "open": """
+Finde die Beziehungen zwischen benannten Dingen, die der folgende Text aussagt. Kopiere "head" und
+"tail" aus dem Text und nenne in "relation" auf Deutsch in ein bis vier Wörtern, wie "head" zu
+"tail" steht: "Marie Curie - geboren in - Warschau". "before_head" und "before_tail" sind die
+Wörter unmittelbar davor. Höchstens {count}, keine doppelt.
+
+"absent" enthält bis zu vier Paare aus einem "head" des Textes und einer Beziehung, zu der der Text
+nichts sagt.
+""",
+}
 
 RECIPE = Recipe(
     task="relations",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(
         relations=several(
             record(

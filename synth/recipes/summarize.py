@@ -55,10 +55,18 @@ together they must be shorter than half of the text.
 "instruction" is the sentence with which a user would ask for this summary.
 """,
 }
+GERMAN = {
+    "sentences": """
+Wähle die zwei bis vier Sätze, die den folgenden Text zusammenfassen, und kopiere sie ganz in
+"summary", in der Reihenfolge des Textes; zusammen kürzer als die Hälfte des Textes.
+
+"instruction" ist der deutsche Satz, mit dem man um diese Zusammenfassung bitten würde.
+""",
+}
 
 RECIPE = Recipe(
     task="summarize",
-    prompts={"en": PROMPTS},
+    prompts={"en": PROMPTS, "de": GERMAN},
     schema=record(instruction=PROMPT, summary=quotes(SENTENCE, 8)),
     build=_build,
     category="summarization",

@@ -73,6 +73,68 @@ REPLIES: dict[str, dict[str, Any]] = {
         ],
         "unanswerable": ["Which school did her daughter attend?"],
     },
+    "classify": {
+        "label_sets": [
+            {
+                "classes": [
+                    {"name": "biography", "description": "The text tells a person's life."},
+                    {"name": "Obituary", "description": "It reports a recent death."},
+                    {"name": "lab report", "description": "It describes an experiment."},
+                ],
+                "holding": ["biography"],
+            },
+            {
+                "classes": [
+                    {"name": "complaint", "description": "Somebody is not satisfied."},
+                    {"name": "request", "description": "Somebody asks for something."},
+                ],
+                "holding": [],
+            },
+        ]
+    },
+    "records": {
+        "fields": [
+            {
+                "name": "place of birth",
+                "description": "Where the person was born.",
+                "values": [quote("Warsaw", "was born in")],
+            },
+            {
+                "name": "Award",
+                "description": "Prizes won.",
+                "values": [quote("Nobel Prize", "won the")],
+            },
+            {"name": "salary", "description": "What the person earns.", "values": []},
+        ]
+    },
+    "relation_pairs": {
+        "relations": ["born in", "spouse", "works for"],
+        "pairs": [
+            {
+                "before_head": "",
+                "head": "Marie Curie",
+                "before_tail": "was born in",
+                "tail": "Warsaw",
+                "holding": ["born in"],
+            },
+            {
+                "before_head": "lead, because",
+                "head": "Warsaw",
+                "before_tail": "moved to",
+                "tail": "Paris",
+                "holding": [],
+            },
+        ],
+    },
+    "keyphrases": {
+        "phrases": [quote("Nobel Prize", "won the"), quote("notebooks", "Her")],
+    },
+    "redact": {
+        "items": [
+            quote("Marie Curie", label="person", surrogate="Eva Moss"),
+            quote("Pierre Curie", "Prize with", label="person", surrogate="Karl Moss"),
+        ]
+    },
     "matches": {
         "requests": [
             {
