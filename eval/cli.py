@@ -66,6 +66,9 @@ def bench(
     split: Annotated[
         str, typer.Option("--split", help="Of CNN/DailyMail: test or validation.")
     ] = "test",
+    method: Annotated[
+        str | None, typer.Option("--method", help="Of relations: pairs or labels.")
+    ] = None,
     precision: Annotated[
         str, typer.Option("--precision", help="exact, bf16 or int8, as from_pretrained takes it.")
     ] = "exact",
@@ -89,7 +92,11 @@ def bench(
     if leak_check is not None and not leak_check.is_file():
         raise DataError(f"{leak_check}: no such file; pass the training JSONL to --leak-check")
     options = Options(
-        _threshold(threshold), miscellaneous, CROSSNER_SETS if few else (), cast("Split", split)
+        _threshold(threshold),
+        miscellaneous,
+        CROSSNER_SETS if few else (),
+        cast("Split", split),
+        cast("Any", method),
     )
     loaded: list[tuple[Any, list[Any]]] = []
     for each in _names(str(context.info_name), sample):

@@ -118,7 +118,9 @@ def data_hash(cases: Sequence[Any]) -> str:
     """Return the SHA-256 of the cases as scored: texts, labels, gold, order."""
     digest = hashlib.sha256()
     for case in cases:
-        line = json.dumps(dataclasses.asdict(case), ensure_ascii=False, sort_keys=True)
+        line = json.dumps(
+            dataclasses.asdict(case), ensure_ascii=False, sort_keys=True, default=sorted
+        )
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 

@@ -14,6 +14,8 @@ from glinermt.types import Extractor
 C = TypeVar("C")
 Split = Literal["test", "validation"]
 SPLITS = ("test", "validation")
+Method = Literal["pairs", "labels"]
+METHODS = ("pairs", "labels")
 Prediction = dict[str, Any]
 """What is kept of a model's answer to one case: JSON values only."""
 Baseline = Callable[[Sequence[Any]], list[Prediction | None]]
@@ -32,10 +34,14 @@ class Options:
     """The CrossNER and MIT sets to run; empty = all seven."""
     split: Split = "test"
     """Of CNN/DailyMail."""
+    method: Method | None = None
+    """How relations are found; None = as the model can."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(unknown_choice("split", self.split, SPLITS))
+        if self.method not in (None, *METHODS):
+            raise ValueError(unknown_choice("method", self.method, METHODS))
 
 
 class Benchmark(Protocol[C]):

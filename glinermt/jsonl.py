@@ -48,7 +48,8 @@ def data_files(path: Path, ends: Sequence[str] = ENDS) -> list[Path]:
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row with its number, from 1; blank lines are counted and passed over.
 
-    The name says how the file is read: ``.parquet``, else JSON lines, unpacked where it ends in
+    The name says how the file is read: ``.parquet`` (what is null in a row is not in it), else JSON
+    lines, unpacked where it ends in
     ``.gz``, ``.xz`` or ``.zst``.
 
     Raises:
@@ -276,7 +277,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for batch in file.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, row
+                    yield number, {key: value for key, value in row.items() if value is not None}
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(
             f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"

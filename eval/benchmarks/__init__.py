@@ -12,7 +12,16 @@ from glinermt.errors import unknown_choice
 if TYPE_CHECKING:  # numpy, which the commands' names can do without
     from glinermt.eval.protocol import Benchmark, Entry, Options
 
-BENCHMARKS = ("crossner", "squad2", "fewrel", "cnn_dm", "ner20", "relations", "pii")
+BENCHMARKS = (
+    "crossner",
+    "squad2",
+    "fewrel",
+    "cnn_dm",
+    "ner20",
+    "relations",
+    "classification",
+    "pii",
+)
 SAMPLES = Path(__file__).parents[1] / "samples"
 """Small real samples that come with the package; SOURCES.md says from where."""
 

@@ -15,10 +15,11 @@ from glinermt.eval.data.hub import PARQUET, HubSet, pairs
 from glinermt.eval.data.relations import read_relations
 from glinermt.eval.metrics.answers import answer_f1, exact_match
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
-from glinermt.eval.protocol import Baseline, Entry, Prediction
+from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.tasks.labels import read_labels
+from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.relations import RELATIONS, Related
-from glinermt.tasks.run import ask
+from glinermt.tasks.run import ask, kinds_of, run
 from glinermt.types import Extractor
 
 TAIL, PAIR = "tail filling", "pair choice"
@@ -39,6 +40,7 @@ ENTAILED = frozenset(
 class FewRel:
     """Two protocols over the same pairs, as two groups."""
 
+    method: Method | None = None
     name: str = "fewrel"
     headline: str = "f1"
     averaged: bool = False
@@ -47,9 +49,10 @@ class FewRel:
         "All pairs of FewRel val_wiki (16 relations); tokens joined by one space.",
         f"{TAIL} (the paper's): head and relation are given; the best scored span is the tail, "
         f"from a score of {FLOOR} up. EM and F1 of its text, normalised as SQuAD does.",
-        f"{PAIR}: head and tail are given, all relations of the set are asked; a relation's score "
-        "is that of its best span that overlaps the tail; the best one is chosen. Accuracy, "
-        "macro F1.",
+        f"{PAIR}: head and tail are given, all relations of the set are asked. By pairs the "
+        "relation head scores them; by labels (the paper's way) a relation's score is that of its "
+        "best span that overlaps the tail. Which, --method or else the model says. The best one is "
+        "chosen. Accuracy, macro F1.",
         "false_positive_rate: share of (pair, other relation) that scores at or above the "
         "relation threshold saved with the model (0.5 if none), and held_rate the same for the "
         "relation that holds: a model that never fires is good at the first and bad at the second. "
@@ -68,31 +71,22 @@ class FewRel:
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
         threshold = saved.thresholds.get(RELATIONS.name, RELATIONS.threshold)
-        return {"threshold": threshold, "floor": FLOOR, "span_score": RELATIONS.span_score}
+        return {
+            "threshold": threshold,
+            "floor": FLOOR,
+            "span_score": RELATIONS.span_score,
+            "method": self.method,
+        }
 
     def predict(self, model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
-        asked = [_asked(case) for case in cases]
-        queries = [
-            query
-            for case, one in zip(cases, asked, strict=True)
-            for query in RELATIONS.query(case.text, one, model.settings)
-        ]
-        found = ask(RELATIONS, model, queries, threshold=FLOOR)
-        predictions: list[Prediction] = []
-        for case, one, result in zip(cases, asked, found, strict=True):
-            if case.group == TAIL:
-                best = max(result.spans, key=lambda span: span.score, default=None)
-                score = best.score if best else 0.0
-                predictions.append({"text": best.text if best else "", "score": score})
-                continue
-            scores: dict[str, float] = {}
-            names = {label.asked: label.name for label in RELATIONS.labels(one, model.settings)}
-            for span in result.spans:
-                if span.overlaps(case.tail):
-                    name = names[span.label]
-                    scores[name] = max(span.score, scores.get(name, 0.0))
-            predictions.append({"scores": scores})
-        return predictions
+        by_pairs = self.method == "pairs" or (
+            self.method is None and "relations" in kinds_of(model)
+        )
+        paired = [case for case in cases if by_pairs and case.group == PAIR]
+        named = [case for case in cases if case not in paired]
+        found = dict(zip((c.id for c in named), _by_labels(model, named), strict=True))
+        found |= dict(zip((c.id for c in paired), _by_pairs(model, paired), strict=True))
+        return [found[case.id] for case in cases]
 
     def baselines(self) -> Mapping[str, Baseline]:
         return {
@@ -158,6 +152,43 @@ class FewRel:
         }
 
 
+def _by_labels(model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
+    asked = [_asked(case) for case in cases]
+    queries = [
+        query
+        for case, one in zip(cases, asked, strict=True)
+        for query in RELATIONS.query(case.text, one, model.settings)
+    ]
+    found = ask(RELATIONS, model, queries, threshold=FLOOR)
+    predictions: list[Prediction] = []
+    for case, one, result in zip(cases, asked, found, strict=True):
+        if case.group == TAIL:
+            best = max(result.spans, key=lambda span: span.score, default=None)
+            score = best.score if best else 0.0
+            predictions.append({"text": best.text if best else "", "score": score})
+            continue
+        scores: dict[str, float] = {}
+        names = {label.asked: label.name for label in RELATIONS.labels(one, model.settings)}
+        for span in result.spans:
+            if span.overlaps(case.tail):
+                name = names[span.label]
+                scores[name] = max(span.score, scores.get(name, 0.0))
+        predictions.append({"scores": scores})
+    return predictions
+
+
+def _by_pairs(model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
+    asked = [
+        Paired(tuple(read_labels(case.relations, what="relation")), (), (case.head, case.tail))
+        for case in cases
+    ]
+    found = run(PAIRS, model, [case.text for case in cases], asked, threshold=FLOOR)
+    return [
+        {"scores": {r.label: r.score for r in related if r.head.start == case.head.start}}
+        for case, related in zip(cases, found, strict=True)
+    ]
+
+
 def _asked(case: RelationCase) -> Related:
     names = (case.relation,) if case.group == TAIL else case.relations
     return Related(tuple(read_labels(names, what="relation")), (case.head,))
@@ -199,7 +230,7 @@ def _near(case: RelationCase) -> str:
 
 
 ENTRY = Entry(
-    lambda _: FewRel(),  # the threshold is the model's
+    lambda options: FewRel(options.method),  # the threshold is the model's
     lambda _: {
         "fewrel.val_wiki.jsonl": HubSet("thunlp/few_rel", "default", "val_wiki", PARQUET, pairs)
     },

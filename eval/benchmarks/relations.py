@@ -14,7 +14,7 @@ from glinermt.eval.benchmarks.entity_files import capitalised
 from glinermt.eval.data.cases import DocumentCase
 from glinermt.eval.data.documents import read_documents
 from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_recall_f1
-from glinermt.eval.protocol import Baseline, Entry, Prediction
+from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
@@ -42,6 +42,7 @@ class EndToEnd:
     """Each set twice: everything is to be found, or relations between the gold entities."""
 
     threshold: float | None
+    method: Method | None = None
     name: str = "relations"
     headline: str = "f1"
     averaged: bool = False
@@ -57,7 +58,8 @@ class EndToEnd:
         f"Sets without entity types are asked for {', '.join(ANY_ENTITY)}, and f1 equals "
         "boundaries_f1.",
         "Micro averages over the texts of a set. Thresholds are those saved with the model, or "
-        "--threshold for entities.",
+        "--threshold for entities. Relations are scored by pairs (a relation head) or asked as "
+        "labels of each head (the paper's way); which, --method or else the model says.",
         "neighbours: capitalised words as entities of the most frequent type, each related to the "
         "next by the set's most frequent relation, given its types where these are known.",
     )
@@ -75,6 +77,7 @@ class EndToEnd:
         return {
             "entity_threshold": entities if self.threshold is None else self.threshold,
             "threshold": saved.thresholds.get(RELATIONS.name, RELATIONS.threshold),
+            "method": self.method,
         }
 
     def predict(self, model: Extractor, cases: Sequence[DocumentCase]) -> list[Prediction]:
@@ -88,7 +91,11 @@ class EndToEnd:
             for case, own in zip(cases, found, strict=True)
         ]
         related = extract_relations(
-            texts, [case.names for case in cases], entities=spans, model=model
+            texts,
+            [case.names for case in cases],
+            entities=spans,
+            method=self.method,
+            model=model,
         )
         return [_prediction(*row) for row in zip(spans, related, strict=True)]
 
@@ -228,4 +235,4 @@ def _guess(
     return _prediction(spans, related)
 
 
-ENTRY = Entry(lambda options: EndToEnd(options.threshold), own_data=True)
+ENTRY = Entry(lambda options: EndToEnd(options.threshold, options.method), own_data=True)

@@ -71,6 +71,8 @@ class ClassCase:
     text: str
     labels: tuple[str, ...]
     classes: frozenset[str]
+    several: bool = False
+    """Whether texts of the set have several classes, or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from glinermt.synth.checks.filters import Ledger, clean_label, label_fault
 from glinermt.synth.recipes.base import LABEL, Recipe
 from glinermt.synth.schema import record, several, text
 from glinermt.synth.source import Source, normal
+from glinermt.tasks.classification import CLASSIFY, Classes
 from glinermt.tasks.labels import read_labels
-from glinermt.types import Example, Query
+from glinermt.tasks.task import example
+from glinermt.types import Example
 
 LEAST_CLASSES = 2
 
@@ -23,16 +25,9 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
             ledger.drop(wrong, ", ".join(classes))
             continue
         spec = {name: about if described else "" for name, about in classes.items()}
-        asked = {label.name: label.asked for label in read_labels(spec)}
-        found.append(
-            Example(
-                Query(source.text, classes=tuple(asked.values())),
-                (),
-                task="classify",
-                classes=tuple(asked[name] for name in dict.fromkeys(holding)),
-                multi_label=len(set(holding)) > 1,
-            )
-        )
+        gold = list(dict.fromkeys(holding))
+        asked = Classes(tuple(read_labels(spec)), multi_label=len(gold) != 1)
+        found.append(example(CLASSIFY, source.text, asked, gold))
     return found
 
 

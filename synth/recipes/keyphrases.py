@@ -7,9 +7,10 @@ from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import MENTION, Recipe, quotes
 from glinermt.synth.schema import record
 from glinermt.synth.source import Source, normal
-from glinermt.types import Example, Query, Span
+from glinermt.tasks.keyphrases import KEYPHRASES, LABEL, Phrases
+from glinermt.tasks.task import example
+from glinermt.types import Example, Span
 
-LABEL = "key phrase"
 LEAST = 2
 """Phrases that a text needs; who finds fewer has not read it."""
 
@@ -25,7 +26,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     if len(kept) < LEAST:
         ledger.drop("phrases: too few", ", ".join(span.text for span in kept))
         return []
-    return [Example(Query(source.text, (LABEL,)), tuple(kept), task="keyphrases")]
+    return [example(KEYPHRASES, source.text, Phrases(len(kept)), kept)]
 
 
 PROMPTS = {

@@ -4,10 +4,11 @@ The example's text is not the source's: nobody's data is trained on. The same va
 surrogate wherever it stands, and a part of a value (a last name) the same part of its surrogate.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from glinermt.synth.checks.align import occurrences
-from glinermt.synth.checks.filters import FUNCTION_WORDS, Ledger, piece_fault
+from glinermt.synth.checks.align import FUNCTION_WORDS, occurrences
+from glinermt.synth.checks.filters import Ledger, piece_fault
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record
@@ -41,7 +42,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     text, spans = _replaced(source, values)
     labels = read_labels({kind: "" for kind in KINDS})
     made = example(ENTITIES, text, labels, spans)
-    return [Example(made.query, made.spans, task="redact")]
+    return [replace(made, task="redact")]
 
 
 def _fault(

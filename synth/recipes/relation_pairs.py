@@ -4,6 +4,7 @@ The pairs that hold none are what tells a relation from mere company; nothing is
 that the LLM did not judge.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault, mention_fault
@@ -11,7 +12,10 @@ from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
 from glinermt.synth.source import Source, normal
-from glinermt.types import Example, Query, Relation, Span
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.relation_pairs import PAIRS, Paired
+from glinermt.tasks.task import example
+from glinermt.types import Example, Relation, Span
 
 ENTITY = "entity"
 
@@ -35,20 +39,14 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         return []
     entities = tuple(places[where] for where in sorted(places))
     number = {span: i for i, span in enumerate(entities)}
-    return [
-        Example(
-            Query(source.text, relations=tuple(names), entities=entities),
-            (),
-            task="relations",
-            relations=tuple(
-                Relation(head, name, tail)
-                for (head, tail), holding in judged.items()
-                for name in names
-                if name in holding
-            ),
-            judged=tuple((number[head], number[tail]) for head, tail in judged),
-        )
+    gold = [
+        Relation(head, name, tail)
+        for (head, tail), holding in judged.items()
+        for name in names
+        if name in holding
     ]
+    made = example(PAIRS, source.text, Paired(tuple(read_labels(names)), (), entities), gold)
+    return [replace(made, judged=tuple((number[h], number[t]) for h, t in judged))]
 
 
 def _names(given: list[str], ledger: Ledger) -> list[str]:

@@ -17,7 +17,7 @@ from glinermt.eval.measure import MODEL, bench, limit_cases
 from glinermt.eval.predictions import run
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report, markdown, read_reports, write_reports
-from glinermt.types import Query, Span
+from glinermt.types import Ask, Found, Query, Relation, Span
 from tests.stub import StubExtractor
 
 OPTIONS = Options(sets=CROSSNER_SETS)
@@ -99,6 +99,37 @@ def test_a_model_that_fires_on_company_has_a_false_positive_rate_of_one(tmp_path
     report = report_of("fewrel", StubExtractor(everything), tmp_path)
     assert value(report, "pair choice", "false_positive_rate") == 1.0
     assert value(report, "pair choice", "held_rate") == 1.0
+
+
+class Judge(StubExtractor):
+    """A model with a relation head: it sees one relation in every pair, right or wrong."""
+
+    kinds = frozenset({"spans", "relations"})
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:  # noqa: ARG002
+        return [
+            Found(relations=(Relation(*_ends(query), score=0.9),) if query.relations else ())
+            for query in queries
+        ]
+
+
+def _ends(query: Query) -> tuple[Span, str, Span]:
+    head, tail = query.entities or ()
+    return head, query.relations[0], tail
+
+
+def test_a_pair_is_judged_by_the_relation_head_or_as_labels(tmp_path: Path) -> None:
+    values = {}
+    for method in (None, "pairs", "labels"):
+        benchmark = make_benchmark("fewrel", Options(method=method))
+        cases = benchmark.load(SAMPLES / "fewrel")
+        out = tmp_path / str(method)
+        report = bench(benchmark, Judge(mute), cases, out, model_name="s", model_id="s")
+        values[method] = value(report, "pair choice", "accuracy")
+    assert values[None] == values["pairs"] == pytest.approx(1 / 16)
+    assert values["labels"] == 0.0
+    with pytest.raises(ValueError, match="unknown method 'both'"):
+        Options(method="both")  # type: ignore[arg-type]
 
 
 def test_a_mute_model_scores_what_always_no_answer_scores(tmp_path: Path) -> None:

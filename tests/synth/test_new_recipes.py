@@ -48,6 +48,7 @@ def test_of_each_label_set_what_holds_is_gold_and_perhaps_nothing() -> None:
     assert [name.split(":")[0] for name in first.classes] == ["biography"]
     assert second.classes == ()
     assert not first.multi_label
+    assert second.multi_label  # none holds, which softmax cannot say
 
 
 CLASS_FAULTS = [
