@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from glinermt.errors import BackendError, ConfigError
+from glinermt.heads.class_ import ClassHead
+from glinermt.heads.relation import RelationHead
 
 Precision = Literal["no", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -136,6 +138,11 @@ class ManyProcesses:
     def prepare(
         self, module: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        from accelerate import DistributedDataParallelKwargs
+
+        # A batch of one process may ask for no relation, or for no class: that head then waits.
+        heads = any(isinstance(part, RelationHead | ClassHead) for part in module.modules())
+        self._accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=heads)
         prepared: tuple[nn.Module, torch.optim.Optimizer]
         prepared = self._accelerator.prepare(module, optimizer)
         return prepared

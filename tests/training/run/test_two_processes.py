@@ -39,10 +39,38 @@ task = "ner"
 
 @pytest.mark.slow
 def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
-    make_encoder(tmp_path / "encoder")
     write_rows(tmp_path / "train.jsonl", entity_rows())
+    assert_equal_runs(tmp_path, CONFIG)
+
+
+@pytest.mark.slow
+def test_two_processes_of_which_one_needs_no_relation_head(tmp_path: Path) -> None:
+    text = "ann lives in rome . bob visits oslo ."
+    ends = [
+        {"start": text.index(w), "end": text.index(w) + 4, "label": ""} for w in ("rome", "oslo")
+    ]
+    related = {
+        "relation_labels": ["in"],
+        "entities": ends,
+        "relations": [{"head": ends[0], "label": "in", "tail": ends[1]}],
+    }
+    classified = {"class_labels": ["city", "river"], "classes": ["city"]}
+    rows = [
+        {"text": text, "labels": ["person"], "spans": [], "task": task, **gold}
+        for task, gold in (("relations", related), ("classify", classified))
+    ]
+    write_rows(tmp_path / "train.jsonl", rows * 4)
+    config = CONFIG.replace("ner", "examples").replace(
+        "[model]", "[model]\nrelation_head = true\nclass_head = true"
+    )
+    assert_equal_runs(tmp_path, config.replace("batch_size = 4", "batch_size = 1"))
+
+
+def assert_equal_runs(tmp_path: Path, config: str) -> None:
+    """Run ``config`` in one process and in two; compare the weights."""
+    make_encoder(tmp_path / "encoder")
     path = tmp_path / "config.toml"
-    path.write_text(CONFIG)
+    path.write_text(config)
     changes = [f"data_root={tmp_path}", f"model.encoder={tmp_path / 'encoder'}"]
     one = [*changes, f"output={tmp_path / 'one'}", "stages.0.accumulate=2"]
     train(load_config(path, one))
