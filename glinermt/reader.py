@@ -74,7 +74,9 @@ class NetworkReader:
             output = self._output(batch)
             self._collect(passes, batch, output, found)
             if any(p.relations for p in passes):
-                kept.append(_Kept(passes, batch, replace(output, spans=output.spans[:0])))
+                # A slice would keep all logits in memory.
+                none = output.spans.new_zeros(0, *output.spans.shape[1:])
+                kept.append(_Kept(passes, batch, replace(output, spans=none)))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
             chosen = self._chosen(part.scores, len(words.text.offsets), limit, ask)
             part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)

@@ -13,7 +13,7 @@ from glinermt.types import Ask, Found, Query, Relation, Span
 from tests.tiny_models import tiny_model
 
 TEXT = "Bill Gates founded Microsoft in Paris."
-EVERYTHING = Ask(threshold=0.3, relation_threshold=0.0)
+EVERYTHING = Ask(threshold=0.1, relation_threshold=0.0)
 QUERY = Query(
     TEXT, ("person", "city"), relations=("founded", "in"), classes=("the answer", "city", "x")
 )
