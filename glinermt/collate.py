@@ -15,6 +15,8 @@ from glinermt.pairing import Mentions, pairs_of_rows, words_of
 from glinermt.types import Example
 from glinermt.windows import plan_passes
 
+NO_SPANS = torch.zeros(0, 4, dtype=torch.long)
+
 
 def training_batch(
     encoder: QueryEncoder, head: Head, examples: Sequence[Example], *, multiple: int = 1
@@ -31,8 +33,11 @@ def training_batch(
         raise ValueError("none of the examples has both a label and a word")
     batch = encoder.collate(queries, passes, multiple=multiple)
     label_mask, relation_mask, class_mask = batch.by_kind(batch.label_mask)
-    spans = _gold_spans(examples, queries, passes)
-    targets = head.targets(spans, (*batch.word_mask.shape, batch.num_labels[0]))
+    shape = (*batch.word_mask.shape, batch.num_labels[0])
+    by_score = _gold_spans(examples, queries, passes)
+    targets = head.targets(by_score.pop(1.0, NO_SPANS), shape)
+    for score, spans in by_score.items():
+        targets = torch.maximum(targets, score * head.targets(spans, shape))
     valid = head.valid(batch.word_mask, label_mask) & batch.text_mask[:, :, None, None]
     if any(example.silent for example in examples):
         silent = _silent(examples, queries, passes, batch)
@@ -52,24 +57,26 @@ def _gold_spans(
     examples: Sequence[Example],
     queries: Sequence[TokenizedQuery],
     passes: Sequence[Pass],
-) -> Int[Tensor, "span 4"]:
+) -> dict[float, Int[Tensor, "span 4"]]:
     """Return (row, first word, end word, label) of all spans that lie whole in a row's words.
 
-    Words are those of the row: the prompt's, then the text's.
+    They are put together by their score. Words are those of the row: the prompt's, then the text's.
     """
-    located: dict[int, list[tuple[int, int, int]]] = {}
+    located: dict[int, list[tuple[int, int, int, float]]] = {}
     for i in {p.query for p in passes}:
         index = {label: k for k, label in enumerate(queries[i].labels)}
         labels = [index[span.label] for span in examples[i].spans]
         first, last = words_of(queries[i].text, examples[i].spans)
-        located[i] = list(zip(first.tolist(), last.tolist(), labels, strict=True))
-    rows = []
+        scores = [span.score for span in examples[i].spans]
+        located[i] = list(zip(first.tolist(), last.tolist(), labels, scores, strict=True))
+    rows: dict[float, list[tuple[int, int, int, int]]] = {}
     for row, p in enumerate(passes):
         shift = len(queries[p.query].prompt.offsets) - p.start
-        for start, end, label in located[p.query]:
+        for start, end, label, score in located[p.query]:
             if start < end and p.start <= start and end <= p.end and label in p.labels:
-                rows.append((row, start + shift, end + shift, label - p.labels.start))
-    return torch.tensor(rows, dtype=torch.long).reshape(-1, 4)
+                place = row, start + shift, end + shift, label - p.labels.start
+                rows.setdefault(score, []).append(place)
+    return {score: torch.tensor(places) for score, places in rows.items()}
 
 
 def _silent(

@@ -6,7 +6,7 @@ All offsets count characters of the caller's text, ``end`` exclusive, so that
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from glinermt.config import TaskSettings, check_share
@@ -411,7 +411,8 @@ class Example:
     """A Query with its gold: the one training format (a line of JSON each).
 
     Labels of the query without a span are negatives: looked for, not there. So are its relation
-    and class labels without a gold relation or class.
+    and class labels without a gold relation or class. A gold span's score is what the model is to
+    score it: 1, or how sure a teacher was (see ``training.adapt.distill``).
     """
 
     query: Query
@@ -431,7 +432,10 @@ class Example:
     def to_dict(self) -> dict[str, Any]:
         data = {
             **self.query.to_dict(),
-            "spans": [_place(span) for span in self.spans],
+            "spans": [
+                _place(span) | ({"score": span.score} if span.score != 1 else {})
+                for span in self.spans
+            ],
             "task": self.task,
         }
         if self.relations:
@@ -461,6 +465,8 @@ class Example:
         text, spans = query.text, []
         for raw in _list("spans", _field(data, "spans")):
             span = span_of(text, raw)
+            if raw.get("score") is not None:
+                span = replace(span, score=_share(raw, "score"))
             _asked("span label", span.label, query.labels)
             spans.append(span)
         relations = tuple(

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train_command)
     app.command("fine-tune")(fine_tune_command)
     app.command("self-train")(self_train_command)
+    app.command("distill")(distill_command)
 
 
 def train_command(
@@ -134,7 +135,6 @@ def self_train_command(
     from glinermt.training.adapt.self_training import SelfTraining, read_texts, self_train
     from glinermt.training.data.readers import read_examples
 
-    names = [label.strip() for label in labels.split(",") if label.strip()]
     settings = SelfTraining(
         steps=steps, threshold=threshold, margin=margin, allow_worse=allow_worse
     )
@@ -142,17 +142,87 @@ def self_train_command(
         check_no_model(out, overwrite=overwrite)
         start = GlinerMT.from_pretrained(model)
         gold = read_examples(dev) if dev else ()
-        report = self_train(start, read_texts(texts), names, dev=gold, settings=settings)
+        report = self_train(start, read_texts(texts), _names(labels), dev=gold, settings=settings)
         _write_report(out, report)
         typer.echo(f"learned from {report.num_examples} texts in {report.steps} steps")
-        for label, (before, after) in report.labels.items():
-            typer.echo(f"{label:30} F1 {before:.3f} -> {after:.3f}")
-        if dev:
-            typer.echo(f"{'all':30} F1 {report.before:.3f} -> {report.after:.3f}")
+        _show_scores(report, bool(dev))
         if report.refused:
             typer.echo("no step was better than the start: no model is written", err=True)
             raise typer.Exit(1)
         start.save_pretrained(out)
+
+
+def distill_command(
+    teacher: Annotated[str, typer.Option(help="Folder or hub id of the model that annotates.")],
+    texts: Annotated[
+        Path, typer.Option(help="Folder with *.txt (a text a line) or *.jsonl, also .gz or .xz.")
+    ],
+    labels: Annotated[str, typer.Option(help="Entity types to learn, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Folder for annotations, run, model and report.json.")],
+    student: Annotated[
+        str | None, typer.Option(help="Folder or hub id to train; the shipped model if none.")
+    ] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Labelled Example JSONL mixed in, which counts in full.")
+    ] = None,
+    gold_share: Annotated[float, typer.Option(min=0, max=1, help="Its share of examples.")] = 0.3,
+    dev: Annotated[
+        Path | None, typer.Option(help="Labelled Example JSONL; guards against getting worse.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 500,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, help="Above 1 the teacher is taken for less sure.")
+    ] = 1.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --out.")] = False,
+    stop_after: Annotated[
+        str | None, typer.Option(help="Save and end after that time, to be resumed: 25m, 1h30m.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a small model on the scores that a strong one gives to unlabelled texts."""
+    from glinermt.model import GlinerMT
+    from glinermt.outputs import check_no_model, locked
+    from glinermt.training.adapt.distill import Distillation, distill
+    from glinermt.training.adapt.self_training import read_texts
+    from glinermt.training.data.readers import read_examples
+    from glinermt.training.run.stopping import Stop, parse_duration
+
+    stop = Stop(parse_duration(stop_after) if stop_after else None)
+    with locked(out), stop.on_signals():
+        check_no_model(out, overwrite=overwrite)
+        report = distill(
+            GlinerMT.from_pretrained(teacher),
+            read_texts(texts),
+            _names(labels),
+            student=student,
+            out=out,
+            gold=read_examples(gold) if gold else (),
+            dev=read_examples(dev) if dev else (),
+            settings=Distillation(steps=steps, temperature=temperature, gold_share=gold_share),
+            resume=resume,
+            stop=stop,
+        )
+        _write_report(out, report)
+        typer.echo(f"the teacher found {sum(report.spans.values())} candidates")
+        if not report.finished:
+            typer.echo("stopped; go on with --resume", err=True)
+            raise typer.Exit(128 + stop.signal if stop.signal else 0)
+        _show_scores(report, bool(dev))
+        if report.model is None:
+            typer.echo("no step was better than the start: no model is written", err=True)
+            raise typer.Exit(1)
+        GlinerMT.from_pretrained(report.model).save_pretrained(out)
+
+
+def _names(labels: str) -> list[str]:
+    return [label.strip() for label in labels.split(",") if label.strip()]
+
+
+def _show_scores(report: Any, scored: bool) -> None:
+    for label, (before, after) in report.labels.items():
+        typer.echo(f"{label:30} F1 {before:.3f} -> {after:.3f}")
+    if scored:
+        typer.echo(f"{'all':30} F1 {report.before:.3f} -> {report.after:.3f}")
 
 
 def _write_report(out: Path, report: Any) -> None:
@@ -161,5 +231,5 @@ def _write_report(out: Path, report: Any) -> None:
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in dataclasses.asdict(report).items()
     }
-    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False, default=str)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from glinermt.eval.metrics import entities
 from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
@@ -58,7 +59,7 @@ def entity_examples(
 
 
 def score_dev(model: Extractor, sets: Sequence[DevSet], *, threshold: float) -> dict[str, float]:
-    """Give each set's strict micro F1, 0 to 1."""
+    """Return each set's strict micro F1, 0 to 1."""
     return {
         dev.name: strict_f1(dev.gold, model.extract(list(dev.queries), threshold=threshold))
         for dev in sets
@@ -111,21 +112,30 @@ def _same_place(a: Span, b: Span) -> bool:
     return (a.start, a.end) == (b.start, b.end)
 
 
-def label_f1(
-    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], label: str
-) -> float:
-    """Give strict F1 over the spans of one label."""
-    return strict_f1(
-        [[span for span in spans if span.label == label] for spans in gold],
-        [[span for span in spans if span.label == label] for spans in predicted],
-    )
+def label_scores(
+    gold: Sequence[Sequence[Span]],
+    before: Sequence[Sequence[Span]],
+    after: Sequence[Sequence[Span]],
+) -> dict[str, tuple[float, float]]:
+    """Return the strict F1 of each gold label, of two predictions."""
+    labels = sorted({span.label for spans in gold for span in spans})
+    return {
+        label: (
+            strict_f1(_of(label, gold), _of(label, before)),
+            strict_f1(_of(label, gold), _of(label, after)),
+        )
+        for label in labels
+    }
+
+
+def _of(label: str, rows: Sequence[Sequence[Span]]) -> list[list[Span]]:
+    return [[span for span in spans if span.label == label] for spans in rows]
 
 
 def strict_f1(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> float:
-    """Give micro F1 over ``(start, end, label)``; 0 where nothing is right."""
-    right = wanted = given = 0
-    for expected, found in zip(gold, predicted, strict=True):
-        a = {(span.start, span.end, span.label) for span in expected}
-        b = {(span.start, span.end, span.label) for span in found}
-        right, wanted, given = right + len(a & b), wanted + len(a), given + len(b)
-    return 2 * right / (wanted + given) if right else 0.0
+    """Return micro F1 over ``(start, end, label)``; 0 where nothing is right."""
+    return entities.strict_f1(_places(gold), _places(predicted))
+
+
+def _places(rows: Sequence[Sequence[Span]]) -> list[list[tuple[int, int, str]]]:
+    return [[(span.start, span.end, span.label) for span in spans] for spans in rows]

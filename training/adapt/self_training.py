@@ -14,7 +14,7 @@ from glinermt.tasks.run import run
 from glinermt.tasks.task import example
 from glinermt.training.adapt.fine_tuning import Tuning, tune
 from glinermt.training.config import Loss, Optim, Sampling
-from glinermt.training.dev_scores import label_f1, predict, strict_f1
+from glinermt.training.dev_scores import label_scores, predict, strict_f1
 from glinermt.training.run.stepper import Trainable
 from glinermt.types import Example, Extractor
 
@@ -102,13 +102,12 @@ def self_train(
     )
     refused = bool(dev) and report.best_step == 0
     new = predict(model, dev, threshold=threshold)
-    names = sorted({span.label for spans in gold for span in spans})
     return SelfTrainingReport(
         num_examples=len(examples),
         spans=dict(Counter(span.label for e in examples for span in e.spans)),
         before=strict_f1(gold, old) if dev else float("nan"),
         after=strict_f1(gold, new) if dev else float("nan"),
-        labels={s: (label_f1(gold, old, s), label_f1(gold, new, s)) for s in names},
+        labels=label_scores(gold, old, new),
         steps=report.steps,
         refused=refused,
     )

@@ -56,7 +56,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 def shift(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
     """Give the spans that lie in ``start:end``, counted from ``start``."""
     return tuple(
-        Span(s.start - start, s.end - start, s.text, s.label)
+        Span(s.start - start, s.end - start, s.text, s.label, s.score)
         for s in spans
         if start <= s.start and s.end <= end
     )

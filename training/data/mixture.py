@@ -137,7 +137,7 @@ def load_feeds(
 
 def normalised(item: Item, weights: dict[str, float], power: float) -> float:
     """Give the factor of an item's loss; see ``Loss.positive_power``."""
-    cells = sum(len(span.text.split()) + 2 for span in item.example.spans)
+    cells = sum(span.score * (len(span.text.split()) + 2) for span in item.example.spans)
     scale: float = max(1, cells) ** power
     return weights.get(item.group, 1.0) / scale
 

@@ -22,6 +22,8 @@ class Stop:
     def __init__(self, after: float | None = None) -> None:
         self.signal: int | None = None
         """The signal that asked, None where none did."""
+        self.early = False
+        """Whether a run has ended before its end because of this."""
         self._end = None if after is None else time.monotonic() + after
 
     @property

@@ -37,6 +37,7 @@ def train(
     *,
     resume: bool = False,
     stop: Stop | None = None,
+    score: Score | None = None,
     console: Console | None = None,
 ) -> Path:
     """Run the stages one after the other; return the folder of the last model.
@@ -48,7 +49,8 @@ def train(
     Args:
         config: what to train on what.
         resume: go on from the checkpoint in the output.
-        stop: may end the run before; afterwards it says whether a signal did.
+        stop: may end the run before; afterwards it says whether it did, and by which signal.
+        score: dev scores by name, in place of those of the ``dev`` files.
         console: where messages go; None = standard error.
 
     Raises:
@@ -69,14 +71,20 @@ def train(
             stack.enter_context(locked(output))
         stack.enter_context(stop.on_signals())
         stack.enter_context(denormals_flushed())
-        _run_stages(config, processes, stop, console, resume=resume)
+        _run_stages(config, processes, stop, score, console, resume=resume)
     if processes.index == 0:
         draw_curves(output)
     return output / "last"
 
 
 def _run_stages(
-    config: TrainConfig, processes: Processes, stop: Stop, console: Console, *, resume: bool
+    config: TrainConfig,
+    processes: Processes,
+    stop: Stop,
+    score: Score | None,
+    console: Console,
+    *,
+    resume: bool,
 ) -> None:
     output = Path(config.output)
     if resume:
@@ -88,7 +96,7 @@ def _run_stages(
         write_config(config, output)
         for name in ("best", "last"):
             recover_model(output / name)
-    model, score = _build(config), _score(config)
+    model, score = _build(config), score or _score(config)
     progress = Progress(**state["progress"]) if state else Progress()
     with closing(Trackers(config.trackers if processes.index == 0 else (), output)) as trackers:
         while progress.stage < len(config.stages):
@@ -104,6 +112,7 @@ def _run_stages(
                 trackers=trackers,
             )
             if not run.run():
+                stop.early = True
                 console.print(f"stopped at step {progress.step}; go on with --resume")
                 break
             processes.free()
