@@ -21,6 +21,7 @@ from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
 from glinermt.word_libraries import own_splitter, word_splitter
+from glinermt.words import PLAIN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -124,6 +125,7 @@ def assemble(
         cls_token_id=config.cls_token_id if config.class_head else None,
         max_tokens=config.max_tokens,
         max_labels=config.max_labels,
+        plain=config.words in PLAIN,
     )
     return Parts(network, query_encoder, settings or TaskSettings(), config)
 
@@ -141,6 +143,7 @@ def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, in
     split = word_splitter(words)
     split("")  # raises where the library is missing
     parts.query_encoder.split_words = split
+    parts.query_encoder.plain = words in PLAIN
     return replace(parts, config=replace(parts.config, words=words))
 
 

@@ -1,7 +1,7 @@
 """Examples -> one batch with gold values, for training."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def training_batch(
     batch = encoder.collate(queries, passes, multiple=multiple)
     label_mask, relation_mask, class_mask = batch.by_kind(batch.label_mask)
     shape = (*batch.word_mask.shape, batch.num_labels[0])
-    by_score = _gold_spans(examples, queries, passes)
+    by_score = _gold_spans(examples, queries, passes, encoder.same)
     targets = head.targets(by_score.pop(1.0, NO_SPANS), shape)
     for score, spans in by_score.items():
         targets = torch.maximum(targets, score * head.targets(spans, shape))
@@ -57,6 +57,7 @@ def _gold_spans(
     examples: Sequence[Example],
     queries: Sequence[TokenizedQuery],
     passes: Sequence[Pass],
+    same: Callable[[str], str],
 ) -> dict[float, Int[Tensor, "span 4"]]:
     """Return (row, first word, end word, label) of all spans that lie whole in a row's words.
 
@@ -64,8 +65,8 @@ def _gold_spans(
     """
     located: dict[int, list[tuple[int, int, int, float]]] = {}
     for i in {p.query for p in passes}:
-        index = {label: k for k, label in enumerate(queries[i].labels)}
-        labels = [index[span.label] for span in examples[i].spans]
+        index = {same(label): k for k, label in enumerate(queries[i].labels)}
+        labels = [index[same(span.label)] for span in examples[i].spans]
         first, last = words_of(queries[i].text, examples[i].spans)
         scores = [span.score for span in examples[i].spans]
         located[i] = list(zip(first.tolist(), last.tolist(), labels, scores, strict=True))

@@ -57,8 +57,10 @@ class TaskSettings:
     lead: float = 0.0
     """Part that an early place has in a summary sentence's score, 0 to 1. News leads with what
     matters; see ``glinermt calibrate``."""
-    span_score: Literal["mean", "min"] = "mean"
-    """``mean`` of the inside probabilities (the paper) or ``min`` (the package gliner)."""
+    span_score: Literal["mean", "min", "geometric"] = "mean"
+    """How a span is scored: ``mean`` of the inside probabilities (the paper), ``min`` of them and
+    those of start and end (the package gliner), or the ``geometric`` mean of the start's, the
+    end's and the least inside one."""
 
     def __post_init__(self) -> None:
         for name in ("thresholds", "temperatures", "prompts", "labels", "words_at_once"):
@@ -101,8 +103,9 @@ class ModelConfig:
     """Layout of the span head; ``marker`` is the older one."""
     label_pooling: Literal["marker", "mean"] = "marker"
     """Label vector: the ``<<ENT>>`` token before the label, or the mean over it and the label."""
-    words: str = "reference"
-    """Name of the word splitter in ``words.SPLITTERS``."""
+    words: str = "graphemes"
+    """Name of the word splitter in ``words.SPLITTERS``; ``reference`` is that of the package
+    gliner."""
     ent_token: str = "<<ENT>>"
     sep_token: str = "<<SEP>>"
     ent_token_id: int = -1

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from glinermt.types import Query
-from glinermt.words import WordSplitter
+from glinermt.words import WordSplitter, plain_label, plain_word
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -138,6 +138,7 @@ class QueryEncoder:
         max_labels: labels of each kind one pass may ask for; 0 = no limit but the tokens.
         rel_token_id: marks the beginning of each relation label; None where the model reads none.
         cls_token_id: the same for classes of the text.
+        plain: whether words and labels are read in a plain form; see ``words.PLAIN``.
     """
 
     def __init__(
@@ -151,9 +152,11 @@ class QueryEncoder:
         max_labels: int = 0,
         rel_token_id: int | None = None,
         cls_token_id: int | None = None,
+        plain: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.split_words = split_words
+        self.plain = plain
         self.markers = (ent_token_id, rel_token_id, cls_token_id)
         self.sep_token_id = sep_token_id
         self.max_tokens = max_tokens
@@ -167,12 +170,13 @@ class QueryEncoder:
 
     def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
         """Tokenise all texts, prompts and labels; the same label or prompt only once."""
-        asked = [[tuple(dict.fromkeys(getattr(q, kind))) for kind in KINDS] for q in queries]
+        asked = [(self._distinct(q.labels), _once(q.relations), _once(q.classes)) for q in queries]
         shared = {label: None for kinds in asked for labels in kinds for label in labels}
         prompts = {query.prompt: None for query in queries}
         texts = self.tokenize_texts([*prompts, *(query.text for query in queries)])
         tokenized_prompts = dict(zip(prompts, texts, strict=False))
-        ids = dict(zip(shared, self.tokenize_words([[label] for label in shared]), strict=True))
+        read = [[plain_label(label) if self.plain else label] for label in shared]
+        ids = dict(zip(shared, self.tokenize_words(read), strict=True))
         result = []
         for query, kinds, text in zip(queries, asked, texts[len(prompts) :], strict=True):
             labels, relations, classes = kinds
@@ -180,6 +184,17 @@ class QueryEncoder:
             prompt = tokenized_prompts[query.prompt]
             result.append(TokenizedQuery(labels, relations, classes, label_ids, prompt, text))
         return result
+
+    def same(self, label: str) -> str:
+        """Return what labels of spans have in common that are asked once."""
+        return plain_label(label).casefold() if self.plain else label
+
+    def _distinct(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return labels of spans; those that read the same are asked once, under the first name."""
+        names: dict[str, str] = {}
+        for label in labels:
+            names.setdefault(self.same(label), label)
+        return tuple(names.values())
 
     def overhead(self, query: TokenizedQuery, asked: LabelRanges) -> int:
         """Tokens of a pass that are not its text's."""
@@ -255,7 +270,7 @@ class QueryEncoder:
         """Split texts into words and tokenise those."""
         offsets = [self.split_words(text) for text in texts]
         words = [
-            [text[start:end] for start, end in spans]
+            [plain_word(text[start:end]) if self.plain else text[start:end] for start, end in spans]
             for text, spans in zip(texts, offsets, strict=True)
         ]
         tokenized = self.tokenize_words(words)
@@ -310,6 +325,10 @@ class _Row:
     label_position: list[list[int]]
     """One list a kind, in the order of ``KINDS``."""
     label_length: list[list[int]]
+
+
+def _once(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[Tensor, Tensor]:

@@ -194,7 +194,8 @@ class GlinerMT:
             threshold: least score of a span, one number or one for each label.
             overlap: ``flat`` or ``nested`` (spans inside one another).
             multi_label: allow one span to have several labels.
-            span_score: ``mean`` of the inside scores (the paper) or ``min``.
+            span_score: ``mean`` of the inside scores (the paper), ``min``, or ``geometric``; see
+                ``heads.token.TokenHead.candidates``.
 
         Raises:
             TypeError: a query is not a Query, or has bytes or None for text.

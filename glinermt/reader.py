@@ -16,7 +16,7 @@ from glinermt.network import Network, Output
 from glinermt.pairing import MentionedSpans, RelatedPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches
-from glinermt.words import end_of_character
+from glinermt.words import end_of_character, line_ends
 
 BATCH_TOKENS = 1024
 """Tokens of one batch, padding included; a processor gains nothing from more."""
@@ -78,7 +78,7 @@ class NetworkReader:
                 none = output.spans.new_zeros(0, *output.spans.shape[1:])
                 kept.append(_Kept(passes, batch, replace(output, spans=none)))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
-            chosen = self._chosen(part.scores, len(words.text.offsets), limit, ask)
+            chosen = self._chosen(part.scores, lines_of(query, words.text.offsets), limit, ask)
             part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)
             part.scores.clear()
         mentions = {
@@ -119,13 +119,26 @@ class NetworkReader:
                 found[p.query].scores.append((p, text_score.copy()))
 
     def _chosen(
-        self, windows: Sequence[tuple[Pass, Scores]], num_words: int, limits: np.ndarray, ask: Ask
+        self,
+        windows: Sequence[tuple[Pass, Scores]],
+        lines: np.ndarray,
+        limits: np.ndarray,
+        ask: Ask,
     ) -> Candidates:
-        """Choose among what the windows of a query hold, window by window in the text's order."""
+        """Choose among what the windows of a query hold, window by window in the text's order.
+
+        Args:
+            windows: what was read.
+            lines: the line of each word, which spans do not leave.
+            limits: threshold of each label.
+            ask: how to decode.
+        """
+        num_words = len(lines)
 
         def candidates(p: Pass, scores: Scores) -> Candidates:
             limit = limits[p.labels.start : p.labels.stop]
-            return place(self.network.head.candidates(scores, limit, ask.span_score), p, num_words)
+            found = place(self.network.head.candidates(scores, limit, ask.span_score), p, num_words)
+            return found.take(lines[found.start] == lines[found.end - 1])
 
         windows = sorted(windows, key=lambda window: window[0].start)
         following = [*(p.start for p, _ in windows[1:]), num_words]
@@ -267,6 +280,14 @@ def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[floa
     if missing:
         raise ValueError(f"no threshold for label {missing[0]!r}; give each label one")
     return [float(threshold[label]) for label in labels]
+
+
+def lines_of(query: Query, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the line of each word, 0 for all where spans may run across lines."""
+    if query.across_lines:
+        return np.zeros(len(offsets), dtype=np.int64)
+    starts = [start for start, _ in offsets]
+    return np.searchsorted(line_ends(query.text), starts).astype(np.int64)
 
 
 def spans_of(

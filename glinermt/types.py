@@ -15,11 +15,11 @@ from glinermt.old_rows import guess_task, named_task
 
 T = TypeVar("T")
 Overlap = Literal["flat", "nested"]
-SpanScore = Literal["mean", "min"]
+SpanScore = Literal["mean", "min", "geometric"]
 Threshold = float | Mapping[str, float]
 Kind = Literal["spans", "relations", "classes", "records"]
 OVERLAPS = ("flat", "nested")
-SPAN_SCORES = ("mean", "min")
+SPAN_SCORES = ("mean", "min", "geometric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Query:
     """Labels of the whole text, for a model with a class head."""
     entities: "tuple[Span, ...] | None" = None
     """The spans between which relations are sought; None = those found in the same pass."""
+    across_lines: bool = False
+    """Whether a span may run on behind a line's end. Sentences do, names rarely: there the next
+    line is another entry of a list or table."""
 
     def to_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = {
@@ -51,6 +54,8 @@ class Query:
             data["relation_labels"] = list(self.relations)
         if self.classes:
             data["class_labels"] = list(self.classes)
+        if self.across_lines:
+            data["across_lines"] = True
         if self.entities is not None:
             data["entities"] = [_place(span) for span in self.entities]
         return data
@@ -77,6 +82,7 @@ class Query:
             _names("relation_labels", data.get("relation_labels") or ()),
             _names("class_labels", data.get("class_labels") or ()),
             None if given is None else tuple(span_of(text, s) for s in _list("entities", given)),
+            _flag(data, "across_lines"),
         )
 
 
@@ -96,7 +102,7 @@ class Ask:
     multi_label: bool = False
     """Allow one span to have several labels."""
     span_score: SpanScore = "mean"
-    """How a span's score comes from its words' scores."""
+    """How a span's score comes from its words' scores; see ``heads.token``."""
     relation_threshold: float | Mapping[str, float] = 0.5
     """Least score of a relation."""
 
@@ -589,6 +595,13 @@ def _field(data: object, name: str) -> Any:
     if name not in data:
         raise ValueError(f"no {name!r} field; there are {', '.join(map(repr, data)) or 'none'}")
     return data[name]
+
+
+def _flag(data: Mapping[str, Any], name: str) -> bool:
+    value = data.get(name) or False
+    if type(value) is not bool:
+        raise ValueError(f"{name} should be true or false, got {value!r:.80}")
+    return value
 
 
 def _list(name: str, value: object) -> Sequence[Any]:

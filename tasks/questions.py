@@ -180,7 +180,7 @@ def _labels(_: Question, settings: TaskSettings) -> Sequence[Label]:
 
 def _query(text: str, asked: Question, settings: TaskSettings) -> list[Query]:
     prompt = ANSWER.word_prompt(settings, question=asked.text)
-    return [Query(text, (ANSWER.word_label(settings),), prompt)]
+    return [Query(text, (ANSWER.word_label(settings),), prompt, across_lines=True)]
 
 
 def _read(_: str, asked: Question, found: Sequence[Found], settings: TaskSettings) -> list[Answer]:

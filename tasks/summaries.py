@@ -105,7 +105,8 @@ def _labels(_: Budget, settings: TaskSettings) -> Sequence[Label]:
 
 
 def _query(text: str, _: Budget, settings: TaskSettings) -> list[Query]:
-    return [Query(text, (SUMMARIZE.word_label(settings),), SUMMARIZE.word_prompt(settings))]
+    label, prompt = SUMMARIZE.word_label(settings), SUMMARIZE.word_prompt(settings)
+    return [Query(text, (label,), prompt, across_lines=True)]
 
 
 def _read(text: str, asked: Budget, found: Sequence[Found], settings: TaskSettings) -> Summary:

@@ -113,14 +113,24 @@ class TokenHead(Head):
     ) -> Candidates:
         """Pair each start with each end behind it while every inside score reaches the threshold.
 
-        The score is the mean of the inside scores (the paper), or with ``min`` the least of
-        inside, start and end scores (the package gliner since 0.2.17).
+        A span's score is, by rule:
+
+        - ``mean``: the mean of the inside scores (the paper);
+        - ``min``: the least of inside, start and end scores (the package gliner since 0.2.17);
+        - ``geometric``: the cube root of start score x end score x least inside score; here it is
+          this that has to reach the threshold, not each of the three.
+
+        With ``min`` and ``geometric`` the candidates are all spans whose score reaches the
+        threshold. So what is chosen at a threshold is chosen at every lower one, beside more.
+        With ``mean`` a lower threshold lets more words into a run, and a longer or shorter span
+        with a better mean may take a right one's place.
         """
         num_words, num_labels, _ = probabilities.shape
         # Labels one after another, a closed position behind each, so that no run spans two.
         grid = np.zeros((num_labels, num_words + 1, 3), dtype=probabilities.dtype)
         grid[:, :-1] = probabilities.transpose(1, 0, 2)
-        limit = np.repeat(threshold.astype(grid.dtype), num_words + 1)
+        least = threshold**3 * (1 - 1e-6) if span_score == "geometric" else threshold
+        limit = np.repeat(least.astype(grid.dtype), num_words + 1)
         closed = np.tile(np.arange(num_words + 1) == num_words, num_labels)
         start_p, end_p, inside_p = grid.reshape(-1, 3).T
         is_start, is_end = (start_p > limit) & ~closed, (end_p > limit) & ~closed
@@ -138,10 +148,17 @@ class TokenHead(Head):
         if span_score == "mean":
             total = np.concatenate([[0.0], np.cumsum(inside_p, dtype=np.float64)])
             score = (total[end] - total[start]) / (end - start)
-        else:
+        elif span_score == "min":
             edges = np.minimum(start_p[start], end_p[end - 1])
             score = np.minimum(_range_minimum(inside_p, start, end), edges)
+        else:
+            inside = _range_minimum(inside_p, start, end).astype(float)
+            score = np.cbrt(inside * start_p[start] * end_p[end - 1])
         label, start_word = np.divmod(start, num_words + 1)
+        if span_score == "geometric":
+            high = score >= threshold[label]
+            start, end, score = start[high], end[high], score[high]
+            label, start_word = label[high], start_word[high]
         cut = np.zeros(len(start), dtype=bool)
         return Candidates(start_word, start_word + end - start, label, score.astype(float), cut)
 

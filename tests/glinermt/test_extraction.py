@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glinermt.model import GlinerMT
-from glinermt.types import Query, Span
+from glinermt.types import Query, Span, SpanScore
 from tests.tiny_models import tiny_model
 
 EASY = settings(max_examples=25, deadline=None)
@@ -154,6 +154,21 @@ def test_a_word_without_tokens_shifts_nothing(model: GlinerMT) -> None:
     assert odd.text.token_ids == plain.text.token_ids
     assert odd.text.offsets == [(0, 4), (5, 6), (7, 12)]
     assert odd.text.num_tokens(1, 2) == 0
+
+
+@EASY
+@given(text=texts, rule=st.sampled_from(["min", "geometric"]), low=st.floats(0.1, 0.5))
+def test_a_lower_threshold_loses_no_span(
+    model: GlinerMT, text: str, rule: SpanScore, low: float
+) -> None:
+    query = [Query(text, ("person", "city"))]
+    few, many = (
+        model.extract(query, threshold=threshold, span_score=rule)[0]
+        for threshold in (low + 0.2, low)
+    )
+    assert all(
+        any(b.start <= a.start and a.end <= b.end and a.label == b.label for b in many) for a in few
+    )
 
 
 def test_thresholds_may_differ_by_label(model: GlinerMT) -> None:

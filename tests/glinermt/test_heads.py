@@ -47,7 +47,7 @@ def test_the_bilstm_equals_a_packed_lstm(layers: int) -> None:
     torch.testing.assert_close(rnn(words, mask), expected)
 
 
-@pytest.mark.parametrize("rule", ["mean", "min"])
+@pytest.mark.parametrize("rule", ["mean", "min", "geometric"])
 @pytest.mark.parametrize("seed", range(8))
 def test_token_candidates_equal_a_search_over_all_pairs(rule: str, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -58,7 +58,11 @@ def test_token_candidates_equal_a_search_over_all_pairs(rule: str, seed: int) ->
         for s in range(9):
             for e in range(s, 9):
                 inside = p[s : e + 1, c, 2]
-                if p[s, c, 0] > limit[c] < p[e, c, 1] and (inside >= limit[c]).all():
+                root = (p[s, c, 0] * p[e, c, 1] * inside.min()) ** (1 / 3)
+                if rule == "geometric":
+                    if root >= limit[c]:
+                        expected[s, e + 1, c] = root
+                elif p[s, c, 0] > limit[c] < p[e, c, 1] and (inside >= limit[c]).all():
                     edges = min(p[s, c, 0], p[e, c, 1], inside.min())
                     expected[s, e + 1, c] = inside.mean() if rule == "mean" else edges
     found = TokenHead(4).candidates(p, limit, rule)  # type: ignore[arg-type]

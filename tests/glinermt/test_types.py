@@ -15,7 +15,13 @@ EXAMPLE = Example(Query("Ann left", ("person",), "who?"), (Span(0, 3, "Ann", "pe
 HEAD, TAIL = Span(0, 3, "Ann", "person"), Span(12, 16, "Acme", "company")
 RICH = Example(
     Query(
-        "Ann founded Acme", ("person", "company"), "", ("founded",), ("news", "sport"), (HEAD, TAIL)
+        "Ann founded Acme",
+        ("person", "company"),
+        "",
+        ("founded",),
+        ("news", "old"),
+        (HEAD, TAIL),
+        True,
     ),
     (HEAD, TAIL),
     task="relations",

@@ -75,7 +75,7 @@ def test_entities_and_scores_are_those_of_the_package(
             theirs, text, labels, threshold=threshold, flat_ner=flat, multi_label=multi
         )
         (spans,) = ours.extract(
-            [Query(text, tuple(labels))],
+            [Query(text, tuple(labels), across_lines=True)],
             threshold=threshold,
             overlap="flat" if flat else "nested",
             multi_label=multi,
