@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint docs wheel clean
 
 demo: $(VENV)/installed
 	@$(BIN)/glinermt demo
@@ -19,6 +19,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	$(PIP) --editable '.[docs]'
+	$(BIN)/mkdocs build --quiet --site-dir site
 
 wheel: $(VENV)/installed-dev
 	$(BIN)/python tests/check_wheel.py
@@ -36,7 +40,7 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing what the tests need ..."
-	$(PIP) --editable '.[training,eval,synth,serve,dev]'
+	$(PIP) --editable '.[training,eval,synth,annotate,pii,records,serve,dev]'
 	@touch $@
 
 clean:

@@ -1,0 +1,35 @@
+"""The Python blocks of the pages run as they stand, and the map lists every file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+NEEDS = {"spacy", "presidio_analyzer", "haystack", "langchain_core", "pandas", "mcp", "ray"}
+"""Packages that a block may need and this environment need not have."""
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_of_a_page_runs(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in NEEDS & set(re.findall(r"^\s*(?:from|import) (\w+)", block, re.M)):
+        pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "page", "exec"), {"__name__": "page"})  # our own pages
+
+
+def test_the_map_lists_every_file() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "file_list.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

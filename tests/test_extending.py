@@ -1,0 +1,89 @@
+"""A new head and a new task are one file and one line: here both are toys of this file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from glinermt.config import TaskSettings
+from glinermt.heads import HEADS, TokenHead
+from glinermt.model import GlinerMT
+from glinermt.tasks import TASKS
+from glinermt.tasks.labels import Label
+from glinermt.tasks.run import run
+from glinermt.tasks.task import Task, example
+from glinermt.types import Example, Found, Query, Span
+from tests.stub import StubExtractor
+from tests.tiny_models import tiny_model
+
+
+class ScaledHead(TokenHead):
+    """A token head whose logits are scaled by a learned number, unknown to the fast path."""
+
+    def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
+        super().__init__(hidden_size, dropout)
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, words: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(words, labels) * self.scale
+
+
+def test_a_toy_head_is_built_trained_used_and_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HEADS, "scaled", ScaledHead)
+    model = tiny_model(tmp_path / "encoder", head="scaled")
+    query = Query("bill gates lives in paris .", ("person", "city"))
+    gold = Example(query, (Span(0, 10, "bill gates", "person"), Span(20, 25, "paris", "city")))
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=3e-3)
+    batch, losses = model.collate([gold]), []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = model.loss(batch).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    (found,) = model.eval().extract([query], threshold=0.2, multi_label=True)
+    model.save_pretrained(tmp_path / "saved")
+    again = GlinerMT.from_pretrained(tmp_path / "saved")
+    assert isinstance(again.head, ScaledHead)
+    assert again.extract([query], threshold=0.2, multi_label=True) == [found]
+    with torch.no_grad():
+        again.head.scale.zero_()  # now every probability is a half
+    assert again.extract([query], threshold=0.51) == [[]]
+
+
+def _labels(asked: str, settings: TaskSettings) -> Sequence[Label]:
+    return [Label("opinion", SENTIMENT.word_label(settings, aspect=asked), {})]
+
+
+def _query(text: str, asked: str, settings: TaskSettings) -> list[Query]:
+    (label,) = _labels(asked, settings)
+    return [Query(text, (label.asked,), SENTIMENT.word_prompt(settings, aspect=asked))]
+
+
+def _read(_: str, __: str, found: Sequence[Found], ___: TaskSettings) -> list[str]:
+    return [span.text for span in found[0].spans]
+
+
+SENTIMENT: Task[str, list[str]] = Task(
+    name="sentiment",
+    prompt="What is said of the {aspect}?",
+    label="opinion on {aspect}",
+    query=_query,
+    labels=_labels,
+    read=_read,
+)
+
+
+def test_a_toy_task_is_asked_and_taught_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, "sentiment", SENTIMENT)
+    model = StubExtractor(lambda query: [("too loud", query.labels[0], 0.8)])
+    text = "The music was too loud."
+    assert run(TASKS["sentiment"], model, [text], ["music"]) == [["too loud"]]
+    taught = example(SENTIMENT, text, "music", [Span(14, 22, "too loud", "opinion")])
+    assert taught.query == model.queries[0]
+    assert taught.query.prompt == "What is said of the music?"
+    assert (taught.task, taught.spans[0].label) == ("sentiment", "opinion on music")
