@@ -1,24 +1,78 @@
-"""The ``glinermt`` command. Each folder brings its commands, which import what they need late."""
+"""The ``glinermt`` command. Each folder brings its commands, which import what they need late.
 
+Exit codes: 0 done, 1 an error, 2 a command line that cannot be read, 130 after Ctrl-C, 143 after
+SIGTERM. An error is one line on standard error; ``--traceback`` shows where it came from.
+"""
+
+import os
+import signal
 import sys
-from typing import Annotated
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup, TyperOption
 
 from glinermt import __version__
 from glinermt.annotate import cli as annotate_cli
+from glinermt.console import printable
 from glinermt.errors import GlinerMTError
 from glinermt.eval import cli as eval_cli
+from glinermt.extras import missing
 from glinermt.formats import cli as formats_cli
 from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
 from glinermt.training import cli as training_cli
 
+TRACEBACK = "--traceback"
+_EXPECTED = (GlinerMTError, ValueError, OSError, ModuleNotFoundError)
+"""What a user's data, arguments and machine cause. All else is a fault of the program."""
+
+
+class Commands(TyperGroup):
+    """Commands in which an option that takes one value is not silently read as its last one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        end = rest.index("--") if "--" in rest else len(rest)
+        rest = [arg for i, arg in enumerate(rest) if arg != TRACEBACK or i > end]
+        if command is not None:
+            _check_once(command, rest, ctx)
+        return name, command, rest
+
+
+def _check_once(command: Any, args: Sequence[str], ctx: Any) -> None:
+    """Refuse an option that is given twice and may be given once."""
+    options = {
+        name: option
+        for option in command.params
+        if isinstance(option, TyperOption)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+    seen: set[str] = set()
+    left = iter(args)
+    for arg in left:
+        if arg == "--":
+            return
+        name, equals, _ = arg.partition("=")
+        option = options.get(name)
+        if option is None or option.is_flag or option.count:
+            continue
+        if option.name in seen and not option.multiple:
+            raise typer.BadParameter("it is given twice and takes one value", ctx, option)
+        seen.add(str(option.name))
+        if not equals:
+            next(left, None)
+
+
 app = typer.Typer(
     name="glinermt",
+    cls=Commands,
     help="Entities, relations, answers and summaries from one small model.",
     no_args_is_help=True,
     add_completion=False,
@@ -40,17 +94,62 @@ def _options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
+    show_traceback: Annotated[
+        bool, typer.Option(TRACEBACK, help="Show where an error came from; also behind a command.")
+    ] = False,
 ) -> None:
     pass
 
 
+class _Terminated(BaseException):
+    """SIGTERM came: what is being done is undone or finished on the way out."""
+
+
+def _terminate(_: int, __: FrameType | None) -> None:
+    raise _Terminated
+
+
 def main() -> None:
-    """Run the command; our errors are one readable line, and Ctrl-C is no error message."""
+    """Run the command and end with its exit code."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+    if not sys.stderr.isatty():
+        _silence_bars()
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
         app()
-    except (GlinerMTError, ValueError, TypeError, OSError) as error:
-        console = Console(stderr=True)
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except _Terminated:
+        return 143
+    except Exception as error:  # whatever it is, it becomes one line
+        _show(error)
+        return 1
+    return 0
+
+
+def _show(error: Exception) -> None:
+    """Print one line; that of a fault of ours says its kind, since it is not the user's."""
+    message = str(error)
+    if isinstance(error, ModuleNotFoundError):
+        message = missing(error)
+    elif not isinstance(error, _EXPECTED):
+        message = f"{type(error).__name__}: {message}"
+    if TRACEBACK in sys.argv:
+        sys.stderr.write(printable("".join(traceback.format_exception(error))))
+    elif not isinstance(error, _EXPECTED):
+        message += f" (a fault of glinermt? {TRACEBACK} shows where)"
+    console = Console(stderr=True)
+    line = printable(" ".join(f"error: {message}".split("\n")))
+    console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _silence_bars() -> None:
+    """Keep the progress bars of other packages out of files and pipes."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

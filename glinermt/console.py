@@ -14,9 +14,12 @@ from rich.text import Text
 
 from glinermt import jsonl
 from glinermt.errors import DataError
-from glinermt.types import Answer, Relation, Span, Summary
+from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+_UNSEEN = re.compile("[\u007f-\u009f\u2028\u2029]")
+_STEERING = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but for line end and tab; of Unicode also line ends and turns of direction."""
 _STDIN = "standard input"
 _FILE_NAME = re.compile(r"(\S*[/\\])?\S+\.[A-Za-z]\w{0,4}")
 
@@ -89,8 +92,32 @@ def _stdin_lines() -> Iterator[tuple[int, bytes]]:
 
 
 def to_json(result: Any) -> bytes:
-    """Give a result as one line of JSON in UTF-8; lone surrogates are escaped."""
-    return json.dumps(_plain(result), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    """Return a result as one line of JSON in UTF-8.
+
+    Lone surrogates are escaped, and so is all that ends a line or steers a terminal.
+    """
+    line = json.dumps(_plain(result), ensure_ascii=False)
+    line = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    return line.encode("utf-8", "backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Return the text as a terminal may show it: control characters as pictures of themselves.
+
+    Each character stays one, so that offsets still fit. Line ends and tabs are kept; a carriage
+    return before a line end is a space.
+    """
+    return _STEERING.sub(_picture, text)
+
+
+def _picture(found: re.Match[str]) -> str:
+    character = found[0]
+    if character == "\r" and found.string[found.end() : found.end() + 1] == "\n":
+        return " "
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
 
 
 def _plain(result: Any) -> Any:
@@ -100,14 +127,14 @@ def _plain(result: Any) -> Any:
 
 
 def colours(labels: Iterable[str]) -> dict[str, str]:
-    """Give each label a colour, the same for the same labels."""
+    """Return a colour for each label, the same for the same labels."""
     return dict(zip(sorted(set(labels)), itertools.cycle(COLOURS), strict=False))
 
 
 def show_spans(console: Console, text: str, spans: Sequence[Span], *, title: str) -> None:
     """Print the text with its spans marked, and a table of them."""
     palette = colours(span.label for span in spans)
-    marked = Text(text)
+    marked = Text(printable(text))
     for span in spans:
         marked.stylize(f"bold {palette[span.label]}", span.start, span.end)
     console.print(marked)
@@ -116,8 +143,8 @@ def show_spans(console: Console, text: str, spans: Sequence[Span], *, title: str
         table.add_column(name, justify="right" if name in ("start:end", "score") else "left")
     for span in spans:
         table.add_row(
-            Text(span.label, style=palette[span.label]),
-            Text(span.text),
+            Text(printable(span.label), style=palette[span.label]),
+            Text(printable(span.text)),
             f"{span.start}:{span.end}",
             f"{span.score:.2f}",
         )
@@ -133,7 +160,12 @@ def show_relations(console: Console, relations: Sequence[Relation]) -> None:
     for name in ("head", "relation", "tail", "score"):
         table.add_column(name)
     for r in relations:
-        table.add_row(Text(r.head.text), Text(r.label), Text(r.tail.text), f"{r.score:.2f}")
+        table.add_row(
+            Text(printable(r.head.text)),
+            Text(printable(r.label)),
+            Text(printable(r.tail.text)),
+            f"{r.score:.2f}",
+        )
     console.print(table)
 
 
@@ -144,7 +176,7 @@ def show_answers(console: Console, answers: Sequence[Answer]) -> None:
         table.add_column(name)
     for a in answers:
         place = f"{a.span.start}:{a.span.end}" if a.span else ""
-        shown = Text(a.text) if a.span else Text("the text does not say", style="dim")
+        shown = Text(printable(a.text)) if a.span else Text("the text does not say", style="dim")
         table.add_row(shown, place, f"{a.score:.2f}", f"{a.no_answer_score:.2f}")
     console.print(table)
 
@@ -155,5 +187,29 @@ def show_summary(console: Console, summary: Summary) -> None:
     table.add_column("sentence")
     table.add_column("score", justify="right")
     for span in summary.spans:
-        table.add_row(Text(" ".join(span.text.split())), f"{span.score:.2f}")
+        table.add_row(Text(printable(" ".join(span.text.split()))), f"{span.score:.2f}")
     console.print(table if summary.spans else Text("summary: nothing found", style="dim"))
+
+
+def show_classification(console: Console, found: Classification) -> None:
+    """Print a table of the labels, best first, with those that the text has marked."""
+    table = Table(title="classes", title_justify="left")
+    for name in ("", "label", "score"):
+        table.add_column(name, justify="right" if name == "score" else "left")
+    for name, score in sorted(found.scores.items(), key=lambda pair: -pair[1]):
+        given = name in found.labels
+        table.add_row(
+            "*" if given else "",
+            Text(printable(name), style="bold" if given else ""),
+            f"{score:.2f} {'█' * round(20 * score)}".ljust(25),
+        )
+    console.print(table)
+    if not found.labels:
+        console.print(Text("classes: none found", style="dim"))
+
+
+def show_redaction(console: Console, found: Redaction) -> None:
+    """Print the text with the placeholders in it."""
+    console.print(Text(printable(found.text)))
+    if not found.spans:
+        console.print(Text("redaction: none found", style="dim"))

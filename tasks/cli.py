@@ -1,8 +1,12 @@
-"""The task commands: entities, open, relations, answer, summarize, match, and the demo."""
+"""The task commands. A command is a function of its own options; those of all stand once, below."""
 
+import inspect
 import itertools
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,198 +16,207 @@ from rich.console import Console
 from rich.progress import track
 
 from glinermt import console as show
-from glinermt.types import Summary
+from glinermt.errors import DataError
+
+Show = Callable[[Console, str, Any], None]
+"""Shows a person the result of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a command does with the texts it is given."""
+
+    find: Callable[..., Any]
+    """The task's function, which takes the texts, the model, and the options of all commands."""
+    show: Show
+    title: str
+    """Heads the page."""
+
 
 Source = Annotated[
     str, typer.Argument(metavar="TEXT|FILE|-", help="A text, a file, or - for standard input.")
 ]
+Threshold = Annotated[float | None, typer.Option("--threshold", help="Least score, 0 to 1.")]
+Rule = Annotated[
+    str | None,
+    typer.Option("--span-score", help="Score of a span from its words': mean or min."),
+]
 Model = Annotated[
     str | None, typer.Option("--model", help="Folder or hub id; the shipped model without.")
 ]
-Threshold = Annotated[float | None, typer.Option("--threshold", help="Least score, 0 to 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each text.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one page that shows the result.")]
 Jsonl = Annotated[
     Path | None, typer.Option("--jsonl", help="Read many texts, one JSON a line, from a file or -.")
 ]
 Field = Annotated[str, typer.Option("--field", help="Where --jsonl keeps the text.")]
-Labels = Annotated[str, typer.Option("--labels", help="Entity types, separated by commas.")]
 
-_RELATIONS_HELP = (
-    "Names, separated by commas; with types as 'founded by: organization | band > person'."
-)
-
-Run = Callable[[Any, Any], Any]
-"""(texts, model) -> results of the same shape."""
-Show = Callable[[Console, str, Any], None]
-"""Shows a person the result of a text."""
+_LABELS = "separated by commas; may be repeated."
+Labels = Annotated[list[str], typer.Option("--labels", help=f"Entity types, {_LABELS}")]
+SomeLabels = Annotated[list[str] | None, typer.Option("--labels", help=f"Entity types, {_LABELS}")]
+MultiLabel = Annotated[bool, typer.Option("--multi-label", help="Allow several labels.")]
+Instruction = Annotated[str, typer.Option("--instruction", "-i", help="What to find.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("extract")(entities)
-    app.command("entities")(entities)
-    described = "Find the entities that an instruction describes."
-    app.command("open", help=described)(instructed("open_entities", "open entities"))
-    app.command("relations")(relations)
-    app.command("answer")(answer)
-    app.command("summarize")(summarize)
-    described = "Find all pieces of the text that an instruction asks for."
-    app.command("match", help=described)(instructed("matches", "matches"))
+    """Add the commands to the app; the names of older versions still work."""
+    commands: Sequence[tuple[Callable[..., Job], str, tuple[str, ...], bool]] = (
+        (entities, "entities", ("extract",), True),
+        (open_entities, "open-entities", ("open",), True),
+        (relations, "relations", (), True),
+        (answer, "answer", (), True),
+        (summarize, "summarize", (), True),
+        (matches, "matches", ("match",), True),
+        (classify, "classify", (), False),
+        (keyphrases, "keyphrases", (), True),
+        (redact, "redact", (), False),
+    )
+    for function, name, old_names, has_spans in commands:
+        command = _with_shared_options(function, has_spans=has_spans)
+        app.command(name)(command)
+        for old in old_names:
+            app.command(old, hidden=True)(command)
     app.command("demo")(demo)
 
 
 def entities(
     labels: Labels,
-    text: Source = "",
-    threshold: Threshold = None,
     nested: Annotated[bool, typer.Option("--nested", help="Allow spans inside spans.")] = False,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="Allow a span several labels.")
-    ] = False,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
+    multi_label: MultiLabel = False,
+    order: Annotated[
+        str, typer.Option("--order", help="Of labels: given, or invariant (four orders, slower).")
+    ] = "given",
+) -> Job:
     """Find entities of the given types."""
     from glinermt.tasks import extract_entities
 
-    def run(texts: Any, loaded: Any) -> Any:
-        return extract_entities(
-            texts,
-            _names(labels, "--labels"),
-            threshold=threshold,
-            overlap="nested" if nested else "flat",
-            multi_label=multi_label,
-            model=loaded,
-        )
-
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, _show_spans("entities"), request, title=labels)
+    find = partial(
+        extract_entities,
+        labels=_names(labels, "--labels"),
+        overlap="nested" if nested else "flat",
+        multi_label=multi_label,
+        order=order,
+    )
+    return Job(find, _show_spans("entities"), ", ".join(labels))
 
 
-def instructed(task: str, title: str) -> Callable[..., None]:
-    """Give the command of a task that an instruction is all of."""
+def open_entities(instruction: Instruction, labels: SomeLabels = None) -> Job:
+    """Find the entities that an instruction describes."""
+    from glinermt.tasks import extract_open_entities
 
-    def command(
-        instruction: Annotated[str, typer.Option("--instruction", "-i", help="What to find.")],
-        text: Source = "",
-        threshold: Threshold = None,
-        model: Model = None,
-        json: Json = False,
-        html: Html = None,
-        jsonl: Jsonl = None,
-        field: Field = "text",
-    ) -> None:
-        from glinermt import tasks
+    named = {"labels": _names(labels, "--labels")} if labels else {}
+    find = partial(extract_open_entities, instruction=instruction, **named)
+    return Job(find, _show_spans("open entities"), instruction)
 
-        def run(texts: Any, loaded: Any) -> Any:
-            find: Any = getattr(tasks, f"extract_{task}")
-            return find(texts, instruction, threshold=threshold, model=loaded)
 
-        request = _Request(text, model, json, html, jsonl, field)
-        _perform(run, _show_spans(title), request, title=instruction)
+def matches(instruction: Instruction) -> Job:
+    """Find all pieces of the text that an instruction asks for."""
+    from glinermt.tasks import extract_matches
 
-    return command
+    find = partial(extract_matches, instruction=instruction)
+    return Job(find, _show_spans("matches"), instruction)
 
 
 def relations(
-    names: Annotated[str, typer.Option("--relations", help=_RELATIONS_HELP)],
-    text: Source = "",
-    labels: Annotated[
-        str | None, typer.Option("--labels", help="Entity types to relate; any without.")
-    ] = None,
-    threshold: Threshold = None,
+    names: Annotated[
+        list[str],
+        typer.Option(
+            "--relations",
+            help="Names, separated by commas; with types as 'founded by: organization | band > "
+            "person'. May be repeated.",
+        ),
+    ],
+    labels: SomeLabels = None,
     entity_threshold: Annotated[
         float | None, typer.Option(help="Least score of the entities.")
     ] = None,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
+    method: Annotated[
+        str | None, typer.Option(help="pairs, labels; without, pairs where the model can.")
+    ] = None,
+) -> Job:
     """Find which entities stand in which relations."""
     from glinermt.tasks import extract_relations
 
-    def run(texts: Any, loaded: Any) -> Any:
-        return extract_relations(
-            texts,
-            _relations(names),
-            entities=None if labels is None else _names(labels, "--labels"),
-            entity_threshold=entity_threshold,
-            threshold=threshold,
-            model=loaded,
-        )
-
-    def shown(console: Console, _: str, result: Any) -> None:
-        show.show_relations(console, result)
-
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, shown, request, title=names)
+    find = partial(
+        extract_relations,
+        relations=_relations(names),
+        entities=None if labels is None else _names(labels, "--labels"),
+        entity_threshold=entity_threshold,
+        method=method,
+    )
+    return Job(find, lambda c, _, found: show.show_relations(c, found), ", ".join(names))
 
 
 def answer(
     question: Annotated[str, typer.Option("--question", "-q", help="What to ask the text.")],
-    text: Source = "",
     top_k: Annotated[int, typer.Option("--top-k", help="How many answers at most.")] = 1,
-    threshold: Threshold = None,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
+) -> Job:
     """Answer a question from the text, or say that it does not answer."""
     from glinermt.tasks import answer as find_answer
     from glinermt.tasks import answers
 
-    def run(texts: Any, loaded: Any) -> Any:
+    def find(texts: Any, **options: Any) -> Any:
         if top_k == 1:
-            return find_answer(question, texts, threshold=threshold, model=loaded)
-        return answers(question, texts, threshold=threshold, top_k=top_k, model=loaded)
+            return find_answer(question, texts, **options)
+        return answers(question, texts, top_k=top_k, **options)
 
-    def shown(console: Console, _: str, result: Any) -> None:
-        show.show_answers(console, result if isinstance(result, list) else [result])
+    def shown(console: Console, _: str, found: Any) -> None:
+        show.show_answers(console, found if isinstance(found, list) else [found])
 
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, shown, request, title=question)
+    return Job(find, shown, question)
 
 
 def summarize(
-    text: Source = "",
     sentences: Annotated[int | None, typer.Option(help="How many; 3 without a budget.")] = None,
     words: Annotated[int | None, typer.Option(help="How many words at most.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Part of the text's words at most.")] = None,
     spans: Annotated[bool, typer.Option("--spans", help="Pieces instead of sentences.")] = False,
-    threshold: Threshold = None,
-    model: Model = None,
-    json: Json = False,
-    html: Html = None,
-    jsonl: Jsonl = None,
-    field: Field = "text",
-) -> None:
+) -> Job:
     """Sum a text up in its own words."""
     from glinermt.tasks import summarize as sum_up
 
-    def run(texts: Any, loaded: Any) -> Any:
-        return sum_up(
-            texts,
-            sentences=sentences,
-            words=words,
-            ratio=ratio,
-            unit="span" if spans else "sentence",
-            threshold=threshold,
-            model=loaded,
-        )
+    find = partial(
+        sum_up,
+        sentences=sentences,
+        words=words,
+        ratio=ratio,
+        unit="span" if spans else "sentence",
+    )
+    return Job(find, lambda c, _, found: show.show_summary(c, found), "summary")
 
-    def shown(console: Console, _: str, result: Summary) -> None:
-        show.show_summary(console, result)
 
-    request = _Request(text, model, json, html, jsonl, field)
-    _perform(run, shown, request, title="summary")
+def classify(
+    labels: Annotated[list[str], typer.Option("--labels", help=f"Classes, {_LABELS}")],
+    multi_label: MultiLabel = False,
+) -> Job:
+    """Say which of the labels a text as a whole has."""
+    from glinermt.tasks import classify as find_class
+
+    find = partial(find_class, labels=_names(labels, "--labels"), multi_label=multi_label)
+    return Job(find, lambda c, _, found: show.show_classification(c, found), ", ".join(labels))
+
+
+def keyphrases(
+    top_k: Annotated[int, typer.Option("--top-k", help="How many phrases at most.")] = 10,
+) -> Job:
+    """Find the phrases that say what a text is about, the best first."""
+    from glinermt.tasks import extract_keyphrases
+
+    return Job(partial(extract_keyphrases, top_k=top_k), _show_spans("key phrases"), "key phrases")
+
+
+def redact(
+    labels: SomeLabels = None,
+    placeholder: Annotated[
+        str, typer.Option(help="With {label} and {number}, or the word pseudonym.")
+    ] = "[{label}]",
+) -> Job:
+    """Replace what is private by placeholders."""
+    from glinermt.tasks import redact as hide
+
+    named = {"labels": _names(labels, "--labels")} if labels else {}
+    find = partial(hide, placeholder=placeholder, **named)
+    return Job(find, lambda c, _, found: show.show_redaction(c, found), "redaction")
 
 
 def demo(model: Model = None) -> None:
@@ -226,14 +239,14 @@ def demo(model: Model = None) -> None:
     show.show_summary(console, sum_up(text, sentences=2, model=loaded))
 
 
-def _names(given: str, option: str) -> list[str]:
-    names = [name.strip() for name in given.split(",") if name.strip()]
+def _names(given: Iterable[str], option: str) -> list[str]:
+    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
     if not names:
         raise ValueError(f"{option} is empty; name at least one, several separated by commas")
     return names
 
 
-def _relations(given: str) -> dict[str, dict[str, list[str]]]:
+def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     """Read ``name`` or ``name: head type | ... > tail type | ...``, separated by commas."""
     found: dict[str, dict[str, list[str]]] = {}
     for item in _names(given, "--relations"):
@@ -251,69 +264,104 @@ def _relations(given: str) -> dict[str, dict[str, list[str]]]:
 
 
 def _show_spans(title: str) -> Show:
-    return lambda console, text, spans: show.show_spans(console, text, spans, title=title)
+    def shown(console: Console, text: str, spans: Any) -> None:
+        show.show_spans(console, text, spans, title=title)
+
+    return shown
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """The options that all task commands have."""
+def _with_shared_options(function: Callable[..., Job], *, has_spans: bool) -> Callable[..., None]:
+    """Return the command: the function's own options, and those that all task commands have."""
+    own = inspect.signature(function).parameters
+    shared = dict(inspect.signature(_perform).parameters)
+    del shared["job"]
+    if not has_spans:
+        del shared["span_score"]
 
-    text: str
-    """A text, a file, or ``-``; empty where ``jsonl`` is given."""
-    model: str | None
-    json: bool
-    html: Path | None
-    jsonl: Path | None
-    field: str
+    def command(**given: Any) -> None:
+        options = {name: given.pop(name) for name in shared}
+        _perform(function(**given), **options)
+
+    parameters = [*own.values(), *shared.values()]
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
+    return command
 
 
-def _perform(run: Run, shown: Show, request: _Request, *, title: str) -> None:
-    """Read the texts, run the task on them, and show the results; ``title`` heads the page."""
+def _perform(
+    job: Job,
+    *,
+    text: Source = "",
+    threshold: Threshold = None,
+    span_score: Rule = None,
+    model: Model = None,
+    json: Json = False,
+    html: Html = None,
+    jsonl: Jsonl = None,
+    field: Field = "text",
+) -> None:
+    """Read the texts, run the job on them, and show the results."""
     from glinermt.default_model import load_extractor
 
-    html = request.html
     if html is not None:
         _check_place(html)
-    texts, total = _texts(request)
-    model = load_extractor(request.model)
+    texts, total = _texts(text, jsonl, field)
+    options: dict[str, Any] = {"threshold": threshold, "model": load_extractor(model)}
+    if span_score is not None:
+        options["span_score"] = span_score
     asked, told = itertools.tee(texts)
     results: Iterable[Any]
-    if request.jsonl is None:
-        results = (run(text, model) for text in asked)
+    if jsonl is None:
+        results = (job.find(one, **options) for one in asked)
     else:
         progress = Console(stderr=True)
-        results = track(run(asked, model), total=total, console=progress, transient=True)
+        found = job.find(asked, **options)
+        results = track(
+            found,
+            total=total,
+            console=progress,
+            transient=True,
+            disable=not progress.is_terminal,
+        )
     console = Console()
     pages = []
-    for text, result in zip(told, results, strict=True):
-        if request.json:
-            typer.echo(show.to_json(result))
+    for one, result in zip(told, results, strict=True):
+        if json:
+            sys.stdout.buffer.write(show.to_json(result) + b"\n")
+            sys.stdout.flush()
         elif html is None:
-            shown(console, text, result)
+            job.show(console, one, result)
         if html is not None:
-            pages.append((text, result))
+            pages.append((one, result))
     if html is not None:
         from glinermt.tasks.page import page
 
-        html.write_text(page(pages, title), encoding="utf-8", errors="replace")
+        html.write_text(page(pages, job.title), encoding="utf-8", errors="replace")
         typer.echo(f"wrote {html}", err=True)
 
 
 def _check_place(page: Path) -> None:
+    """Check before the work that the page can be written after it."""
     if page.is_dir():
-        raise ValueError(f"{page}: a folder; name a file in it")
+        raise DataError(f"{page}: a folder; name a file in it")
     if not page.parent.is_dir():
-        raise ValueError(f"{page}: there is no folder {page.parent}; create it first")
+        raise DataError(f"{page}: there is no folder {page.parent}; create it first")
+    if not os.access(page if page.exists() else page.parent, os.W_OK):
+        raise DataError(f"{page}: cannot be written; choose another place")
 
 
-def _texts(request: _Request) -> tuple[Iterable[str], int]:
-    """Give the texts and their number; a file of them is checked whole before the work begins."""
-    if bool(request.text) == (request.jsonl is not None):
+def _texts(text: str, jsonl: Path | None, field: str) -> tuple[Iterable[str], int]:
+    """Return the texts and their number; a file of them is checked whole before the work begins."""
+    if bool(text) == (jsonl is not None):
         raise ValueError("give one text, file or -, or else --jsonl FILE")
-    if request.jsonl is None:
-        return [show.read_text(request.text)], 1
-    if request.jsonl == Path("-") or not request.jsonl.is_file():  # a pipe is read only once
-        texts = list(show.read_jsonl(request.jsonl, request.field))
+    if jsonl is None:
+        return [show.read_text(text)], 1
+    if jsonl == Path("-") or not jsonl.is_file():  # a pipe is read only once
+        texts = list(show.read_jsonl(jsonl, field))
         return texts, len(texts)
-    total = sum(1 for _ in show.read_jsonl(request.jsonl, request.field))
-    return show.read_jsonl(request.jsonl, request.field), total
+    total = sum(1 for _ in show.read_jsonl(jsonl, field))
+    return show.read_jsonl(jsonl, field), total

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from glinermt.types import Answer, Relation, Span, Summary
+from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
 
 
 def page(results: Iterable[tuple[str, Any]], title: str = "glinermt") -> str:
@@ -35,14 +35,19 @@ def _article(text: str, items: Sequence[Any], hues: dict[str, int]) -> str:
     relations = [item for item in items if isinstance(item, Relation)]
     answers = [item for item in items if isinstance(item, Answer)]
     summaries = [item for item in items if isinstance(item, Summary)]
+    classes = [item for item in items if isinstance(item, Classification)]
+    redactions = [item for item in items if isinstance(item, Redaction)]
+    if redactions:  # the original is not shown
+        return "".join(f"<article>{_redaction(found, hues)}</article>" for found in redactions)
     whole = bool(answers or summaries)  # what is marked needs no names
     parts = [
+        *(_classes(found) for found in classes),
         "" if whole else _legend(spans, hues),
         _answers(answers) if answers else "",
         *(_summary(summary) for summary in summaries),
         f'<p class="text" dir="auto">{_marked(text, spans, hues, named=not whole)}</p>',
         _table(relations, hues) if relations else "",
-        "" if spans or answers else '<p class="none">Nothing found.</p>',
+        "" if spans or answers or classes else '<p class="none">Nothing found.</p>',
     ]
     return f"<article>{''.join(parts)}</article>"
 
@@ -58,7 +63,7 @@ def _spans(items: Iterable[Any]) -> list[Span]:
                 spans.extend((item.head, item.tail))
             case Answer():
                 spans.extend([item.span] if item.span else [])
-            case Summary():
+            case Summary() | Redaction():
                 spans.extend(item.spans)
     return list(dict.fromkeys(spans))
 
@@ -76,6 +81,28 @@ def _answers(answers: Sequence[Answer]) -> str:
 
 def _summary(summary: Summary) -> str:
     return f'<blockquote dir="auto">{escape(summary.text)}</blockquote>' if summary.spans else ""
+
+
+def _classes(found: Classification) -> str:
+    rows = "".join(
+        f"<tr{' class=given' if name in found.labels else ''}><td><bdi>{escape(name)}</bdi></td>"
+        f"<td>{_bar(score)}</td></tr>"
+        for name, score in sorted(found.scores.items(), key=lambda pair: -pair[1])
+    )
+    none = "" if found.labels else '<p class="none">None of the labels fits.</p>'
+    return f'{none}<table class="classes"><tr><th>label</th><th>score</th></tr>{rows}</table>'
+
+
+def _redaction(found: Redaction, hues: dict[str, int]) -> str:
+    """Return the text with its placeholders marked."""
+    marks, moved = [], 0
+    for span, placeholder in zip(found.spans, found.replacements, strict=True):
+        start = span.start + moved
+        marks.append(Span(start, start + len(placeholder), placeholder, span.label, span.score))
+        moved += len(placeholder) - len(span.text)
+    text = _marked(found.text, marks, hues, named=False)
+    none = "" if marks else '<p class="none">Nothing found.</p>'
+    return f'{_legend(found.spans, hues)}<p class="text" dir="auto">{text}</p>{none}'
 
 
 def _table(relations: Iterable[Relation], hues: dict[str, int]) -> str:

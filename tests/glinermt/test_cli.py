@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,9 @@ from typer.testing import CliRunner
 from glinermt import console
 from glinermt.cli import app, main
 from glinermt.errors import DataError
-from glinermt.types import Answer, Query, Relation, Span, Summary
+from glinermt.types import Answer, Classification, Query, Redaction, Relation, Span, Summary
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 TEXT = "Ann Lee founded Acme in Bonn. Bob left."
 
@@ -30,7 +33,7 @@ def script(query: Query) -> list[tuple[str, str, float]]:
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> StubExtractor:
-    stub = StubExtractor(script)
+    stub = HeadsModel(script, classes={"praise": 1.0}, kinds=frozenset({"spans", "classes"}))
     monkeypatch.setattr("glinermt.default_model.load_extractor", lambda _: stub)
     return stub
 
@@ -38,8 +41,13 @@ def model(monkeypatch: pytest.MonkeyPatch) -> StubExtractor:
 COMMANDS: dict[str, tuple[list[str], type]] = {
     "entities": (["--labels", "person,company"], Span),
     "extract": (["--labels", "person"], Span),
+    "open-entities": (["--instruction", "all companies", "--labels", "company"], Span),
     "open": (["--instruction", "all companies"], Span),
+    "matches": (["-i", "who founded what"], Span),
     "match": (["-i", "who founded what"], Span),
+    "keyphrases": ([], Span),
+    "classify": (["--labels", "praise,blame"], Classification),
+    "redact": (["--labels", "person,company", "--placeholder", "<{label}>"], Redaction),
     "relations": (["--relations", "founded", "--labels", "person,company"], Relation),
     "answer": (["--question", "Who founded Acme?"], Answer),
     "summarize": (["--sentences", "1"], Summary),
@@ -65,8 +73,9 @@ def read(command: str, line: str) -> list[Any]:
 @each_command
 def test_a_text_is_shown_with_what_was_found(command: str) -> None:
     output = call(command, TEXT)
-    assert "Ann Lee" in output
-    assert {"relations": "0.80", "summarize": "0.31"}.get(command, "0.90") in output
+    shown = {"relations": "0.80", "summarize": "0.31", "classify": "praise", "redact": "<person>"}
+    assert shown.get(command, "0.90") in output
+    assert command == "classify" or ("Ann Lee" in output) != (command == "redact")
 
 
 @each_command
@@ -97,7 +106,7 @@ def test_the_page_holds_each_text(command: str, tmp_path: Path) -> None:
     assert call(command, "--jsonl", file, "--html", page) == ""
     html = page.read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
-    assert "Ann Lee" in html
+    assert ("Ann Lee" in html) != (command == "redact")
     assert "Öl" in html
 
 
@@ -159,8 +168,35 @@ def test_json_and_page_may_be_asked_together(tmp_path: Path) -> None:
 def test_nothing_found_is_said(command: str, model: StubExtractor) -> None:
     model.script = lambda _: []
     output = call(command, "Hm.")
-    said = {"answer": "the text does not say", "summarize": "Hm."}
+    said = {"answer": "the text does not say", "summarize": "Hm.", "classify": "blame"}
     assert said.get(command, "none found") in output
+
+
+def test_an_option_that_takes_several_may_be_repeated(model: StubExtractor) -> None:
+    call("entities", TEXT, "--labels", "city", "--labels", "river, lake")
+    assert model.queries[-1].labels == ("person", "company", "city", "river", "lake")
+    found = json.loads(call("relations", TEXT, "--relations", "led", "--json"))
+    assert [relation["label"] for relation in found] == ["founded"]
+    assert "Ann Lee <> led" in model.queries[-1].labels
+
+
+@pytest.mark.parametrize("second", [["--threshold", "0.4"], ["--threshold=0.4"]])
+def test_an_option_that_takes_one_value_is_not_silently_the_last(
+    second: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["entities", TEXT, "--labels", "person", "--threshold", "0.3", *second]
+    code, error = fail(capsys, monkeypatch, *given)
+    assert code == 2
+    assert "'--threshold': it is given twice and takes one value" in error
+    call("entities", "--", "--threshold")  # behind -- stand texts
+
+
+def test_the_rule_and_order_reach_the_task(model: StubExtractor) -> None:
+    call("entities", TEXT, "--span-score", "min")
+    call("match", TEXT, "--span-score", "mean")
+    assert [c["span_score"] for c in model.calls] == ["min", "mean"]
+    call("entities", TEXT, "--order", "invariant")
+    assert len(model.queries) == 2 + 4
 
 
 def test_options_reach_the_task(model: StubExtractor) -> None:
@@ -305,6 +341,53 @@ def test_ctrl_c_ends_without_a_word(
     model.script = interrupt
     code, error = fail(capsys, monkeypatch, "entities", TEXT, "--labels", "person")
     assert (code, error) == (130, "")
+
+
+def test_sigterm_ends_with_its_own_code(
+    model: StubExtractor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(_: Query) -> list[Span]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    model.script = terminate
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code, error = fail(capsys, monkeypatch, "entities", TEXT, "--labels", "person")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (code, error) == (143, "")
+
+
+def test_a_fault_of_the_program_is_named_and_shown_where_asked(
+    model: StubExtractor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Query) -> list[Span]:
+        raise KeyError("spam\x1b[2J\nand eggs")
+
+    model.script = broken
+    given = ["entities", TEXT, "--labels", "person"]
+    code, error = fail(capsys, monkeypatch, *given)
+    assert code == 1
+    assert error.startswith("error: KeyError: ")
+    assert "--traceback shows where" in error
+    assert len(error.splitlines()) == 1
+    for arguments in ([*given, "--traceback"], ["--traceback", *given]):
+        monkeypatch.setattr(sys, "argv", ["glinermt", *arguments])
+        with pytest.raises(SystemExit):
+            main()
+        shown = capsys.readouterr().err
+        assert "in broken" in shown
+        assert "\x1b" not in shown
+
+
+def test_texts_cannot_steer_the_terminal(model: StubExtractor) -> None:
+    model.script = lambda query: [("Ann Lee", query.labels[0], 0.9)]
+    text = "\x1b[2Jold\r\n\x07Ann Lee\x9b left"
+    output = call("entities", "-", input=text)
+    assert not any(c in output for c in "\x1b\x07\x9b\r")
+    assert "Ann Lee" in output
+    assert json.loads(call("entities", "-", "--json", input=text))[0]["start"] == text.index("Ann")
 
 
 def test_lines_before_a_failure_are_already_printed(

@@ -1,13 +1,15 @@
 """Reading texts: as UTF-8, with every character of the file where it stands."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from glinermt.console import read_text
+from glinermt.console import printable, read_text, to_json
 from glinermt.errors import DataError
+from glinermt.types import Span
 
 
 @pytest.fixture(params=["file", "standard input"])
@@ -44,3 +46,26 @@ def test_what_is_no_text_is_named(
     name = {"file": r"text\.txt"}.get(source, source)
     with pytest.raises(DataError, match=f"{name}: not UTF-8 text"):
         read(source, b"\xff\xfe", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb", "a\u241b[2Jb"),
+        ("bell\x07 null\x00 del\x7f", "bell\u2407 null\u2400 del\u2421"),
+        ("two\r\nlines\tof\r text\n", "two \nlines\tof\u240d text\n"),
+        ("\x9b2J \u2028 \u202e.", "\ufffd2J \ufffd \ufffd."),
+        ("Łódź 東京 👍🏽 café", "Łódź 東京 👍🏽 café"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_shown_as_a_picture(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert len(printable(text)) == len(text)
+
+
+def test_json_is_one_line_whatever_the_text() -> None:
+    text = "a\u2028b\u2029c\x85d\x1be\x7ff"
+    line = to_json([Span(0, len(text), text, "x")])
+    assert json.loads(line)[0]["text"] == text
+    assert len(line.decode().splitlines()) == 1
+    assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in line.decode())

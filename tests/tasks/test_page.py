@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.tasks.page import page
-from glinermt.types import Answer, Relation, Span, Summary
+from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
 
 TEXT = 'Ann & "Bob" <b>met</b> in München.\n\nThen 東京, مرحبا.'
 VOID = {"meta"}
@@ -155,3 +155,22 @@ def test_texts_say_which_way_they_run(text: str) -> None:
 def test_many_texts_are_an_article_each_in_order() -> None:
     html = page((f"text {i}", []) for i in range(30))
     assert re.findall(r"text (\d+)</p>", html) == [str(i) for i in range(30)]
+
+
+def test_classes_are_listed_with_bars_the_best_first_and_the_given_ones_marked() -> None:
+    found = Classification("b <", ("b <",), {"a": 0.2, "b <": 0.8})
+    html = page([(TEXT, found)])
+    rows = re.findall(r"<tr.*?</tr>", html)[1:]
+    assert ["class=given" in row for row in rows] == [True, False]
+    assert "<bdi>b &lt;</bdi>" in rows[0]
+    assert "--part:80%" in rows[0]
+    assert "None of the labels fits" not in html
+    assert "None of the labels fits" in page([(TEXT, Classification(None, (), {"a": 0.2}))])
+
+
+def test_a_redacted_text_is_shown_without_what_it_hides() -> None:
+    ann = span("Ann", "person")
+    found = Redaction(TEXT.replace("Ann", "[person]"), (ann,), ("[person]",))
+    reader = read(page([(TEXT, found)]))
+    assert reader.text == found.text
+    assert "Ann" not in page([(TEXT, found)])

@@ -1,0 +1,33 @@
+"""A package that is not installed is named with the extra that brings it."""
+
+import pytest
+
+from glinermt.cli import main
+from glinermt.errors import BackendError
+from glinermt.extras import missing, needs
+
+
+def test_the_extra_of_a_missing_package_is_named() -> None:
+    error = ModuleNotFoundError("No module named 'accelerate'", name="accelerate.utils")
+    assert missing(error) == "this needs accelerate: pip install 'glinermt[training]'"
+    ours = ModuleNotFoundError("No module named 'nothing_of_ours'", name="nothing_of_ours")
+    assert missing(ours) == "No module named 'nothing_of_ours'"
+
+
+def test_a_need_is_checked_before_the_work() -> None:
+    needs("json", extra="training")
+    with pytest.raises(BackendError, match=r"this needs no_such: pip install 'glinermt\[serve\]'"):
+        needs("no_such", extra="serve")
+
+
+def test_a_command_without_its_package_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'accelerate'", name="accelerate")
+
+    monkeypatch.setattr("glinermt.cli.app", absent)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "this needs accelerate: pip install 'glinermt[training]'" in capsys.readouterr().err
