@@ -11,7 +11,7 @@ from rich.table import Table
 
 from glinermt.errors import DataError
 from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, entry, make_benchmark, sampled
-from glinermt.outputs import locked
+from glinermt.outputs import check_no_model, locked
 
 if TYPE_CHECKING:
     from glinermt.eval.protocol import Options, Split
@@ -165,17 +165,22 @@ def calibrate(
     per_label: Annotated[
         bool, typer.Option(help="Also thresholds of single labels, where dev data has many.")
     ] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")
+    ] = False,
 ) -> None:
     """Choose thresholds, and the lead of summaries, on dev data only; save them with the model."""
     from dataclasses import asdict, replace
     from json import dumps
 
+    from glinermt.eval.calibration.choose import WAYS, with_choice
     from glinermt.eval.calibration.choose import calibrate as run_calibrate
-    from glinermt.eval.calibration.choose import find_dev_files, read_dev, with_choice
+    from glinermt.eval.calibration.dev import find_dev_files, read_dev
     from glinermt.eval.calibration.lead import choose_lead
     from glinermt.eval.calibration.plot import draw_reliability
     from glinermt.jsonl import write_text
 
+    check_no_model(out, overwrite=overwrite)
     console = Console()
     files, refused = find_dev_files(dev)
     for path in refused:
@@ -185,6 +190,8 @@ def calibrate(
     if save is None:
         raise ValueError(f"{model}: only models of glinermt can keep their thresholds")
     dev_cases = read_dev(files, limit=limit)
+    for task in dev_cases.keys() - {*WAYS, "summarize"}:
+        console.print(f"left out {len(dev_cases[task])} examples of {task}: it has no threshold")
     chosen = run_calibrate(extractor, dev_cases, per_label=per_label)
     settings = extractor.settings
     headers = ("task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved")
@@ -211,8 +218,9 @@ def calibrate(
         settings = replace(settings, lead=lead.lead)
         data["lead"] = {"chosen": lead.lead, **asdict(lead)}
         console.print(f"lead of summaries: {lead.lead}, chosen on {lead.num_cases} documents")
-    extractor.settings = settings
-    save(out)
+    with locked(out):
+        extractor.settings = settings
+        save(out)
     write_text(out / "calibration.json", dumps(data, indent=1) + "\n")
     if chosen:
         draw_reliability(chosen, out / "reliability")

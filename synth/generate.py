@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
         "fingerprint": name,
         "pipeline": PIPELINE,
         "settings": settings.to_dict(),
-        "plan": asdict(counts),
+        "plan": {**vars(counts), "drops": dict(counts.drops)},
         "shards": {},
     }
     store.write_manifest(manifest)

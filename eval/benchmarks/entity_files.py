@@ -51,9 +51,9 @@ class EntityBenchmark:
         for group in _runs(cases):
             found = extract_entities(
                 [case.text for case in group],
-                list(group[0].labels),
+                [list(case.labels) for case in group],
                 threshold=self.threshold,
-                overlap="nested" if group[0].nested else "flat",
+                overlap="nested" if any(case.nested for case in group) else "flat",
                 model=model,
             )
             predictions.extend({"spans": [span.to_dict() for span in spans]} for spans in found)

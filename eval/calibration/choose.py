@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from glinermt.config import TaskSettings
-from glinermt.errors import DataError
 from glinermt.eval.benchmarks.ner20 import ner20
 from glinermt.eval.benchmarks.squad2 import Squad2
 from glinermt.eval.calibration import relation_sentences
@@ -18,34 +16,19 @@ from glinermt.eval.calibration.thresholds import (
     best_temperature,
     calibration_error,
 )
-from glinermt.eval.data.ner import read_ner
-from glinermt.eval.data.qa import read_qa
-from glinermt.eval.data.relations import read_relations
-from glinermt.eval.data.summaries import read_summaries
-from glinermt.eval.measure import limit_cases
 from glinermt.eval.metrics.answers import ScoredAnswer, exact_match
+from glinermt.eval.metrics.entities import strict_f1
 from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate
-from glinermt.jsonl import read_jsonl
+from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
-from glinermt.tasks.run import tempered
-from glinermt.types import Extractor, Overlap, Query, Span, SpanScore, Threshold
+from glinermt.tasks.run import ask, kinds_of, tempered
+from glinermt.types import Example, Extractor, Overlap, Query, Relation, Span, SpanScore, Threshold
 
 FLOOR = 0.05
 """Entities and relations below this score are not looked at."""
 MIN_GOLD = 50
 """Gold spans a label needs for a threshold of its own."""
-BENCHMARK_FILES = ("squad_v2.dev", "dev-v2", "squad2", "fewrel.val_wiki", "val_wiki")
-"""Files whose names say dev or val, but which the benchmarks score."""
-KINDS = {
-    "question": "answer",
-    "relations": "relations",
-    "summary": "summarize",
-    "highlights": "summarize",
-    "spans": "entities",
-    "entities": "entities",
-}
-"""Which task a file is for, by a field of its first row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,74 +54,6 @@ class Calibration:
         find others, so that it can be worse.
         """
         return self.f1_after > self.f1_before
-
-
-def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Give the dev files below folders, and the given files; and what was left out.
-
-    Left out of folders are the files that benchmarks score although they are called dev or val,
-    and those for none of the tasks.
-
-    Raises:
-        DataError: a given file is of a test split or scored by a benchmark, or none is left.
-    """
-    chosen: list[Path] = []
-    refused: list[Path] = []
-    for path in paths:
-        if path.is_file():
-            if _is_scored(path):
-                raise DataError(f"{path}: benchmarks score this file; calibrate on other data")
-            chosen.append(path)
-            continue
-        found = [file for file in sorted(path.rglob("*.jsonl*")) if "dev" in file.name.split(".")]
-        for file in found:
-            fits = not _is_scored(file) and _task(_first_row(file))
-            (chosen if fits else refused).append(file)
-    if not chosen:
-        raise DataError(f"no dev file (NAME.dev.jsonl) in {', '.join(map(str, paths))}")
-    return chosen, refused
-
-
-def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]]:
-    """Read each file as the task its first row shows; at most ``limit`` cases a file.
-
-    Raises:
-        DataError: a file is empty, for none of the tasks, or cannot be read.
-    """
-    cases: dict[str, list[Any]] = {task: [] for task in READERS}
-    for path in paths:
-        row = _first_row(path)
-        task = _task(row)
-        if task is None:
-            raise DataError(
-                f"{path}: expected rows with one of {', '.join(map(repr, KINDS))}, as the "
-                f"benchmarks have them and Example JSONL has not; found {list(row) or 'no row'}"
-            )
-        cases[task] += limit_cases(READERS[task](path, path.name.split(".")[0]), limit)
-    return {task: found for task, found in cases.items() if found}
-
-
-def _first_row(path: Path) -> dict[str, Any]:
-    return next((row for _, row in read_jsonl(path)), {})
-
-
-def _task(row: Mapping[str, Any]) -> str | None:
-    """Give the task a row is for; Examples say it in words only."""
-    if "labels" in row or "prompt" in row:
-        return None
-    return next((task for name, task in KINDS.items() if name in row), None)
-
-
-def _read_sentences(path: Path, group: str) -> list[relation_sentences.SentenceCase]:
-    return relation_sentences.sentences(read_relations(path, group))
-
-
-READERS: Mapping[str, Callable[[Path, str], list[Any]]] = {
-    "entities": read_ner,
-    "answer": read_qa,
-    "relations": _read_sentences,
-    "summarize": read_summaries,
-}
 
 
 def calibrate(
@@ -268,6 +183,10 @@ def _judge_answers(model: Extractor, cases: Sequence[Any]) -> Choice:
 
 
 def _judge_relations(model: Extractor, cases: Sequence[Any]) -> Choice:
+    """Judge relations of whole sentences; of Examples, which ask as training does, see below."""
+    examples = [case for case in cases if isinstance(case, Example)]
+    if examples:
+        return _judge_examples("relations", model, examples)
     found = relation_sentences.find(model, cases, FLOOR)
     judged = [
         (relation.score, relation_sentences.triple(relation) in case.gold)
@@ -285,12 +204,64 @@ def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any]) -> fl
     return results[-1].metrics["f1"].value
 
 
+def _judge_examples(task: str, model: Extractor, cases: Sequence[Example]) -> Choice:
+    """Judge what is found for the Examples' own queries."""
+    judged = [
+        (score, key in _gold(example))
+        for example, found in zip(cases, _found(task, model, cases, FLOOR), strict=True)
+        for key, score in found.items()
+    ]
+    return best_span_threshold(judged, sum(len(_gold(e)) for e in cases))[0], {}, judged
+
+
+def _examples_f1(task: str, model: Extractor, cases: Sequence[Example]) -> float:
+    return strict_f1(map(_gold, cases), _found(task, model, cases, None))
+
+
+def _relations_f1(model: Extractor, cases: Sequence[Any]) -> float:
+    examples = [case for case in cases if isinstance(case, Example)]
+    if examples:
+        return _examples_f1("relations", model, examples)
+    return relation_sentences.f1(model, cases)
+
+
+Key = tuple[object, ...]
+
+
+def _found(
+    task: str, model: Extractor, cases: Sequence[Example], threshold: float | None
+) -> list[dict[Key, float]]:
+    """Return the place and name of each thing found, with its score.
+
+    Raises:
+        ValueError: the Examples judge pairs, and the model cannot.
+    """
+    if any(example.query.relations for example in cases) and "relations" not in kinds_of(model):
+        raise ValueError("these examples judge pairs, which needs a model with a relation head")
+    found = ask(TASKS[task], model, [example.query for example in cases], threshold=threshold)
+    return [
+        {_key(span): span.score for span in each.spans}
+        | {_key(relation): relation.score for relation in each.relations}
+        for each in found
+    ]
+
+
+def _gold(example: Example) -> set[Key]:
+    return {*map(_key, example.spans), *map(_key, example.relations)}
+
+
+def _key(item: Span | Relation) -> Key:
+    if isinstance(item, Relation):
+        return relation_sentences.triple(item)
+    return item.start, item.end, item.label
+
+
 WAYS = {
     "entities": Way(_judge_entities, partial(_f1, ner20(Options(threshold=None)))),
     "answer": Way(_judge_answers, partial(_f1, Squad2())),
-    "relations": Way(_judge_relations, relation_sentences.f1),
+    "relations": Way(_judge_relations, _relations_f1),
+    **{
+        name: Way(partial(_judge_examples, name), partial(_examples_f1, name))
+        for name in ("open_entities", "matches")
+    },
 }
-
-
-def _is_scored(path: Path) -> bool:
-    return "test" in path.name.split(".") or path.name.startswith(BENCHMARK_FILES)

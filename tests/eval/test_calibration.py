@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
-from glinermt.eval.calibration.choose import calibrate, find_dev_files, read_dev, with_choice
+from glinermt.eval.calibration.choose import calibrate, with_choice
+from glinermt.eval.calibration.dev import find_dev_files, read_dev
 from glinermt.eval.calibration.lead import choose_lead
 from glinermt.eval.calibration.plot import draw_reliability
 from glinermt.eval.calibration.thresholds import (
@@ -179,12 +180,53 @@ def test_calibrating_again_drops_the_label_thresholds_of_before(tmp_path: Path) 
     [
         ("", "no row"),
         ('{"text": "a b"}', "'text'"),
-        ('{"text": "a", "labels": ["x"], "prompt": "", "spans": []}', "'labels', 'prompt'"),
+        ('{"text": "a", "labels": ["x"], "prompt": ""}', "'labels', 'prompt'"),
     ],
 )
 def test_dev_files_for_no_task_are_named(tmp_path: Path, rows: str, found: str) -> None:
     dev = dev_folder(tmp_path) / "odd.dev.jsonl"
     dev.write_text(rows, encoding="utf-8")
-    with pytest.raises(DataError, match=rf"odd\.dev\.jsonl: expected rows with .*{found}"):
+    with pytest.raises(DataError, match=rf"odd\.dev\.jsonl: expected Examples, or rows .*{found}"):
         read_dev([dev], limit=None)
     assert find_dev_files([tmp_path]) == ([tmp_path / "a.dev.jsonl"], [dev])
+
+
+def test_examples_of_every_span_task_are_calibrated(tmp_path: Path) -> None:
+    def line(task: str, prompt: str, label: str, quote: str) -> str:
+        text = "Ann met Bo in Rome"
+        start = text.index(quote)
+        span = {"start": start, "end": start + len(quote), "label": label}
+        row = {"text": text, "labels": [label], "prompt": prompt, "spans": [span], "task": task}
+        return json.dumps(row) + "\n"
+
+    def script(query: Query) -> list[tuple[str, str, float]]:
+        right = {"person": "Ann", "answer": "Bo", "Ann <> met": "Bo", "match": "Rome"}
+        label = query.labels[0]
+        return [(right[label], label, 0.4), ("in", label, 0.2)]
+
+    rows = [
+        line("entities", "", "person", "Ann"),
+        line("answer", "Whom did Ann meet?", "answer", "Bo"),
+        line("relations", "Identify:", "Ann <> met", "Bo"),
+        line("open_entities", "Find the towns", "match", "Rome"),
+        line("matches", "Find where it was", "match", "Rome"),
+    ]
+    folder = tmp_path / "generated"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    (folder / "part-00000.jsonl").write_text("".join(rows))
+    files, _ = find_dev_files([folder])
+    model = StubExtractor(script)
+    chosen = {c.task: c for c in calibrate(model, read_dev(files, limit=None))}
+    assert chosen.keys() == {"entities", "answer", "relations", "open_entities", "matches"}
+    for each in chosen.values():
+        assert (each.f1_before, each.f1_after) == (0.0, 1.0), each.task
+        assert 0.1 < each.threshold <= tempered(0.4, each.temperature)
+
+
+def test_a_bad_example_is_named_with_its_line(tmp_path: Path) -> None:
+    row = {"text": "a", "labels": ["x"], "spans": [{"start": 0, "end": 9, "label": "x"}]}
+    dev = tmp_path / "a.dev.jsonl"
+    dev.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.dev\.jsonl:1: span 0:9 lies outside"):
+        read_dev([dev], limit=None)

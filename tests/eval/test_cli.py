@@ -113,6 +113,10 @@ def test_a_choice_that_does_not_help_is_not_saved(tmp_path: Path, model: Savable
     row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"]]}
     (tmp_path / "a.dev.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     call("calibrate", "--dev", tmp_path, "--out", tmp_path)
+    (tmp_path / "glinermt_config.json").write_text("{}")
+    with pytest.raises(DataError, match=r"holds a model \(glinermt_config\.json\)"):
+        call("calibrate", "--dev", tmp_path, "--out", tmp_path)
+    call("calibrate", "--dev", tmp_path, "--out", tmp_path, "--overwrite")
     report = json.loads((tmp_path / "calibration.json").read_text(encoding="utf-8"))
     assert report["tasks"][0]["saved"] is False
     assert model.saved == TaskSettings(thresholds={"entities": 0.3})

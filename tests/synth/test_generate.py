@@ -227,6 +227,15 @@ def test_replies_without_a_manifest_are_set_aside(texts: Path, tmp_path: Path) -
     assert (out / "old-without-manifest/work/raw/part-00000.jsonl").is_file()
 
 
+def test_what_is_left_out_of_the_plan_is_counted_in_the_manifest(tmp_path: Path) -> None:
+    file = write_texts(tmp_path / "texts.jsonl", 1)
+    file.write_text(file.read_text() * 3, encoding="utf-8")
+    manifest = run(settings(file, tasks=("entities",)), tmp_path / "out", Script())
+    assert manifest["plan"] == {
+        "texts": 3, "passages": 1, "rows": 1, "drops": {"passage: near duplicate": 2}
+    }  # fmt: skip
+
+
 def test_texts_that_give_no_row_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("Too short.\n", encoding="utf-8")
     with pytest.raises(DataError, match="none of 1 texts gives a passage of at least 30 words"):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from glinermt.eval.calibration.choose import read_dev
+from glinermt.eval.calibration.dev import read_dev
 from glinermt.training.shipped.dev_questions import dev_questions
 
 
