@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
-from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.structures import Field as StructureField
+from glinermt.structures import Instance, Structure
+from glinermt.tasks.inputs import by_shape, chunks, restore, rows
 from glinermt.tasks.labels import Label
-from glinermt.tasks.run import stream
+from glinermt.tasks.run import in_force, kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task
 from glinermt.tasks.values import parse
-from glinermt.types import Extractor, Found, Query, Record, Span, Threshold
+from glinermt.types import Ask, Extractor, Found, Query, Record, Span, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]
 _LINE = re.compile("\n")
@@ -78,6 +80,10 @@ def extract_records(
     can_choose = "classes" in getattr(extractor, "kinds", ())
     asked = Wanted(fields, _anchor(fields, anchor) if many else None, can_choose, on_invalid)
     given = ((one, asked) for (one,) in rows(text))
+    if "records" in kinds_of(extractor):
+        name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
+        wanted = Structure(str(name), tuple(_structure_field(field) for field in fields.fields))
+        return restore(text, _by_instances(extractor, given, wanted, many, threshold))
     return restore(text, stream(RECORDS, extractor, given, threshold=threshold))
 
 
@@ -143,6 +149,47 @@ def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> 
         if record is not None:
             records.append(record)
     return records
+
+
+def _structure_field(field: Field) -> StructureField:
+    choices = tuple(str(choice) for choice in field.choices)
+    return StructureField(field.name, str(field.label.options.get("description") or ""), choices)
+
+
+def _by_instances(
+    model: Extractor,
+    given: Iterable[tuple[str, Wanted]],
+    structure: Structure,
+    many: bool,
+    threshold: Threshold | None,
+) -> Iterator[list[Record[Any]]]:
+    """Yield the records of models that tell instances apart themselves; without ``many`` one."""
+    settings = in_force(RECORDS, model.settings, threshold)
+    for chunk in chunks(given):
+        asked = chunk[0][1]
+        limits = {field.name: RECORDS.limit(field.label, settings) for field in asked.schema.fields}
+        ask = Ask(limits, RECORDS.overlap, multi_label=True)
+        found = model.read_records([text for text, _ in chunk], structure, ask)  # type: ignore[attr-defined]
+        for instances in found:
+            groups = (_of_instance(asked.schema, instance, limits) for instance in instances)
+            records = (_Maker(asked, group).record() for group in groups if any(group.values()))
+            made = [record for record in records if record is not None]
+            yield made if many else made[:1]
+
+
+def _of_instance(schema: Schema, instance: Instance, limits: Mapping[str, float]) -> "Group":
+    candidates: dict[Path, list[_Candidate]] = {field.path: [] for field in schema.fields}
+    for field in schema.fields:
+        own = candidates[field.path]
+        for choice in field.choices:
+            score = instance.choices.get(field.name, {}).get(str(choice), 0.0)
+            if score >= limits[field.name]:
+                own.append(_Candidate(choice, (), score))
+        for span in instance.spans.get(field.name, ()):
+            value = _value(field, span.text)
+            if value is not None:
+                own.append(_Candidate(value, (span,), span.score))
+    return candidates
 
 
 RECORDS: Task[Wanted, list[Record[Any]]] = Task(

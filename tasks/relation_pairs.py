@@ -106,8 +106,11 @@ def _types_at(found: Found, asked: Paired) -> dict[tuple[int, int], list[Span]]:
 def _typed(
     span: Span, allowed: Sequence[str] | None, types: Mapping[tuple[int, int], Sequence[Span]]
 ) -> Span | None:
-    """Return the best type at the span's place that the relation allows; None without one."""
-    here = types.get((span.start, span.end), ())
+    """Return the best type at the span's place that the relation allows; None without one.
+
+    A model may find ends that it does not find as entities; these have no type.
+    """
+    here = types.get((span.start, span.end), () if span.label else (span,))
     return next((each for each in here if is_allowed(each, allowed)), None)
 
 

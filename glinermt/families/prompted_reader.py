@@ -241,8 +241,7 @@ class PromptedReader:
                 found = represented(found, text_words, labels, self.network.marker, limits)
             parts.spans.append(place(found, window, len(text.offsets)))
             if targets is None:
-                best = np.argsort(-found.score, kind="stable")[:MAX_ENTITIES]
-                targets = self._targets(found.take(np.sort(best)))
+                targets = self._targets(found)
         if targets is None or len(targets) < 2 or not len(row.relations):
             return
         spans = torch.tensor(targets, dtype=torch.long, device=words.device) + row.num_prompt
@@ -267,10 +266,11 @@ class PromptedReader:
 
         The layers that mix all spans were trained with such doubles.
         """
+        found = found.take(np.argsort(-found.score, kind="stable"))
         places = list(zip(found.start.tolist(), found.end.tolist(), strict=True))
         if isinstance(self.network.head, SpanHead):
             places = list(dict.fromkeys(places))
-        return sorted(places) if isinstance(self.network.head, SpanHead) else places
+        return sorted(places[:MAX_ENTITIES])
 
     def _found(self, query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
         labels = _distinct(query.labels)
