@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("fine-tune")(fine_tune_command)
     app.command("self-train")(self_train_command)
     app.command("distill")(distill_command)
+    app.command("diagnose")(diagnose_command)
 
 
 def train_command(
@@ -212,6 +213,40 @@ def distill_command(
             typer.echo("no step was better than the start: no model is written", err=True)
             raise typer.Exit(1)
         GlinerMT.from_pretrained(report.model).save_pretrained(out)
+
+
+def diagnose_command(
+    examples: Annotated[Path, typer.Argument(help="Example JSONL, or another tool's format.")],
+    held_out: Annotated[
+        Path | None, typer.Option(help="Dev or test data that must not share texts with it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all counts.")] = False,
+) -> None:
+    """Look for what is wrong with labelled data, and say what to do about it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from glinermt.training.data.diagnosis import diagnose
+    from glinermt.training.data.readers import read_examples
+
+    rows = read_examples(examples)
+    problems = diagnose(rows, held_out=read_examples(held_out) if held_out else ())
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(problem) for problem in problems], indent=2))
+        return
+    typer.echo(f"{len(rows)} examples, {sum(len(row.spans) for row in rows)} spans")
+    if not problems:
+        typer.echo("nothing found")
+        return
+    table = Table(show_lines=True)
+    for title in ("problem", "cases", "for instance", "what to do"):
+        table.add_column(title)
+    for problem in problems:
+        more = ["..."] if problem.count > len(problem.cases) else []
+        cells = (str(problem.count), "\n".join([*problem.cases, *more]), problem.advice)
+        table.add_row(problem.name, *map(Text, cells))
+    Console(soft_wrap=False).print(table)
 
 
 def _names(labels: str) -> list[str]:
