@@ -184,6 +184,10 @@ class TrainConfig:
     frozen_layers: int = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are together with
     these; 0 trains all. Saves time and memory where a model is gone on with."""
+    trained_parts: tuple[str, ...] = ()
+    """Parts of the network that learn, such as ``relation_head`` and ``class_head``; empty = all.
+    Heads that learn alone leave what the model finds of spans as it is, and a step costs a third.
+    """
     data_root: str = "."
     output: str = "runs/train"
     seed: int = 42

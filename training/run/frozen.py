@@ -1,8 +1,10 @@
-"""Keeps the lower part of an encoder as it is."""
+"""Keeps parts of a network as they are."""
+
+from collections.abc import Sequence
 
 from torch import nn
 
-from glinermt.errors import ConfigError
+from glinermt.errors import ConfigError, unknown_choice
 
 
 def freeze(encoder: nn.Module, layers: int) -> None:
@@ -29,3 +31,22 @@ def freeze(encoder: nn.Module, layers: int) -> None:
         raise ConfigError(f"frozen_layers is {layers}, but the encoder has {len(found)} layers")
     for part in (embeddings, *found[:layers]):
         part.requires_grad_(False)
+
+
+def train_only(network: nn.Module, parts: Sequence[str]) -> None:
+    """Take all but some parts of a network out of training.
+
+    Args:
+        network: whose parts are its children.
+        parts: their names, such as ``relation_head``.
+
+    Raises:
+        ConfigError: there is no such part.
+    """
+    children = dict(network.named_children())
+    for part in parts:
+        if part not in children:
+            raise ConfigError(f"trained_parts: {unknown_choice('part', part, children)}")
+    network.requires_grad_(False)
+    for part in parts:
+        children[part].requires_grad_(True)

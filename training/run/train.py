@@ -19,7 +19,7 @@ from glinermt.training.run.checkpointing import (
     write_config,
 )
 from glinermt.training.run.curves import draw_curves
-from glinermt.training.run.frozen import freeze
+from glinermt.training.run.frozen import freeze, train_only
 from glinermt.training.run.loop import Progress, Score, StageRun
 from glinermt.training.run.metrics_log import Trackers
 from glinermt.training.run.processes import (
@@ -131,6 +131,8 @@ def _build(config: TrainConfig) -> Trainable:
             model = GlinerMT.from_config(config.model)
     if config.frozen_layers:
         freeze(model.encoder.encoder, config.frozen_layers)
+    if config.trained_parts:
+        train_only(model.network, config.trained_parts)
     return model
 
 

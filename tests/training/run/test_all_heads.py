@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from glinermt.errors import ConfigError
 from glinermt.model import GlinerMT
-from glinermt.training.config import Source
+from glinermt.training.config import Source, Stage, TrainConfig
 from glinermt.training.run.train import train
 from tests.training.tiny import tiny_config, with_stage, write_rows
 
@@ -59,6 +59,34 @@ def test_heads_are_added_and_trained_while_frozen_layers_stay(tmp_path: Path) ->
     log = (tmp_path / "more/metrics.jsonl").read_text(encoding="utf-8")
     assert "loss_pairs" in log
     assert "loss_classify" in log
+
+
+def test_heads_that_learn_alone_leave_all_else_as_it_is(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=2)
+    start = train(config)
+    write_rows(tmp_path / "data/pairs.jsonl", _relation_rows())
+    source, shares = (Source("pairs.jsonl", "pairs"),), {"pairs": 1.0}
+    alone = replace(
+        with_stage(config, sources=source, shares=shares),
+        init=str(start),
+        add_heads=True,
+        trained_parts=("relation_head",),
+        output=str(tmp_path / "alone"),
+    )
+    after = load_file(train(alone) / "model.safetensors")
+    before = load_file(start / "model.safetensors")
+    for name, weight in before.items():
+        assert torch.equal(after[name][: len(weight)] if weight.dim() else after[name], weight)
+    fresh = train(replace(alone, output=str(tmp_path / "one"), stages=(_one_step(alone),)))
+    moved = load_file(fresh / "model.safetensors")
+    assert not torch.equal(moved["relation_head.pair.weight"], after["relation_head.pair.weight"])
+    assert torch.equal(moved["class_head.out.weight"], after["class_head.out.weight"])
+    with pytest.raises(ConfigError, match="trained_parts"):
+        train(replace(alone, trained_parts=("relation_hed",), output=str(tmp_path / "wrong")))
+
+
+def _one_step(config: TrainConfig) -> Stage:
+    return replace(config.stages[0], steps=1)
 
 
 def test_more_frozen_layers_than_there_are_is_an_error(tmp_path: Path) -> None:
