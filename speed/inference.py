@@ -32,6 +32,10 @@ def main(
     turns: Annotated[int, typer.Option(help="Measured turns of each row.")] = 5,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/inference"),
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Least score; else a usual one. 0.95: nothing is found."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Compare answers; measure nothing.")] = (
         False
     ),
@@ -49,10 +53,12 @@ def main(
             runs = systems(pair)
             for count in labels:
                 asked = LABELS[:count]
-                threshold = usual_threshold(runs[OURS], workloads()[1].texts, asked)
+                least = threshold
+                if least is None:
+                    least = usual_threshold(runs[OURS], workloads()[1].texts, asked)
                 for workload in workloads():
-                    new = measure(name, runs, workload, asked, threshold=threshold, turns=turns)
-                    console.print(table(new, f"{name}, threshold {threshold:.3f}"))
+                    new = measure(name, runs, workload, asked, threshold=least, turns=turns)
+                    console.print(table(new, f"{name}, threshold {least:.3f}"))
                     rows += new
                     write(rows, out, machine_line(threads))
     different += sum(row.same_answers is False for row in rows)

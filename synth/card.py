@@ -9,6 +9,7 @@ from glinermt.errors import BackendError, DataError
 from glinermt.jsonl import write_text
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.report import Prices, make_report
+from glinermt.synth.review import read_review
 from glinermt.synth.settings import Settings
 from glinermt.synth.store import Store
 
@@ -61,6 +62,9 @@ def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
         *_table("why pieces were dropped", report["drops"]),
         *_table("why rows failed", report["failed"]),
         *_table("source passages left out", report["plan"]["drops"]),
+        *_table("labels written in one way", report["merged_labels"]),
+        *_table("examples: distinct types until then", report["types_by_examples"]),
+        *_review(report.get("review")),
         *_table(f"labels ({report['distinct_labels']} distinct)", report["labels"]),
         f"Fingerprint: `{report['fingerprint']}`.",
     ]
@@ -99,6 +103,8 @@ def write_report(
     if manifest is None:
         raise DataError(f"{out}: nothing was generated there")
     report = make_report(manifest, store.read_examples(), prices)
+    if review := read_review(out):
+        report["review"] = review
     text = json.dumps(report, indent=2, ensure_ascii=False)
     write_text(out / "report.json", text + "\n")
     write_text(out / "README.md", dataset_card(report, licence=licence, title=out.resolve().name))
@@ -140,10 +146,29 @@ def _task_table(report: Mapping[str, Any]) -> list[str]:
     return [head, "|---|---|---|---|---|---|---|", *rows]
 
 
-def _table(title: str, counts: Mapping[str, int]) -> list[str]:
+def _review(review: Mapping[str, Any] | None) -> list[str]:
+    """Return what a reader found right, in words and by label."""
+    if not review:
+        return []
+    found = review["all"]
+    by_label = {
+        label: f"{own['precision']:.0%} of {own['spans']} ({own['low']:.0%} to {own['high']:.0%})"
+        for label, own in review["labels"].items()
+    }
+    said = (
+        f"A reader found {found['precision']:.0%} of {found['spans']} spans right, drawn from all "
+        f"(95% interval {found['low']:.0%} to {found['high']:.0%})."
+    )
+    return [said, "", *_table("spans that a reader found right", by_label)]
+
+
+def _table(title: str, counts: Mapping[Any, Any]) -> list[str]:
     if not counts:
         return []
-    rows = [f"| {_cell(name)} | {number} |" for name, number in list(counts.items())[:SHOWN]]
+    rows = [
+        f"| {_cell(str(name))} | {_cell(str(number))} |"
+        for name, number in list(counts.items())[:SHOWN]
+    ]
     return [f"| {title} | number |", "|---|---|", *rows, ""]
 
 

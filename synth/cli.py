@@ -55,6 +55,9 @@ def generate_command(
     price_in: Annotated[float, typer.Option(help="Of a million tokens read.")] = 0.0,
     price_out: Annotated[float, typer.Option(help="Of a million tokens written.")] = 0.0,
     licence: Annotated[str, typer.Option(help="Of the data, for its card.")] = "other",
+    review: Annotated[
+        int, typer.Option(min=0, help="Write a page to judge so many spans by eye.")
+    ] = 0,
     export: Annotated[
         str, typer.Option(help="conversation: entity examples also as chats that tune LLMs.")
     ] = "",
@@ -74,6 +77,8 @@ def generate_command(
     from glinermt.synth.generate import Options
     from glinermt.synth.preview import preview as show_preview
     from glinermt.synth.report import Prices, show_report
+    from glinermt.synth.review import write_review
+    from glinermt.synth.store import Store
 
     given = merged(
         {
@@ -104,6 +109,14 @@ def generate_command(
     _generate(settings, out, ask, Options(force, retry_failed, window))
     show_report(console, write_report(out, settings, prices=prices, licence=licence))
     console.print(f"wrote {out}", markup=False)
+    if review:
+        rows = Store(out, settings.format).read_examples()
+        page = write_review(rows, review, out, seed=settings.seed)
+        console.print(
+            f"wrote {page}: open it, judge, and put the review.json it saves into {out}; the same "
+            "command then reports what is right",
+            markup=False,
+        )
     if export:
         console.print(f"wrote {_export(settings, out)}", markup=False)
     if push_to_hub:

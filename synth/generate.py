@@ -12,6 +12,7 @@ from glinermt.outputs import locked
 from glinermt.synth.checks.contamination import Benchmarks
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.engines.ask import Ask, Record
+from glinermt.synth.label_merges import merge_labels
 from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, read_plan, write_plan
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import ReplyError, parse
@@ -83,6 +84,9 @@ def generate(
             for name, rows in shards.items():
                 manifest["shards"][name] = _finish(store, name, rows, records, benchmarks)
                 store.write_manifest(manifest)
+        if settings.merge_labels:
+            merge_labels(store, manifest)
+            store.write_manifest(manifest)
     return manifest
 
 

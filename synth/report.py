@@ -12,6 +12,8 @@ from rich.table import Table
 from glinermt.synth.recipes import RECIPES
 
 LISTED_LABELS = 100
+CURVE_STEP = 1000
+"""Examples between two points of the curve of distinct types."""
 NOT_PLACED = ("not found", "ambiguous")
 
 
@@ -36,8 +38,11 @@ def make_report(
     shards = list(manifest["shards"].values())
     recipes = _recipes(shards, manifest["settings"]["tasks"])
     labels: Counter[str] = Counter()
-    for line in lines:
+    curve: dict[int, int] = {}
+    for number, line in enumerate(lines, start=1):
         _count_line(line, recipes[line["recipe"]], labels)
+        if number % CURVE_STEP == 0:
+            curve[number] = len(labels)
     for count in recipes.values():
         count["yield"] = _share(count["examples"], count["rows"])
         count["negatives_share"] = _share(count["without_span"], count["examples"])
@@ -56,6 +61,8 @@ def make_report(
         "drops": _sum(shard["drops"] for shard in shards),
         "distinct_labels": len(labels),
         "labels": dict(labels.most_common(LISTED_LABELS)),
+        "types_by_examples": curve,
+        "merged_labels": manifest.get("merges", {}),
         "usage": usage(shards, manifest["plan"]["rows"], prices),
     }
 
@@ -97,6 +104,14 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
         f"alignment {report['alignment_rate']:.1%} placed: {_listed(report['alignment'])}"
     )
     console.print(f"dropped: {_listed(report['drops'])}")
+    if report["merged_labels"]:
+        console.print(f"labels written in one way: {len(report['merged_labels'])} merged")
+    if review := report.get("review"):
+        found = review["all"]
+        console.print(
+            f"review: {found['precision']:.1%} of {found['spans']} spans right "
+            f"({found['low']:.1%} to {found['high']:.1%})"
+        )
     if report["failed"]:
         console.print(f"failed rows: {_listed(report['failed'])} (--retry-failed asks again)")
     console.print(

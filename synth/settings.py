@@ -75,6 +75,8 @@ class Settings:
     """Files whose 13-grams must not be in the data."""
     similarity: float = 0.8
     """Jaccard similarity from which two passages count as one; 1 = only equal ones."""
+    merge_labels: bool = True
+    """Write labels that differ in case, plural, hyphen or article only in one way."""
     format: Literal["jsonl", "parquet"] = "jsonl"
     shard_rows: int = 500
     """Planned rows of a shard."""

@@ -136,7 +136,10 @@ class Store:
         """Give the lines of all shards that the manifest names."""
         manifest = self.read_manifest()
         for shard in sorted(manifest["shards"]) if manifest else ():
-            yield from (row for _, row in read_jsonl(self.examples_file(shard)))
+            yield from self.read_shard(shard)
+
+    def read_shard(self, shard: str) -> Iterator[dict[str, Any]]:
+        return (row for _, row in read_jsonl(self.examples_file(shard)))
 
 
 def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
