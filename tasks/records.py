@@ -2,7 +2,6 @@
 
 import math
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -14,15 +13,14 @@ from glinermt.structures import Field as StructureField
 from glinermt.structures import Instance, Structure
 from glinermt.tasks.inputs import by_shape, chunks, restore, rows
 from glinermt.tasks.labels import Label
+from glinermt.tasks.record_groups import Candidate, Group, groups
 from glinermt.tasks.run import in_force, kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task
 from glinermt.tasks.values import parse
-from glinermt.types import Ask, Extractor, Found, Query, Record, Span, Threshold
+from glinermt.types import Ask, Extractor, Found, Query, Record, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]
-_LINE = re.compile("\n")
-_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 
 
 @by_shape
@@ -134,17 +132,17 @@ def _query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:
 
 def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> list[Record[Any]]:
     fields = {field.label.asked: field for field in asked.schema.fields}
-    candidates: dict[Path, list[_Candidate]] = {field.path: [] for field in fields.values()}
+    candidates: dict[Path, list[Candidate]] = {field.path: [] for field in fields.values()}
     for span in found[0].spans:
         field = fields[span.label]
         value = _value(field, span.text)
         if value is not None:
             span = replace(span, label=field.name)
-            candidates[field.path].append(_Candidate(value, (span,), span.score))
+            candidates[field.path].append(Candidate(value, (span,), span.score))
     for path, chosen in _chosen(asked, found[0].classes).items():
         candidates[path].append(chosen)
     records = []
-    for group in _groups(text, asked, candidates):
+    for group in groups(text, asked.anchor, candidates):
         record = _Maker(asked, group).record()
         if record is not None:
             records.append(record)
@@ -178,17 +176,17 @@ def _by_instances(
 
 
 def _of_instance(schema: Schema, instance: Instance, limits: Mapping[str, float]) -> "Group":
-    candidates: dict[Path, list[_Candidate]] = {field.path: [] for field in schema.fields}
+    candidates: dict[Path, list[Candidate]] = {field.path: [] for field in schema.fields}
     for field in schema.fields:
         own = candidates[field.path]
         for choice in field.choices:
             score = instance.choices.get(field.name, {}).get(str(choice), 0.0)
             if score >= limits[field.name]:
-                own.append(_Candidate(choice, (), score))
+                own.append(Candidate(choice, (), score))
         for span in instance.spans.get(field.name, ()):
             value = _value(field, span.text)
             if value is not None:
-                own.append(_Candidate(value, (span,), span.score))
+                own.append(Candidate(value, (span,), span.score))
     return candidates
 
 
@@ -200,15 +198,6 @@ RECORDS: Task[Wanted, list[Record[Any]]] = Task(
     overlap="nested",
     multi_label=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A value that a field could have, and what says it."""
-
-    value: Any
-    spans: tuple[Span, ...]
-    score: float
 
 
 def _value(field: Field, text: str) -> Any:
@@ -227,7 +216,7 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().replace("_", " ").split())
 
 
-def _chosen(asked: Wanted, logits: Mapping[str, float]) -> dict[Path, _Candidate]:
+def _chosen(asked: Wanted, logits: Mapping[str, float]) -> dict[Path, Candidate]:
     """Return, for each field with choices, the one that the class head finds likeliest."""
     of_fields: dict[Path, list[tuple[float, Any]]] = {}
     for label, (field, choice) in asked.choices.items():
@@ -239,81 +228,8 @@ def _chosen(asked: Wanted, logits: Mapping[str, float]) -> dict[Path, _Candidate
         share = 1 / sum(math.exp(logit - most) for logit, _ in scored)
         value = next(choice for logit, choice in scored if logit == most)
         if share >= 0.5:
-            chosen[path] = _Candidate(value, (), share)
+            chosen[path] = Candidate(value, (), share)
     return chosen
-
-
-Group = Mapping[Path, Sequence[_Candidate]]
-
-
-def _groups(text: str, asked: Wanted, candidates: Group) -> Iterator[Group]:
-    """Yield the candidates of each record: all of them, or those around each anchor."""
-    if asked.anchor is None:
-        if any(candidates.values()):
-            yield candidates
-        return
-    anchors = _disjoint(candidates[asked.anchor.path])
-    if not anchors:
-        return
-    places = _Places(text, [anchor.spans[0] for anchor in anchors])
-    groups: list[dict[Path, list[_Candidate]]] = [
-        {path: [] for path in candidates} for _ in anchors
-    ]
-    for group, anchor in zip(groups, anchors, strict=True):
-        group[asked.anchor.path].append(anchor)
-    for path, of_field in candidates.items():
-        if path != asked.anchor.path:
-            for candidate in of_field:
-                if candidate.spans:
-                    groups[places.anchor_of(candidate.spans[0])][path].append(candidate)
-    yield from groups
-
-
-def _disjoint(anchors: Sequence[_Candidate]) -> list[_Candidate]:
-    """Keep, from the surest on, the anchors that overlap none that is kept; sorted by place."""
-    kept: list[_Candidate] = []
-    for anchor in sorted(anchors, key=lambda a: -a.score):
-        if not any(anchor.spans[0].overlaps(other.spans[0]) for other in kept):
-            kept.append(anchor)
-    return sorted(kept, key=lambda a: a.spans[0].start)
-
-
-class _Places:
-    """Says which anchor a span belongs to, by the lines and paragraphs of the text."""
-
-    def __init__(self, text: str, anchors: Sequence[Span]) -> None:
-        self._anchors = anchors
-        self._starts = [anchor.start for anchor in anchors]
-        self._borders = [
-            [match.end() for match in pattern.finditer(text)] for pattern in (_LINE, _BLANK_LINE)
-        ]
-        self._blocks = [
-            [bisect_right(borders, start) for start in self._starts] for borders in self._borders
-        ]
-
-    def anchor_of(self, span: Span) -> int:
-        """Return the index of the anchor.
-
-        That is the nearest one in the span's line; else in its paragraph the last before it, or
-        the first behind; else the last before it anywhere, or the first of all.
-        """
-        line, paragraph = (
-            self._in_block(blocks, bisect_right(borders, span.start))
-            for blocks, borders in zip(self._blocks, self._borders, strict=True)
-        )
-        if line:
-            return min(line, key=lambda i: _gap(self._anchors[i], span))
-        near = paragraph or range(len(self._anchors))
-        before = bisect_right(self._starts, span.start) - 1
-        return min(max(before, near[0]), near[-1])
-
-    @staticmethod
-    def _in_block(blocks: Sequence[int], block: int) -> range:
-        return range(bisect_left(blocks, block), bisect_right(blocks, block))
-
-
-def _gap(one: Span, other: Span) -> int:
-    return max(one.start - other.end, other.start - one.end, 0)
 
 
 class _Maker:
@@ -344,7 +260,7 @@ class _Maker:
                 return self._made(values, str(error)) if self._asked.on_invalid == "keep" else None
         return None
 
-    def _chosen(self) -> dict[Path, list[_Candidate]]:
+    def _chosen(self) -> dict[Path, list[Candidate]]:
         """Return what is chosen for each field: the first that is left, or for a list all."""
         return {
             path: _in_order(left) if path in self._many else left[:1]
@@ -389,14 +305,14 @@ class _Maker:
         return Record(value, spans, sum(scores) / len(scores), error)
 
 
-def _rank(candidate: _Candidate) -> tuple[bool, float]:
+def _rank(candidate: Candidate) -> tuple[bool, float]:
     """What a span says goes before what only the class head says; then the surer first."""
     return not candidate.spans, -candidate.score
 
 
-def _in_order(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return a list field's items in the order of the text, each place once."""
-    kept: list[_Candidate] = []
+    kept: list[Candidate] = []
     for candidate in candidates:
         span = candidate.spans[0] if candidate.spans else None
         if span is None or not any(span.overlaps(other.spans[0]) for other in kept):

@@ -1,0 +1,93 @@
+"""Several records in one text: which values belong to which, by lines and paragraphs."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glinermt.tasks.schemas import Field, Path
+from glinermt.types import Span
+
+_LINE = re.compile("\n")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that a field could have, and what says it."""
+
+    value: Any
+    spans: tuple[Span, ...]
+    score: float
+
+
+Group = Mapping[Path, Sequence[Candidate]]
+
+
+def groups(text: str, anchor: Field | None, candidates: Group) -> Iterator[Group]:
+    """Yield the candidates of each record: all of them, or those around each anchor."""
+    if anchor is None:
+        if any(candidates.values()):
+            yield candidates
+        return
+    anchors = _disjoint(candidates[anchor.path])
+    if not anchors:
+        return
+    places = _Places(text, [one.spans[0] for one in anchors])
+    found: list[dict[Path, list[Candidate]]] = [{path: [] for path in candidates} for _ in anchors]
+    for group, one in zip(found, anchors, strict=True):
+        group[anchor.path].append(one)
+    for path, of_field in candidates.items():
+        if path != anchor.path:
+            for candidate in of_field:
+                if candidate.spans:
+                    found[places.anchor_of(candidate.spans[0])][path].append(candidate)
+    yield from found
+
+
+def _disjoint(anchors: Sequence[Candidate]) -> list[Candidate]:
+    """Keep, from the surest on, the anchors that overlap none that is kept; sorted by place."""
+    kept: list[Candidate] = []
+    for anchor in sorted(anchors, key=lambda a: -a.score):
+        if not any(anchor.spans[0].overlaps(other.spans[0]) for other in kept):
+            kept.append(anchor)
+    return sorted(kept, key=lambda a: a.spans[0].start)
+
+
+class _Places:
+    """Says which anchor a span belongs to, by the lines and paragraphs of the text."""
+
+    def __init__(self, text: str, anchors: Sequence[Span]) -> None:
+        self._anchors = anchors
+        self._starts = [anchor.start for anchor in anchors]
+        self._borders = [
+            [match.end() for match in pattern.finditer(text)] for pattern in (_LINE, _BLANK_LINE)
+        ]
+        self._blocks = [
+            [bisect_right(borders, start) for start in self._starts] for borders in self._borders
+        ]
+
+    def anchor_of(self, span: Span) -> int:
+        """Return the index of the anchor.
+
+        That is the nearest one in the span's line; else in its paragraph the last before it, or
+        the first behind; else the last before it anywhere, or the first of all.
+        """
+        line, paragraph = (
+            self._in_block(blocks, bisect_right(borders, span.start))
+            for blocks, borders in zip(self._blocks, self._borders, strict=True)
+        )
+        if line:
+            return min(line, key=lambda i: _gap(self._anchors[i], span))
+        near = paragraph or range(len(self._anchors))
+        before = bisect_right(self._starts, span.start) - 1
+        return min(max(before, near[0]), near[-1])
+
+    @staticmethod
+    def _in_block(blocks: Sequence[int], block: int) -> range:
+        return range(bisect_left(blocks, block), bisect_right(blocks, block))
+
+
+def _gap(one: Span, other: Span) -> int:
+    return max(one.start - other.end, other.start - one.end, 0)
