@@ -12,6 +12,7 @@ Many = list[str] | None
 def register(app: typer.Typer) -> None:
     """Add the command to the app; what it needs is imported when it runs."""
     app.command("generate")(generate_command)
+    app.command("verify")(verify_command)
 
 
 def generate_command(
@@ -121,6 +122,45 @@ def generate_command(
         console.print(f"wrote {_export(settings, out)}", markup=False)
     if push_to_hub:
         console.print(push(out, push_to_hub), markup=False)
+
+
+def verify_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that generate wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for what is left; run again to go on.")],
+    llm: Annotated[str, typer.Option(help="vllm, openai, transformers or scripted.")] = "vllm",
+    model: Annotated[
+        str, typer.Option(help="Of the judge: hub id, folder, or the server's name.")
+    ] = "meta-llama/Meta-Llama-3-8B-Instruct",
+    llm_option: Annotated[
+        Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Judgements of each example.")] = 1,
+    least_share: Annotated[
+        float, typer.Option(help="Least share of them that calls a span right.")
+    ] = 0.5,
+    temperature: Annotated[float, typer.Option(help="Of the judge.")] = 0.0,
+    batch: Annotated[int, typer.Option(min=1, help="Requests given to the LLM at once.")] = 100,
+) -> None:
+    """Let an LLM judge every generated span, and leave out what it doubts."""
+    from rich.progress import Progress
+
+    from glinermt.overrides import parse
+    from glinermt.synth.backends import connect
+    from glinermt.synth.verify import Checking, verify
+
+    checking = Checking(samples, least_share, temperature, batch=batch)
+    judge = connect(llm, model, parse(llm_option or (), "--llm-option"))
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replies", total=None)
+        report = verify(folder, out, judge, checking, progress=lambda n: bar.advance(task, n))
+    console = Console()
+    console.print(
+        f"{report['right_share']:.1%} of the judged spans called right; samples agree on "
+        f"{report['agreement']:.1%}"
+    )
+    for name, number in report["counts"].items():
+        console.print(f"{name}: {number}", markup=False)
+    console.print(f"wrote {out}", markup=False)
 
 
 def _generate(settings: Any, out: Path, asking: Any, options: Any) -> None:

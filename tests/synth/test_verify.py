@@ -1,0 +1,133 @@
+"""A judge looks at every span; what it doubts is left out and taught nothing about."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from glinermt.cli import app
+from glinermt.errors import ConfigError, DataError
+from glinermt.jsonl import read_jsonl
+from glinermt.synth.backends.base import Reply, Request
+from glinermt.synth.verify import Checking, verify
+from glinermt.types import Example
+
+TEXT = "Ann met Bo in Rome, and Cy in Oslo."
+
+
+def row(number: int, *spans: tuple[str, str], labels: Sequence[str] = ()) -> dict[str, Any]:
+    found = [
+        {"start": TEXT.index(t), "end": TEXT.index(t) + len(t), "label": label}
+        for t, label in spans
+    ]
+    names = list(dict.fromkeys([*(label for _, label in spans), *labels]))
+    return {
+        "text": TEXT, "labels": names, "prompt": "", "spans": found, "task": "entities",
+        "id": f"r-{number}", "recipe": "entities",
+    }  # fmt: skip
+
+
+class Judge:
+    """Says of each example what it is told; of others that all is right."""
+
+    def __init__(self, *said: dict[str, Any]) -> None:
+        self.said = said
+        self.requests: list[Request] = []
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for i, request in enumerate(requests):
+            reply = self.said[min(len(self.requests), len(self.said) - 1)]
+            self.requests.append(request)
+            yield i, Reply(json.dumps(reply), 10, 5)
+
+
+def says(*verdicts: str, missed: Sequence[str] = ()) -> dict[str, Any]:
+    judged = [{"number": str(i), "verdict": v} for i, v in enumerate(verdicts, start=1)]
+    return {"judgements": judged, "missed": list(missed)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "made"
+    made.mkdir()
+    rows = [row(0, ("Ann", "person"), ("Rome", "city"), ("Bo", "animal"), labels=["river"])]
+    (made / "part-00000.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return made
+
+
+def left(out: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(out / "part-00000.jsonl")]
+
+
+def test_doubtful_spans_go_and_nothing_is_taught_about_their_place(
+    folder: Path, tmp_path: Path
+) -> None:
+    judge = Judge(says("right", "right", "wrong type", missed=["Oslo", "Paris"]))
+    report = verify(folder, tmp_path / "out", judge, Checking())
+    (kept,) = left(tmp_path / "out")
+    assert [span["label"] for span in kept["spans"]] == ["person", "city"]
+    assert kept["labels"] == ["person", "city", "river"]
+    example = Example.from_dict(kept)
+    assert [TEXT[start:end] for start, end in example.silent] == ["Bo", "Oslo"]
+    assert report["right_share"] == pytest.approx(2 / 3, abs=1e-4)
+    assert report["counts"]["dropped: wrong type"] == 1
+    assert report["counts"]["places missed"] == 1
+    assert "[[Rome]]" in judge.requests[0].user
+    assert (report["counts"]["tokens_in"], report["counts"]["tokens_out"]) == (10, 5)
+
+
+def test_a_span_stays_where_enough_samples_call_it_right(folder: Path, tmp_path: Path) -> None:
+    said = (says("right", "right", "right"), says("right", "wrong border", "wrong type"),
+            says("right", "right", "wrong type"))  # fmt: skip
+    checking = Checking(samples=3, least_share=0.6, temperature=0.7)
+    report = verify(folder, tmp_path / "out", Judge(*said), checking)
+    assert [span["label"] for span in left(tmp_path / "out")[0]["spans"]] == ["person", "city"]
+    assert report["agreement"] == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_an_example_of_which_nothing_is_left_is_no_negative(folder: Path, tmp_path: Path) -> None:
+    report = verify(folder, tmp_path / "out", Judge(says(*["not asked for"] * 3)), Checking())
+    assert left(tmp_path / "out") == []
+    assert report["counts"]["examples dropped"] == 1
+
+
+@pytest.mark.parametrize("said", [{"judgements": []}, says(), says("perhaps", "maybe")])
+def test_what_is_not_judged_stays_and_is_counted(
+    folder: Path, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    report = verify(folder, tmp_path / "out", Judge(said), Checking())
+    assert len(left(tmp_path / "out")[0]["spans"]) == 3
+    assert report["counts"]["spans not judged"] == 3
+
+
+def test_what_was_replied_is_not_asked_again(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = verify(folder, out, Judge(says("right", "right", "wrong type")), Checking())
+    replies = out / "work/verdicts.jsonl"
+    replies.write_bytes(replies.read_bytes() + b'{"id": "r-')
+    again = Judge(says("right"))
+    assert verify(folder, out, again, Checking()) == first
+    assert not again.requests
+
+
+def test_choices_that_make_no_sense_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="several samples at temperature 0 say the same"):
+        Checking(samples=3)
+    with pytest.raises(ConfigError, match=r"above 0 and at most 1, got 1\.5"):
+        Checking(least_share=1.5)
+    with pytest.raises(DataError, match="need a folder of their own"):
+        verify(folder, folder, Judge(says()), Checking())
+
+
+def test_the_command_says_what_it_left_out(folder: Path, tmp_path: Path) -> None:
+    replies = tmp_path / "replies.jsonl"
+    reply = says("right", "right", "wrong type")
+    replies.write_text(json.dumps({"recipe": "verify", "reply": reply}) + "\n")
+    command = ["verify", str(folder), "--out", str(tmp_path / "out"), "--llm", "scripted"]
+    result = CliRunner().invoke(app, [*command, "--model", str(replies)])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "66.7% of the judged spans called right" in result.output
+    assert "dropped: wrong type: 1" in result.output
