@@ -12,6 +12,7 @@ from glinermt.training.data.batching import Batches
 from glinermt.training.data.mixture import Feed, Mixture
 from glinermt.training.data.sampling import make_sampler
 from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.run.frozen import freeze
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.processes import OneProcess, denormals_flushed
 from glinermt.training.run.stepper import Stepper, Trainable
@@ -39,6 +40,10 @@ class Tuning:
     """Score from which a span counts on the dev set; None = as the model's settings say."""
     lora_rank: int = 0
     """Rank of LoRA adapters on the encoder's linear layers, merged at the end; 0 = train all."""
+    frozen_layers: int = 0
+    """Layers of the encoder, counted from its embeddings, that stay as they are, these included."""
+    head_only: bool = False
+    """Leave the whole encoder as it is: fast, for little data and small changes."""
     seed: int = 42
 
 
@@ -52,6 +57,21 @@ class TuningReport:
     """``(step, dev score)``; step 0 is the model before. Empty without a dev set."""
     best_step: int
     """The step whose weights the model now has; without a dev set the last."""
+    losses: tuple[tuple[int, float], ...] = ()
+    """``(step, mean loss of an example)`` over the steps since the entry before."""
+
+
+class Callback:
+    """Watches a fine-tuning and may end it. Override what is wanted; a true result ends it."""
+
+    def on_step(self, step: int, loss: float) -> bool | None:
+        """Look at the mean loss of a step's examples; ``step`` counts from 1."""
+
+    def on_score(self, step: int, score: float) -> bool | None:
+        """Look at a dev score; that of step 0 is the model's before."""
+
+    def on_end(self, report: TuningReport) -> None:
+        """Look at the whole; the model has its last weights."""
 
 
 def fine_tune(
@@ -62,6 +82,7 @@ def fine_tune(
     replay: Sequence[Example] = (),
     dev: Sequence[Example] = (),
     tuning: Tuning | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TuningReport:
     """Train ``model`` in place on ``examples``; with ``dev``, end with the best weights seen.
 
@@ -75,13 +96,56 @@ def fine_tune(
         dev: held-out examples; strict F1 on them, asked as their task asks, stops training early
             and picks the weights.
         tuning: rates, batch size and the rest.
+        callbacks: told of steps and scores; the first that says so ends the training.
 
     Raises:
         ValueError: there is no example, one asks for nothing, or ``steps`` is not positive.
+        ConfigError: layers are to be frozen that the encoder does not have.
     """
     tuning = tuning or Tuning()
     score = _dev_score(dev, tuning.threshold) if dev else None
-    return tune(model, examples, steps=steps, replay=replay, score=score, tuning=tuning)
+    return tune(
+        model,
+        examples,
+        steps=steps,
+        replay=replay,
+        score=score,
+        tuning=tuning,
+        callbacks=callbacks,
+    )
+
+
+def learning_curve(
+    model: Trainable,
+    examples: Sequence[Example],
+    dev: Sequence[Example],
+    *,
+    sizes: Sequence[int],
+    steps: int = 200,
+    tuning: Tuning | None = None,
+) -> list[tuple[int, float]]:
+    """Return the dev score after fine-tuning on the first 0, then ``sizes`` examples.
+
+    Where it still rises at the end, more examples will help. The model stays as it was.
+
+    Raises:
+        ValueError: there is no dev example, or a size is not one of 1 to the number of examples.
+    """
+    if not dev:
+        raise ValueError("a learning curve needs dev examples")
+    if wrong := [size for size in sizes if not 1 <= size <= len(examples)]:
+        raise ValueError(f"sizes must be from 1 to {len(examples)}, not {wrong}")
+    tuning = tuning or Tuning()
+    start, training = copy.deepcopy(model.state_dict()), model.training
+    score = _dev_score(dev, tuning.threshold)
+    model.eval()
+    curve = [(0, score(model))]
+    for size in sizes:
+        report = fine_tune(model, examples[:size], steps=steps, dev=dev, tuning=tuning)
+        curve.append((size, dict(report.scores)[report.best_step]))
+        model.load_state_dict(start)
+        model.train(training)
+    return curve
 
 
 def tune(
@@ -93,23 +157,32 @@ def tune(
     score: Score | None,
     tuning: Tuning,
     keep_best: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> TuningReport:
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
     if not examples:
         raise ValueError("there are no examples to learn from")
     for row in (*examples, *replay):
-        if not row.query.labels:
+        if not (row.query.labels or row.query.relations or row.query.classes):
             raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     batches = _batches(examples, replay, tuning)
     with _unharmed(model), denormals_flushed():
-        if tuning.lora_rank:
+        encoder = model.network.encoder.encoder
+        if tuning.frozen_layers:
+            freeze(encoder, tuning.frozen_layers)
+        if tuning.head_only:
+            encoder.requires_grad_(False)
+        elif tuning.lora_rank:
             with_lora(model, tuning.lora_rank, seed=tuning.seed)
-        report = _steps(model, batches, steps, score, tuning, keep_best=keep_best)
-        if tuning.lora_rank:
+        keeper = _BestWeights(model, score, tuning.patience, callbacks)
+        report = _steps(model, batches, steps, keeper, tuning, keep_best=keep_best)
+        if tuning.lora_rank and not tuning.head_only:
             merge_lora(model)
     model.eval()
+    for callback in callbacks:
+        callback.on_end(report)
     return report
 
 
@@ -117,7 +190,7 @@ def _steps(
     model: Trainable,
     batches: Batches,
     steps: int,
-    score: Score | None,
+    keeper: "_BestWeights",
     tuning: Tuning,
     *,
     keep_best: bool,
@@ -130,18 +203,24 @@ def _steps(
         seed=tuning.seed,
         steps=steps,
     )
-    keeper = _BestWeights(model, score, patience=tuning.patience)
     every = max(1, steps // max(1, tuning.evaluations))
-    step, meter = 0, Meter()
+    losses: list[tuple[int, float]] = []
+    step, since = 0, [0.0, 0.0]
     keeper.look(0)
-    while step < steps and not keeper.tired:
+    while step < steps and not keeper.done:
         model.train()
+        meter = Meter()
         stepper.step(batches.take(1), number=step, progress=step / steps, meter=meter)
         step += 1
-        if step % every == 0 or step == steps:
+        loss = meter.read()["loss"]
+        since = [since[0] + loss, since[1] + 1]
+        keeper.stepped(step, loss)
+        if step % every == 0 or step == steps or keeper.done:
+            losses.append((step, since[0] / since[1]))
+            since = [0.0, 0.0]
             keeper.look(step)
     best_step = keeper.restore(step) if keep_best else step
-    return TuningReport(step, tuple(keeper.scores), best_step)
+    return TuningReport(step, tuple(keeper.scores), best_step, tuple(losses))
 
 
 @contextmanager
@@ -168,19 +247,27 @@ def _unharmed(model: Trainable) -> Iterator[None]:
 
 
 class _BestWeights:
-    """Scores a model now and then and remembers its best weights."""
+    """Scores a model now and then, remembers its best weights, and says when it is enough."""
 
-    def __init__(self, model: Trainable, score: Score | None, *, patience: int) -> None:
+    def __init__(
+        self,
+        model: Trainable,
+        score: Score | None,
+        patience: int,
+        callbacks: Sequence[Callback],
+    ) -> None:
         self.scores: list[tuple[int, float]] = []
+        self.done = False
         self._model = model
         self._score = score
         self._patience = patience
+        self._callbacks = callbacks
         self._best: tuple[float, int, dict[str, Any]] | None = None
         self._since = 0
 
-    @property
-    def tired(self) -> bool:
-        return 0 < self._patience <= self._since
+    def stepped(self, step: int, loss: float) -> None:
+        ends = [callback.on_step(step, loss) for callback in self._callbacks]
+        self.done = self.done or any(ends)
 
     def look(self, step: int) -> None:
         if self._score is None:
@@ -192,6 +279,8 @@ class _BestWeights:
         if self._best is None or score > self._best[0]:
             self._best = score, step, copy.deepcopy(self._model.state_dict())
             self._since = 0
+        ends = [callback.on_score(step, score) for callback in self._callbacks]
+        self.done = self.done or any(ends) or 0 < self._patience <= self._since
 
     def restore(self, step: int) -> int:
         """Put the best weights back; give the step they are from."""

@@ -15,7 +15,12 @@ from typer.testing import CliRunner
 
 from glinermt.errors import BackendError, DataError
 from glinermt.model import GlinerMT
-from glinermt.training.adapt.fine_tuning import fine_tune
+from glinermt.training.adapt.fine_tuning import (
+    Callback,
+    TuningReport,
+    fine_tune,
+    learning_curve,
+)
 from glinermt.training.adapt.self_training import SelfTraining
 from glinermt.training.cli import register
 from glinermt.training.config import Optim
@@ -60,6 +65,73 @@ def test_fine_tuning_stops_when_the_score_no_longer_rises(model: GlinerMT) -> No
     examples = sentences(NAMES[:1], CITIES[:1])
     report = fine_tune(model, examples, steps=100, dev=examples, tuning=still)
     assert (report.steps, report.best_step) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "still"),
+    [
+        ({"head_only": True}, "encoder.encoder."),
+        ({"frozen_layers": 1}, "encoder.encoder.embeddings"),
+    ],
+)
+def test_parts_that_are_frozen_stay_as_they_are(
+    model: GlinerMT, change: dict[str, Any], still: str
+) -> None:
+    before = state_of(model)
+    fine_tune(model, sentences(NAMES, CITIES), steps=3, tuning=tuning(**change))
+    changed = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith(still)]
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+class Watcher(Callback):
+    """Writes down what it is told, and ends after a step."""
+
+    def __init__(self, end: int) -> None:
+        self.end, self.steps, self.scores = end, [], []  # type: ignore[var-annotated]
+        self.report: TuningReport | None = None
+
+    def on_step(self, step: int, loss: float) -> bool:
+        self.steps.append((step, loss))
+        return step == self.end
+
+    def on_score(self, step: int, score: float) -> None:
+        self.scores.append((step, score))
+
+    def on_end(self, report: TuningReport) -> None:
+        self.report = report
+
+
+def test_callbacks_see_steps_and_scores_and_can_end_it(model: GlinerMT) -> None:
+    watcher = Watcher(end=5)
+    examples = sentences(NAMES, CITIES)
+    settings = tuning(evaluations=5, patience=0)
+    report = fine_tune(
+        model, examples, steps=10, dev=examples, tuning=settings, callbacks=[watcher]
+    )
+    assert report == watcher.report
+    assert report.steps == 5
+    assert [step for step, _ in watcher.steps] == [1, 2, 3, 4, 5]
+    assert watcher.scores == list(report.scores)
+    losses = [loss for _, loss in watcher.steps]
+    expected = [sum(losses[:2]) / 2, sum(losses[2:4]) / 2, losses[4]]
+    assert [step for step, _ in report.losses] == [2, 4, 5]
+    assert [loss for _, loss in report.losses] == pytest.approx(expected)
+
+
+def test_a_learning_curve_rises_with_examples_and_leaves_the_model(model: GlinerMT) -> None:
+    before = state_of(model)
+    examples = sentences(NAMES, CITIES)
+    curve = learning_curve(
+        model, examples, examples, sizes=(1, 16), steps=50, tuning=tuning(patience=0)
+    )
+    assert [size for size, _ in curve] == [0, 1, 16]
+    assert curve[0][1] < curve[2][1]
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    with pytest.raises(ValueError, match="sizes must be from 1 to 16, not"):
+        learning_curve(model, examples, examples, sizes=(0, 17))
 
 
 def state_of(model: GlinerMT) -> dict[str, torch.Tensor]:
