@@ -5,15 +5,21 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$python && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+EXTRAS ?= .venv-extras
+PIP_EXTRAS := $(EXTRAS)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs wheel clean
+.PHONY: demo test test-extras lint docs wheel clean
 
 demo: $(VENV)/installed
 	@$(BIN)/glinermt demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+# The server, its page in a browser, and the integrations; what is missing is skipped, with a reason.
+test-extras: $(EXTRAS)/installed
+	$(EXTRAS)/bin/python -m pytest -m extras tests/serve tests/integrations
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -43,5 +49,16 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) --editable '.[training,eval,synth,annotate,pii,records,serve,dev]'
 	@touch $@
 
+$(EXTRAS)/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "test-extras needs Python 3.11 or newer"; exit 1; }
+	$(PYTHON) -m venv $(EXTRAS)
+	@echo "Installing the extras into $(EXTRAS) (once; some minutes) ..."
+	$(PIP_EXTRAS) torch
+	$(PIP_EXTRAS) --editable '.[serve,records,pii,test-extras]'
+	@for extra in spacy presidio haystack langchain pandas mcp; do \
+		$(PIP_EXTRAS) --editable ".[$$extra]" \
+		|| echo "the extra $$extra cannot be installed here; its tests are skipped"; done
+	@touch $@
+
 clean:
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from glinermt.errors import GlinerMTError
 from glinermt.eval import cli as eval_cli
 from glinermt.extras import missing
 from glinermt.formats import cli as formats_cli
+from glinermt.integrations import cli as integrations_cli
 from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
@@ -78,7 +79,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _part in (tasks_cli, annotate_cli, training_cli, eval_cli, synth_cli, serve_cli, formats_cli):
+for _part in (
+    tasks_cli,
+    annotate_cli,
+    training_cli,
+    eval_cli,
+    synth_cli,
+    serve_cli,
+    formats_cli,
+    integrations_cli,
+):
     _part.register(app)
 
 

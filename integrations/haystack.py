@@ -1,0 +1,81 @@
+"""Haystack: a component that writes entities, and relations, into the meta data of Documents."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+
+from glinermt.default_model import load_extractor
+from glinermt.tasks import extract_entities, extract_relations
+from glinermt.types import Extractor
+
+
+@component
+class GlinerMTExtractor:
+    """Extracts from each Document's content; a Document without content is passed on as it is.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        threshold: least score; None = the model's.
+        relations: as ``extract_relations`` takes them, between the entities found; None = none.
+        meta_field: where the entities go, as dicts with the fields of ``Span``; relations go to
+            ``relations_field``, as those of ``Relation``.
+        relations_field: see above.
+        model: a folder, a hub id, or None for the shipped model.
+    """
+
+    def __init__(
+        self,
+        labels: Any,
+        *,
+        threshold: float | None = None,
+        relations: Any = None,
+        meta_field: str = "entities",
+        relations_field: str = "relations",
+        model: str | None = None,
+    ) -> None:
+        self.labels, self.threshold, self.relations = labels, threshold, relations
+        self.meta_field, self.relations_field, self.model = meta_field, relations_field, model
+        self._loaded: Extractor | None = None
+
+    def warm_up(self) -> None:
+        """Load the model."""
+        if self._loaded is None:
+            self._loaded = load_extractor(self.model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration, for a pipeline to be saved."""
+        return default_to_dict(
+            self,
+            labels=self.labels,
+            threshold=self.threshold,
+            relations=self.relations,
+            meta_field=self.meta_field,
+            relations_field=self.relations_field,
+            model=self.model,
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "GlinerMTExtractor":
+        """Make the component of a saved pipeline."""
+        made: GlinerMTExtractor = default_from_dict(cls, dict(data))
+        return made
+
+    @component.output_types(documents=list[Document])
+    def run(self, documents: list[Document]) -> dict[str, list[Document]]:
+        """Return copies of the Documents with what was found in their meta data."""
+        self.warm_up()
+        texts = [document.content or "" for document in documents]
+        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self._loaded)
+        metas = [{self.meta_field: [span.to_dict() for span in spans]} for spans in found]
+        if self.relations:
+            related = extract_relations(texts, self.relations, entities=found, model=self._loaded)
+            for meta, relations in zip(metas, related, strict=True):
+                meta[self.relations_field] = [relation.to_dict() for relation in relations]
+        return {
+            "documents": [
+                replace(document, meta={**document.meta, **meta}) if document.content else document
+                for document, meta in zip(documents, metas, strict=True)
+            ]
+        }

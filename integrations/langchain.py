@@ -1,0 +1,148 @@
+"""LangChain: a runnable that extracts, and a transformer of Documents into graph Documents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from glinermt.default_model import load_extractor
+from glinermt.errors import BackendError
+from glinermt.tasks import extract_entities, extract_relations
+from glinermt.types import Extractor, Span
+
+
+class GlinerMTExtractor(Runnable[str, list[Span]]):
+    """Text in, entities out; ``batch`` reads all texts in one call of the model.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        threshold: least score; None = the model's.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+    """
+
+    def __init__(
+        self,
+        labels: Any,
+        *,
+        threshold: float | None = None,
+        model: Extractor | str | None = None,
+    ) -> None:
+        self.labels, self.threshold = labels, threshold
+        self.model = load_extractor(model)
+
+    def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Span]:
+        """Find the entities of a text."""
+        return self._call_with_config(self._extract, input, config, run_type="tool", **kwargs)
+
+    def batch(
+        self,
+        inputs: list[str],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[list[Span]]:
+        """Find the entities of each text, in one call of the model."""
+        if return_exceptions:
+            return super().batch(inputs, config, return_exceptions=True, **kwargs)
+        found: list[list[Span]] = self._batch_with_config(  # type: ignore[type-var]
+            lambda texts: self._extract(texts), inputs, config, **kwargs
+        )
+        return found
+
+    def _extract(self, text: Any) -> Any:
+        return extract_entities(text, self.labels, threshold=self.threshold, model=self.model)
+
+
+class GlinerMTGraphTransformer:
+    """Makes knowledge graphs: entities are nodes, relations are relationships.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        relations: as ``extract_relations`` takes them.
+        threshold: least score of an entity; None = the model's.
+        relation_threshold: least score of a relation; None = the model's.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+    """
+
+    def __init__(
+        self,
+        labels: Any,
+        relations: Any,
+        *,
+        threshold: float | None = None,
+        relation_threshold: float | None = None,
+        model: Extractor | str | None = None,
+    ) -> None:
+        self.labels, self.relations = labels, relations
+        self.threshold, self.relation_threshold = threshold, relation_threshold
+        self.model = load_extractor(model)
+
+    def convert_to_graph_documents(self, documents: Sequence[Document]) -> list[Any]:
+        """Return a ``GraphDocument`` for each Document.
+
+        A node is an entity's text and type; its ``mentions`` are the places ``start:end`` in the
+        Document's text. A relationship has its score and the places of its ends.
+
+        Raises:
+            BackendError: langchain-community, which has the classes, is not installed.
+        """
+        try:
+            from langchain_community.graphs.graph_document import (
+                GraphDocument,
+                Node,
+                Relationship,
+            )
+        except ModuleNotFoundError as error:
+            raise BackendError(
+                "graph documents need langchain-community: pip install 'glinermt[langchain]'"
+            ) from error
+        texts = [document.page_content for document in documents]
+        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self.model)
+        related = extract_relations(
+            texts,
+            self.relations,
+            entities=found,
+            threshold=self.relation_threshold,
+            model=self.model,
+        )
+        graphs = []
+        for document, spans, relations in zip(documents, found, related, strict=True):
+            mentions: dict[tuple[str, str], list[Span]] = {}
+            for span in spans:
+                mentions.setdefault((span.text, span.label), []).append(span)
+            nodes = {
+                (name, kind): Node(
+                    id=name,
+                    type=kind,
+                    properties={
+                        "mentions": [_place(span) for span in own],
+                        "score": max(span.score for span in own),
+                    },
+                )
+                for (name, kind), own in mentions.items()
+            }
+            relationships = [
+                Relationship(
+                    source=nodes[relation.head.text, relation.head.label],
+                    target=nodes[relation.tail.text, relation.tail.label],
+                    type=relation.label,
+                    properties={
+                        "score": relation.score,
+                        "head": _place(relation.head),
+                        "tail": _place(relation.tail),
+                    },
+                )
+                for relation in relations
+            ]
+            graphs.append(
+                GraphDocument(
+                    nodes=list(nodes.values()), relationships=relationships, source=document
+                )
+            )
+        return graphs
+
+
+def _place(span: Span) -> str:
+    return f"{span.start}:{span.end}"

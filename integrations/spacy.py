@@ -1,0 +1,177 @@
+"""spaCy: ``nlp.add_pipe("glinermt", config={"labels": [...]})`` finds entities and relations.
+
+The model speaks of characters, spaCy of tokens. ``alignment`` says what becomes of a span that
+begins or ends inside a token: ``expand`` it to whole tokens (the default), ``contract`` it to the
+tokens inside, or be ``strict`` and leave it out. What finds no place in the Doc, since no token is
+left or another entity has a better score there, stands in ``doc._.glinermt_left_out``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.tokens import Span as TokenSpan
+
+from glinermt.default_model import load_extractor
+from glinermt.tasks import extract_entities, extract_relations
+from glinermt.types import Extractor, Relation, Span
+
+Style = Literal["ent", "span"]
+Alignment = Literal["expand", "contract", "strict"]
+
+for _name in ("glinermt_relations", "glinermt_left_out"):
+    Doc.set_extension(_name, default=None, force=True)
+TokenSpan.set_extension("score", default=None, force=True)
+
+
+@Language.factory(
+    "glinermt",
+    default_config={
+        "labels": [],
+        "threshold": None,
+        "style": "ent",
+        "spans_key": "sc",
+        "alignment": "expand",
+        "relations": None,
+        "relation_threshold": None,
+        "model": None,
+    },
+    assigns=["doc.ents", "doc.spans", "doc._.glinermt_relations", "span._.score"],
+)
+def make_pipe(
+    nlp: Language,
+    name: str,
+    labels: Any,
+    threshold: float | None,
+    style: Style,
+    spans_key: str,
+    alignment: Alignment,
+    relations: Any,
+    relation_threshold: float | None,
+    model: str | None,
+) -> "GlinerMTPipe":
+    """Make the pipe of a configuration; see ``GlinerMTPipe``."""
+    del nlp, name
+    return GlinerMTPipe(
+        labels,
+        threshold=threshold,
+        style=style,
+        spans_key=spans_key,
+        alignment=alignment,
+        relations=relations,
+        relation_threshold=relation_threshold,
+        model=model,
+    )
+
+
+class GlinerMTPipe:
+    """Writes entities to ``doc.ents`` or ``doc.spans``, relations to ``doc._.glinermt_relations``.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        threshold: least score; None = the model's.
+        style: ``ent`` for ``doc.ents``, which cannot overlap and keeps the entities of earlier
+            pipes where ours leave room, or ``span`` for ``doc.spans[spans_key]``, which also holds
+            spans inside spans; their scores are its ``attrs["scores"]``.
+        spans_key: the group of spans.
+        alignment: what becomes of spans that are no whole tokens.
+        relations: as ``extract_relations`` takes them, between the entities found; None = none.
+        relation_threshold: least score of a relation; None = the model's.
+        model: a folder, a hub id, or None for the shipped model.
+
+    Raises:
+        ValueError: an unknown style or alignment, or no labels.
+    """
+
+    def __init__(
+        self,
+        labels: Any,
+        *,
+        threshold: float | None = None,
+        style: Style = "ent",
+        spans_key: str = "sc",
+        alignment: Alignment = "expand",
+        relations: Any = None,
+        relation_threshold: float | None = None,
+        model: Extractor | str | None = None,
+    ) -> None:
+        if style not in ("ent", "span"):
+            raise ValueError(f"style {style!r} is not known: choose from 'ent', 'span'")
+        if alignment not in ("expand", "contract", "strict"):
+            known = "'expand', 'contract', 'strict'"
+            raise ValueError(f"alignment {alignment!r} is not known: choose from {known}")
+        if not labels:
+            raise ValueError("labels are empty; name entity types: config={'labels': [...]}")
+        self.labels, self.threshold = labels, threshold
+        self.style, self.spans_key, self.alignment = style, spans_key, alignment
+        self.relations, self.relation_threshold = relations, relation_threshold
+        self.model = load_extractor(model)
+
+    def __call__(self, doc: Doc) -> Doc:
+        return next(self.pipe([doc]))
+
+    def pipe(self, stream: Iterable[Doc], batch_size: int = 64) -> Iterator[Doc]:
+        """Annotate Docs, ``batch_size`` of them in one call of the model."""
+        docs = iter(stream)
+        while batch := list(islice(docs, batch_size)):
+            texts = [doc.text for doc in batch]
+            found = extract_entities(
+                texts,
+                self.labels,
+                threshold=self.threshold,
+                overlap="flat" if self.style == "ent" else "nested",
+                model=self.model,
+            )
+            related = self._related(texts, found)
+            for doc, spans, relations in zip(batch, found, related, strict=True):
+                self._write(doc, spans)
+                doc._.glinermt_relations = [relation.to_dict() for relation in relations]
+                yield doc
+
+    def _related(self, texts: list[str], found: list[list[Span]]) -> Sequence[list[Relation]]:
+        if not self.relations:
+            return [[] for _ in texts]
+        return extract_relations(
+            texts,
+            self.relations,
+            entities=found,
+            threshold=self.relation_threshold,
+            model=self.model,
+        )
+
+    def _write(self, doc: Doc, spans: Sequence[Span]) -> None:
+        placed, left_out = [], []
+        for span in spans:
+            place = doc.char_span(
+                span.start, span.end, label=span.label, alignment_mode=self.alignment
+            )
+            if place is None or not len(place):
+                left_out.append(span)
+            else:
+                placed.append((place, span))
+        if self.style == "span":
+            doc.spans[self.spans_key] = [place for place, _ in placed]
+            doc.spans[self.spans_key].attrs["scores"] = [span.score for _, span in placed]
+        else:
+            left_out += _write_entities(doc, placed)
+        doc._.glinermt_left_out = [span.to_dict() for span in left_out]
+
+
+def _write_entities(doc: Doc, placed: Sequence[tuple[TokenSpan, Span]]) -> list[Span]:
+    """Write ``doc.ents``, best scores first; return what found its tokens taken."""
+    chosen: list[TokenSpan] = []
+    taken: set[int] = set()
+    left_out = []
+    for place, span in sorted(placed, key=lambda pair: -pair[1].score):
+        tokens = set(range(place.start, place.end))
+        if tokens & taken:
+            left_out.append(span)
+            continue
+        taken |= tokens
+        place._.score = span.score
+        chosen.append(place)
+    earlier = [e for e in doc.ents if not taken & set(range(e.start, e.end))]
+    doc.ents = [*chosen, *earlier]  # type: ignore[assignment]  # takes any order
+    return left_out

@@ -1,0 +1,130 @@
+"""How many requests a second the server answers, and how long they take.
+
+    python speed/serve.py --seconds 10 --clients 1 8 64
+
+starts ``glinermt serve`` on the loopback, with and without batching.
+``--memory N`` sends N requests and tells the server's memory meanwhile.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+
+SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
+LABELS = ["person", "organization", "city", "country", "date"]
+SETTINGS = {
+    "batches": [],
+    "no batches": ["--batch-tokens", "1", "--max-wait-ms", "0"],
+}
+"""With one token a batch, every query is one of its own."""
+
+
+@contextmanager
+def serving(options: list[str]) -> Iterator[tuple[str, int]]:
+    """Run a server; yields its address and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "glinermt", "serve", "--port", str(port), *options]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{address}/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        yield address, process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def bodies() -> Iterator[bytes]:
+    """Yield requests of one to three sentences, without end."""
+    for i in itertools.count():
+        texts = [SENTENCES[(i * 7 + j) % len(SENTENCES)] for j in range(1 + i % 3)]
+        yield json.dumps({"text": " ".join(texts), "labels": LABELS}).encode()
+
+
+async def load(address: str, clients: int, seconds: float, most: int) -> list[float]:
+    """Return what each request took, of so many clients that ask again once answered."""
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+    given = bodies()
+
+    async def client() -> None:
+        async with httpx.AsyncClient(base_url=address, timeout=60) as session:
+            while time.perf_counter() < until and len(took) < most:
+                began = time.perf_counter()
+                reply = await session.post(
+                    "/v1/entities",
+                    content=next(given),
+                    headers={"Content-Type": "application/json"},
+                )
+                reply.raise_for_status()
+                took.append(time.perf_counter() - began)
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return took
+
+
+def megabytes(process: int) -> float:
+    """Return a process's memory."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def compare(clients: list[int], seconds: float) -> None:
+    """Print a row for each setting and number of clients."""
+    print("| setting | clients | requests/s | p50 ms | p95 ms | p99 ms |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, options in SETTINGS.items():
+        with serving(options) as (address, _):
+            asyncio.run(load(address, 4, 2, 100))  # warm
+            for number in clients:
+                began = time.perf_counter()
+                took = asyncio.run(load(address, number, seconds, 100_000))
+                rate = len(took) / (time.perf_counter() - began)
+                cuts = statistics.quantiles([1000 * t for t in took], n=100)
+                p50, p95, p99 = cuts[49], cuts[94], cuts[98]
+                print(f"| {name} | {number} | {rate:.1f} | {p50:.1f} | {p95:.1f} | {p99:.1f} |")
+
+
+def memory(requests: int) -> None:
+    """Print the server's memory after each tenth of the requests."""
+    with serving([]) as (address, process):
+        asyncio.run(load(address, 8, 600, 200))
+        print(f"after 200 requests: {megabytes(process):.0f} MB")
+        for tenth in range(1, 11):
+            asyncio.run(load(address, 8, 600, requests // 10))
+            print(f"after {tenth * requests // 10}: {megabytes(process):.0f} MB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--memory", type=int, metavar="REQUESTS")
+    given = parser.parse_args()
+    if given.memory:
+        memory(given.memory)
+    else:
+        compare(given.clients, given.seconds)
+
+
+if __name__ == "__main__":
+    main()
