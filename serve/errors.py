@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from glinermt.errors import BackendError
 from glinermt.serve import schemas
+from glinermt.serve.batching import RequestCancelled
 
 logger = logging.getLogger("glinermt.serve")
 
@@ -70,7 +71,7 @@ def as_request_error(error: BaseException) -> RequestError:
         return error
     if isinstance(error, ValueError | TypeError) and _is_ours(error.__traceback__):
         return RequestError(422, str(error))
-    if isinstance(error, BackendError):
+    if isinstance(error, BackendError | RequestCancelled):
         return RequestError(503, str(error))
     logger.error("a request failed", exc_info=error)
     return RequestError(500, "the server failed; its log says why")
