@@ -38,6 +38,14 @@ class Summary(_Result):
     spans: list[Span]
 
 
+class Classification(_Result):
+    """The best class, all that reach their threshold, and each one's score."""
+
+    label: str | None
+    labels: list[str]
+    scores: dict[str, float]
+
+
 class Redaction(_Result):
     """The redacted text; what was replaced, at its place in the original; what stands there now."""
 
@@ -84,6 +92,13 @@ def make_server(model: Extractor) -> MCPServer:
     def summary(text: str, sentences: int = 3) -> Summary:
         """Choose the sentences of a text that sum it up."""
         return Summary.model_validate(tasks.summarize(text, sentences=sentences, model=model))
+
+    @server.tool()
+    @_telling
+    def classify(text: str, labels: list[str], multi_label: bool = False) -> Classification:
+        """Say which of the given classes a text as a whole has, such as sport or politics."""
+        found = tasks.classify(text, labels, multi_label=multi_label, model=model)
+        return Classification.model_validate(found)
 
     @server.tool()
     @_telling

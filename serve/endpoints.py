@@ -199,6 +199,22 @@ ENDPOINTS: Sequence[Endpoint] = (
         _fields,
     ),
     Endpoint(
+        "keyphrases",
+        "Find the phrases that say what a text is about",
+        schemas.KeyphrasesRequest,
+        schemas.SpansReply,
+        tasks.extract_keyphrases,
+        _fields,
+    ),
+    Endpoint(
+        "classify",
+        "Say which of the given classes a text has",
+        schemas.ClassifyRequest,
+        schemas.ClassifyReply,
+        tasks.classify,
+        _fields,
+    ),
+    Endpoint(
         "records",
         "Fill a schema from a text, each value with the spans that say it",
         schemas.RecordsRequest,

@@ -103,6 +103,17 @@ class MatchesRequest(TaskRequest):
     threshold: Threshold = None
 
 
+class KeyphrasesRequest(TaskRequest):
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 10
+    threshold: Share | None = None
+
+
+class ClassifyRequest(TaskRequest):
+    labels: Labels | list[Labels] = Field(description="classes, for all texts or one for each")
+    multi_label: bool = Field(False, description="whether a text may have several, or none")
+    threshold: Threshold = None
+
+
 class RecordsRequest(TaskRequest):
     schema_: dict[str, Any] = Field(
         alias="schema", description="a JSON schema of an object; without patterns"
@@ -157,6 +168,14 @@ class Summary(_Result):
     text: str
 
 
+class Classification(_Result):
+    """Which labels a text as a whole has."""
+
+    label: str | None
+    labels: list[str]
+    scores: dict[str, float]
+
+
 class Record(_Result):
     """An instance of the schema, with the spans that say each field."""
 
@@ -196,6 +215,10 @@ class AnswerReply(Reply):
 
 class SummaryReply(Reply):
     result: Summary | list[Summary]
+
+
+class ClassifyReply(Reply):
+    result: Classification | list[Classification]
 
 
 class RecordsReply(Reply):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from glinermt.integrations.mcp import make_server
-from glinermt.types import Query, Span
+from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
 from tests.tiny_models import tiny_model
 
 pytestmark = [pytest.mark.extras, pytest.mark.anyio]
 ROOT = Path(__file__).parents[2]
 TEXT = "Bob works for Acme."
-TOOLS = {"entities", "relations", "answer", "summary", "records", "redact"}
+TOOLS = {"entities", "relations", "answer", "summary", "classify", "records", "redact"}
 
 
 @pytest.fixture
@@ -79,6 +80,21 @@ async def test_summary_records_and_redaction() -> None:
     assert (await call("redact", text=TEXT, labels=["person"]))[
         "text"
     ] == "[person] works for Acme."
+
+
+async def test_a_text_is_classified_by_a_model_that_can() -> None:
+    class Reader(StubExtractor):
+        kinds = frozenset({"spans", "classes"})
+
+        def read(self, queries: Sequence[Query], _: Ask) -> list[Found]:
+            return [Found(classes={"work": 2.0, "rain": -2.0}) for _ in queries]
+
+    async with Client(make_server(Reader(script))) as client:
+        asked = {"text": TEXT, "labels": ["work", "rain"]}
+        done = await client.call_tool("classify", asked)
+        assert done.structured_content["label"] == "work"
+    failed = await call("classify", text=TEXT, labels=["work"])
+    assert "this model cannot classify" in failed.content[0].text
 
 
 async def test_a_wrong_argument_is_an_error_of_the_call() -> None:

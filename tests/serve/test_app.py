@@ -18,7 +18,7 @@ from glinermt import tasks
 from glinermt.serve.app import create_app
 from glinermt.serve.endpoints import ENDPOINTS
 from glinermt.serve.settings import ServeSettings
-from glinermt.types import Query, Span
+from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
 
 TEXT = "Zoë 🎉 Müller joined Acme in Paris. Acme is big."
@@ -35,16 +35,27 @@ def script(query: Query) -> list[Span]:
         if place < 0:
             continue
         for asked in query.labels:
-            if asked.split(":")[0] == label or asked in ("match", "answer", "summary"):
+            if asked.split(":")[0] == label or asked in ("match", "answer", "summary", "keyphrase"):
                 found.append(Span(place, place + len(name), name, asked, 0.9))
             elif asked == "Zoë 🎉 Müller <> works for" and name == "Acme":
                 found.append(Span(place, place + len(name), name, asked, 0.8))
     return found[:1] if query.labels == ("answer",) else found
 
 
+class Reader(StubExtractor):
+    """A stub that also classifies: the longer a class's name, the surer."""
+
+    kinds = frozenset({"spans", "classes"})
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
+        spans = self.extract(queries, threshold=ask.threshold)
+        classes = [{name: len(name) - 5.0 for name in query.classes} for query in queries]
+        return [Found(tuple(s), classes=c) for s, c in zip(spans, classes, strict=True)]
+
+
 @pytest.fixture
 def stub() -> StubExtractor:
-    return StubExtractor(script)
+    return Reader(script)
 
 
 @pytest.fixture
@@ -71,6 +82,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "answer": {"question": "Who joined?"},
     "summary": {"sentences": 1},
     "matches": {"instruction": "all names"},
+    "keyphrases": {"top_k": 2},
+    "classify": {"labels": {"sport": "games", "politics": ""}, "multi_label": True},
     "records": {
         "schema": {
             "type": "object",
@@ -86,6 +99,8 @@ FUNCTIONS = {
     "answer": tasks.answer,
     "summary": tasks.summarize,
     "matches": tasks.extract_matches,
+    "keyphrases": tasks.extract_keyphrases,
+    "classify": tasks.classify,
     "records": tasks.extract_records,
     "redact": tasks.redact,
 }
