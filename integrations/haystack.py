@@ -46,20 +46,24 @@ class GlinerMTExtractor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration, for a pipeline to be saved."""
-        return default_to_dict(
+        saved: dict[str, Any] = default_to_dict(
             self,
-            labels=self.labels,
+            labels=_as_pairs(self.labels),
             threshold=self.threshold,
-            relations=self.relations,
+            relations=_as_pairs(self.relations),
             meta_field=self.meta_field,
             relations_field=self.relations_field,
             model=self.model,
         )
+        return saved
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "GlinerMTExtractor":
         """Make the component of a saved pipeline."""
-        made: GlinerMTExtractor = default_from_dict(cls, dict(data))
+        options = dict(data["init_parameters"])
+        for name in ("labels", "relations"):
+            options[name] = _from_pairs(options.get(name))
+        made: GlinerMTExtractor = default_from_dict(cls, {**data, "init_parameters": options})
         return made
 
     @component.output_types(documents=list[Document])
@@ -79,3 +83,14 @@ class GlinerMTExtractor:
                 for document, meta in zip(documents, metas, strict=True)
             ]
         }
+
+
+def _as_pairs(given: Any) -> Any:
+    """Return a mapping as pairs: YAML sorts keys, and a model reads labels in their order."""
+    return [list(pair) for pair in given.items()] if isinstance(given, Mapping) else given
+
+
+def _from_pairs(given: Any) -> Any:
+    """Return what ``_as_pairs`` made pairs of."""
+    pairs = isinstance(given, list) and given and all(isinstance(pair, list) for pair in given)
+    return dict(given) if pairs else given

@@ -33,7 +33,10 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Span]:
         """Find the entities of a text."""
-        return self._call_with_config(self._extract, input, config, run_type="tool", **kwargs)
+        found: list[Span] = self._call_with_config(
+            self._extract, input, config, run_type="tool", **kwargs
+        )
+        return found
 
     def batch(
         self,
@@ -45,8 +48,9 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
     ) -> list[list[Span]]:
         """Find the entities of each text, in one call of the model."""
         if return_exceptions:
-            return super().batch(inputs, config, return_exceptions=True, **kwargs)
-        found: list[list[Span]] = self._batch_with_config(  # type: ignore[type-var]
+            each: list[list[Span]] = super().batch(inputs, config, return_exceptions=True, **kwargs)
+            return each
+        found: list[list[Span]] = self._batch_with_config(
             lambda texts: self._extract(texts), inputs, config, **kwargs
         )
         return found
