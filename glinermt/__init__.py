@@ -6,17 +6,28 @@ The model and the task functions are imported on first use, so that ``import gli
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from glinermt.config import ModelConfig, TaskSettings
+from glinermt.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    GlinerMTError,
+)
 from glinermt.types import (
     Answer,
+    Ask,
     Classification,
     Example,
     Extractor,
+    Found,
     Query,
     Record,
     Redaction,
     Relation,
     Span,
     Summary,
+    to_json,
 )
 
 if TYPE_CHECKING:
@@ -34,11 +45,13 @@ if TYPE_CHECKING:
         redact,
         summarize,
     )
+    from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "GlinerMT": "glinermt.model",
+    "Tuning": "glinermt.training.adapt.fine_tuning",
     "answer": "glinermt.tasks",
     "answers": "glinermt.tasks",
     "classify": "glinermt.tasks",
@@ -48,22 +61,33 @@ _LAZY = {
     "extract_open_entities": "glinermt.tasks",
     "extract_records": "glinermt.tasks",
     "extract_relations": "glinermt.tasks",
+    "fine_tune": "glinermt.training.adapt.fine_tuning",
     "redact": "glinermt.tasks",
     "summarize": "glinermt.tasks",
 }
 
 __all__ = [
     "Answer",
+    "Ask",
+    "BackendError",
+    "CheckpointError",
     "Classification",
+    "ConfigError",
+    "DataError",
     "Example",
     "Extractor",
+    "Found",
     "GlinerMT",
+    "GlinerMTError",
+    "ModelConfig",
     "Query",
     "Record",
     "Redaction",
     "Relation",
     "Span",
     "Summary",
+    "TaskSettings",
+    "Tuning",
     "answer",
     "answers",
     "classify",
@@ -73,8 +97,10 @@ __all__ = [
     "extract_open_entities",
     "extract_records",
     "extract_relations",
+    "fine_tune",
     "redact",
     "summarize",
+    "to_json",
 ]
 
 

@@ -28,6 +28,10 @@ TASKS = (
 """The one name of each task: in files, settings, commands and functions."""
 
 
+SpanScore = Literal["mean", "min", "geometric"]
+SPAN_SCORES = ("mean", "min", "geometric")
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
     """What a model says about how the tasks should use it. Saved beside its weights.
@@ -36,8 +40,8 @@ class TaskSettings:
     ``tasks/<task>.py``.
 
     Raises:
-        ConfigError: an unknown task, or a temperature or number of words out of range.
-        ValueError: another number outside [0, 1].
+        ConfigError: an unknown task or rule, a wording that is not a string, or a number that is
+            none or out of range.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -57,7 +61,7 @@ class TaskSettings:
     lead: float = 0.0
     """Part that an early place has in a summary sentence's score, 0 to 1. News leads with what
     matters; see ``glinermt calibrate``."""
-    span_score: Literal["mean", "min", "geometric"] = "mean"
+    span_score: SpanScore = "mean"
     """How a span is scored: ``mean`` of the inside probabilities (the paper), ``min`` of them and
     those of start and end (the package gliner), or the ``geometric`` mean of the start's, the
     end's and the least inside one."""
@@ -69,12 +73,35 @@ class TaskSettings:
                     raise ConfigError(f"{name}: {unknown_choice('task', task, TASKS)}")
         for name in ("thresholds", "label_thresholds"):
             for key, value in getattr(self, name).items():
-                check_share(f"{name}.{key}", value)
+                _share(f"{name}.{key}", value)
+        if self.span_score not in SPAN_SCORES:
+            raise ConfigError(unknown_choice("span_score", self.span_score, SPAN_SCORES))
+        self._check_wordings()
+        self._check_numbers()
+        _share("lead", self.lead)
+
+    def _check_wordings(self) -> None:
+        for name in ("prompts", "labels"):
+            for task, words in getattr(self, name).items():
+                _expect(isinstance(words, str), "a string", words, f"{name}.{task}")
+
+    def _check_numbers(self) -> None:
         for task, value in self.temperatures.items():
+            _number(f"temperatures.{task}", value)
             _expect(0 < value < math.inf, "a number above 0", value, f"temperatures.{task}")
         for task, number in self.words_at_once.items():
+            _number(f"words_at_once.{task}", number)
             _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
-        check_share("lead", self.lead)
+
+
+MOST = {
+    "hidden_size": 65536,
+    "num_rnn_layers": 64,
+    "max_labels": 100_000,
+    "max_tokens": 1_000_000,
+    "max_width": 1024,
+}
+"""The largest sizes a configuration may name; beyond them lie only mistakes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +153,28 @@ class ModelConfig:
     """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "num_rnn_layers", "max_labels", "max_tokens"):
+        for name, most in MOST.items():
             value = getattr(self, name)
             _expect(value >= 0, "a number from 0 on", value, name)
+            _expect(value <= most, f"at most {most:,}", value, name)
         _expect(self.max_width >= 1, "a number from 1 on", self.max_width, "max_width")
         check_share("dropout", self.dropout)
         for name in ("relation_head", "class_head"):
             _expect(type(getattr(self, name)) is bool, "true or false", getattr(self, name), name)
+
+
+def _number(name: str, value: object) -> None:
+    try:
+        check_number(name, value)
+    except TypeError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _share(name: str, value: object) -> None:
+    try:
+        check_share(name, value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_number(name: str, value: object) -> float:

@@ -1,18 +1,20 @@
 """Turns what users pass as ``model`` into an Extractor. Costs no torch until a model is needed."""
 
+import os
 import threading
 from pathlib import Path
 
 from glinermt.types import Extractor
 
-_lock = threading.Lock()
+_shipped_lock, _last_lock = threading.RLock(), threading.RLock()
+"""Two, so that nobody waits for the shipped model while another is downloaded."""
 _shipped: list[Extractor] = []
 _last: dict[object, Extractor] = {}
 """The model that a folder or hub id was last given for, by what ``_identity`` says of it."""
 
 
 def load_extractor(model: Extractor | str | Path | None) -> Extractor:
-    """Give an Extractor for a loaded model, a folder or hub id, or None (the shipped model).
+    """Return an Extractor for a loaded model, a folder or hub id, or None (the shipped model).
 
     The shipped model is loaded once, whichever thread comes first, and shared. So is the last of
     those that a folder or hub id was given for, until another is asked for or a file in the folder
@@ -30,16 +32,33 @@ def load_extractor(model: Extractor | str | Path | None) -> Extractor:
         return model
     from glinermt.model import GlinerMT
 
-    with _lock:
-        if model is None:
+    if model is None:
+        with _shipped_lock:
             if not _shipped:
                 _shipped.append(GlinerMT.from_pretrained())
             return _shipped[0]
+    with _last_lock:
         identity = _identity(model)
         if identity not in _last:
             _last.clear()
             _last[identity] = GlinerMT.from_pretrained(model)
         return _last[identity]
+
+
+def _take_locks() -> None:
+    _last_lock.acquire()
+    _shipped_lock.acquire()
+
+
+def _give_locks_back() -> None:
+    _shipped_lock.release()
+    _last_lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # a fork waits until no thread is loading a model
+    os.register_at_fork(
+        before=_take_locks, after_in_parent=_give_locks_back, after_in_child=_give_locks_back
+    )
 
 
 def _identity(model: str | Path) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ class GlinerMTError(Exception):
     """Base of every error that is ours."""
 
 
-class ConfigError(GlinerMTError):
+class ConfigError(GlinerMTError, ValueError):
     """A configuration has an unknown key or an impossible value."""
 
 

@@ -19,6 +19,7 @@ from glinermt.encoder import WordEncoder
 from glinermt.encoding import Batch
 from glinermt.fast.choose import FastPath
 from glinermt.fast.linear import Precision
+from glinermt.gliner_calls import Labels, entity_dicts, refuse_unknown
 from glinermt.heads import Head
 from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
@@ -29,6 +30,20 @@ from glinermt.types import Ask, Example, Found, Kind, Overlap, Query, Span, Span
 
 CHUNK = 512
 """Queries that are tokenised and sorted together."""
+_WITHOUT_EFFECT = (
+    "strict load_tokenizer resize_token_embeddings low_cpu_mem_usage resume_download "
+    "onnx_model_file"
+).split()
+"""Options of the package gliner for loading that change nothing here."""
+_THEIR_LOADING = (
+    "model_dir force_download proxies compile_torch_model quantize variant load_onnx_model "
+    "session_options runtime"
+).split()
+"""Its options for loading that must be off."""
+_THEIR_READING = (
+    "packing_config input_spans return_class_probs return_vectors return_label_vectors"
+).split()
+"""Its options for reading that must be off."""
 
 
 class GlinerMT:
@@ -59,6 +74,12 @@ class GlinerMT:
         dtype: torch.dtype | str | None = None,
         precision: Precision = "exact",
         words: str | Callable[[str], Iterable[tuple[int, int]]] | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        subfolder: str | None = None,
+        map_location: str | torch.device | None = None,
+        **theirs: Any,
     ) -> "GlinerMT":
         """Load a model, ours or a published checkpoint, ready for inference.
 
@@ -75,17 +96,28 @@ class GlinerMT:
                 spaces), the name of a library's splitter such as ``jieba``, ``janome``, ``mecab``,
                 ``pythainlp``, ``spacy``, ``stanza`` or ``universal``, or a function from a text to
                 the ``(start, end)`` of its words; None = as the model was trained.
+            token: for private repositories of the hub.
+            cache_dir: where downloads are kept.
+            local_files_only: use only what was downloaded before.
+            subfolder: where in the repository or folder the model is.
+            map_location: what the package gliner calls ``device``.
+            theirs: other options of that package, which must be off.
 
         Raises:
+            TypeError: an option of the package gliner that has no counterpart here.
             CheckpointError: missing, damaged, unsupported, or weights missing or left over.
             ConfigError: an unknown splitter.
             BackendError: the splitter's library is not installed.
             ValueError: a device that is not here, a dtype that weights cannot have, an unknown
                 precision, or one that cannot be had with device, dtype and family.
         """
+        asked = {name: value for name, value in theirs.items() if name not in _WITHOUT_EFFECT}
+        refuse_unknown(asked, known=_THEIR_LOADING)
+        device = map_location if device is None else device
         _check_device(device)
         chosen = _weight_dtype(dtype)
-        parts = checkpoints.load(path, revision=revision)
+        download = hub.Download(revision, token, cache_dir, local_files_only, subfolder)
+        parts = checkpoints.load(path, download)
         if parts.reader is not None and precision != "exact":
             raise ValueError(f"precision {precision!r} is not to be had with {path}; use 'exact'")
         if words is not None:
@@ -217,6 +249,60 @@ class GlinerMT:
         iterator = iter(queries)
         while chunk := list(islice(iterator, CHUNK)):
             yield from self.reader.read([check_query(query, self.kinds) for query in chunk], ask)
+
+    def predict_entities(
+        self,
+        text: str,
+        labels: Labels,
+        threshold: Threshold = 0.5,
+        flat_ner: bool = True,
+        multi_label: bool = False,
+        **theirs: Any,
+    ) -> list[dict[str, Any]]:
+        """Find entities as the package gliner does: dicts with start, end, text, label, score.
+
+        Args:
+            text: one text.
+            labels: names, or a mapping of names to descriptions.
+            threshold: least score, one number or one for each label.
+            flat_ner: no entity lies in another.
+            multi_label: an entity may have several labels.
+            theirs: other options of that package, which must be off.
+
+        Raises:
+            TypeError: an option of that package that has no counterpart here.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be str, got {type(text).__name__}; see inference for more")
+        return self.inference([text], labels, threshold, flat_ner, multi_label, **theirs)[0]
+
+    def inference(
+        self,
+        texts: str | Sequence[str],
+        labels: Labels | Sequence[Labels],
+        threshold: Threshold = 0.5,
+        flat_ner: bool = True,
+        multi_label: bool = False,
+        batch_size: int | None = None,  # noqa: ARG002  batches are filled by tokens here
+        **theirs: Any,
+    ) -> list[list[dict[str, Any]]]:
+        """Find the entities of many texts; see ``predict_entities``.
+
+        Labels are for all texts, or one list or mapping for each. ``batch_size`` has no effect:
+        batches hold ``batch_tokens`` tokens.
+        """
+        refuse_unknown(theirs, known=_THEIR_READING)
+        return entity_dicts(
+            self,
+            [texts] if isinstance(texts, str) else texts,
+            labels,
+            threshold=threshold,
+            flat_ner=flat_ner,
+            multi_label=multi_label,
+            across_lines=not self.query_encoder.plain,  # as that package reads its own models
+        )
+
+    batch_predict_entities = inference
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
         """Make a training batch; shapes are padded to a ``multiple``.

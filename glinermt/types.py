@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-from glinermt.config import TaskSettings, check_share
+from glinermt.config import SPAN_SCORES, TaskSettings, check_share
+from glinermt.config import SpanScore as SpanScore
 from glinermt.errors import unknown_choice
 from glinermt.old_rows import guess_task, named_task
 
 T = TypeVar("T")
 Overlap = Literal["flat", "nested"]
-SpanScore = Literal["mean", "min", "geometric"]
 Threshold = float | Mapping[str, float]
 Kind = Literal["spans", "relations", "classes", "records"]
 OVERLAPS = ("flat", "nested")
-SPAN_SCORES = ("mean", "min", "geometric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -618,6 +617,18 @@ def _names(name: str, value: object) -> tuple[str, ...]:
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def to_json(value: object) -> Any:
+    """Return a result as what JSON can hold: ``json.dumps(spans, default=glinermt.to_json)``.
+
+    Raises:
+        TypeError: it is not one of our results or data.
+    """
+    to_dict = getattr(value, "to_dict", None)
+    if to_dict is None or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} is not JSON serializable: {value!r:.80}")
+    return to_dict()
 
 
 @runtime_checkable

@@ -16,13 +16,13 @@ LOADERS: dict[str, Callable[[Path], Parts]] = {
 """The file that tells a family's checkpoints, and what reads a folder that has it."""
 
 
-def load(path: str | Path | None = None, *, revision: str | None = None) -> Parts:
+def load(path: str | Path | None = None, download: hub.Download | None = None) -> Parts:
     """Load a checkpoint of any family from a folder or the hub; None = the shipped model.
 
     Raises:
         CheckpointError: see ``GlinerMT.from_pretrained``.
     """
-    folder = SHIPPED if path is None else hub.local_folder(path, revision=revision)
+    folder = SHIPPED if path is None else hub.local_folder(path, download or hub.Download())
     for name, read in LOADERS.items():
         if (folder / name).exists():
             try:

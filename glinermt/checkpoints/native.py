@@ -7,18 +7,27 @@ tokenizer's files.
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from glinermt.build import Parts, assemble, empty_encoder, own_tokenizer
-from glinermt.checkpoints.weights import WEIGHTS, fill, read_json, read_weights
+from glinermt.checkpoints.card import write_card
+from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
-from glinermt.errors import CheckpointError, ConfigError
+from glinermt.errors import CheckpointError, ConfigError, unknown_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CONFIG = "glinermt_config.json"
 FORMAT_VERSION = 1
+COMPLETE = 0.9
+"""Least share of the embeddings that the tokenizer has tokens for; some tables are padded."""
 
 
 def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
@@ -28,6 +37,7 @@ def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    write_card(parts, folder)
     if parts.source is not None:
         _copy(parts.source, folder, dtype)
         return
@@ -59,16 +69,76 @@ def load(folder: Path) -> Parts:
             f"{folder / CONFIG}: format_version {version!r} is not {FORMAT_VERSION}; "
             "it was written by another version of glinermt"
         )
+    unknown = data.keys() - {"format_version", "model", "settings"}
+    if unknown:
+        raise ConfigError(unknown_choice("key", min(unknown), ("model", "settings")))
     config = from_mapping(ModelConfig, data.get("model", {}), where="model")
     settings = from_mapping(TaskSettings, data.get("settings", {}), where="settings")
-    weights = read_weights(folder)
-    encoder_config = dict(config.encoder_config)
-    if not isinstance(encoder_config.get("vocab_size"), int):
+    weights, tokenizer = read_weights(folder), own_tokenizer(folder)
+    vocab_size = _check_encoder(config, weights, folder)
+    _check_tokenizer(config, tokenizer, vocab_size, folder)
+
+    def parts() -> Parts:
+        encoder = empty_encoder(dict(config.encoder_config), vocab_size)
+        return assemble(config, encoder, tokenizer, settings)
+
+    with torch.device("meta"):  # sizes that do not fit cost no memory
+        check(parts().network, weights, where=folder)
+    loaded = parts()
+    fill(loaded.network, weights, where=folder)
+    return loaded
+
+
+def _check_encoder(config: ModelConfig, weights: Mapping[str, Tensor], folder: Path) -> int:
+    """Return the encoder's ``vocab_size``.
+
+    Raises:
+        CheckpointError: the weights are of fewer words or layers than the configuration says.
+        ConfigError: it says nothing of words.
+    """
+    vocab_size = config.encoder_config.get("vocab_size")
+    if type(vocab_size) is not int:
         raise ConfigError("model: encoder_config has no vocab_size")
-    encoder = empty_encoder(encoder_config, encoder_config["vocab_size"])
-    parts = assemble(config, encoder, own_tokenizer(folder), settings)
-    fill(parts.network, weights, where=folder)
-    return parts
+    tables = [
+        tensor.shape[0]
+        for name, tensor in weights.items()
+        if name.startswith("encoder.encoder.") and name.endswith("word_embeddings.weight")
+    ]
+    if tables and tables[0] != vocab_size:
+        raise CheckpointError(
+            f"{folder / CONFIG}: vocab_size is {vocab_size}, but the weights have {tables[0]} word "
+            "embeddings"
+        )
+    layers = config.encoder_config.get("num_hidden_layers", 0)
+    if isinstance(layers, int) and layers > len(weights):
+        raise CheckpointError(
+            f"{folder / CONFIG}: num_hidden_layers is {layers}, but there are only {len(weights)} "
+            "weights"
+        )
+    return vocab_size
+
+
+def _check_tokenizer(
+    config: ModelConfig, tokenizer: "PreTrainedTokenizerBase", vocab_size: int, folder: Path
+) -> None:
+    """Raise CheckpointError where the tokenizer is not the one that the weights were made for."""
+    ids = tokenizer.get_vocab().values()
+    if max(ids, default=-1) >= vocab_size:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has the id {max(ids)}, but there are only {vocab_size} word "
+            "embeddings"
+        )
+    if len(ids) < COMPLETE * vocab_size:
+        raise CheckpointError(
+            f"{folder}: the tokenizer knows {len(ids)} tokens of {vocab_size}: it is cut or of "
+            "another model"
+        )
+    for name in ("ent_token_id", "sep_token_id"):
+        if getattr(config, name) >= vocab_size:
+            raise CheckpointError(
+                f"{folder / CONFIG}: {name} {getattr(config, name)} lies outside the {vocab_size} "
+                "word embeddings"
+            )
 
 
 def _copy(source: Path, folder: Path, dtype: torch.dtype | None) -> None:

@@ -48,6 +48,16 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> N
     """Load weights strictly.
 
     Raises:
+        CheckpointError: see ``check``.
+    """
+    check(network, weights, where=where)
+    network.load_state_dict(weights)
+
+
+def check(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> None:
+    """Check that weights are exactly those of the network.
+
+    Raises:
         CheckpointError: names the weights that are missing, left over, or of another shape.
     """
     own = network.state_dict()
@@ -64,7 +74,6 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> N
     ]
     if problems:
         raise CheckpointError(f"{where}: weights do not fit the network: {'; '.join(problems)}")
-    network.load_state_dict(weights)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -75,7 +84,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path}: expected an object, got {type(data).__name__}")

@@ -1,5 +1,7 @@
 """Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
 
+import os
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +13,11 @@ from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 from glinermt.fast.network import FastForward
 from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
+
+if hasattr(os, "register_at_fork"):
+    # The threads that torch computes with do not live on in a forked process, which would wait
+    # for them for ever; one thread is what is left. More need a process started by "spawn".
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class FastPath:
@@ -27,6 +34,8 @@ class FastPath:
     def output(self, network: Network, batch: Batch) -> Output:
         """Read a batch, fast where that is possible."""
         fast = self._forward(network)
+        if fast is None and self.precision != "exact" and not network.training:
+            raise ValueError(self._refusal(network))
         output: Output = network(batch.to(network.device)) if fast is None else fast(batch)
         return output
 
@@ -49,13 +58,17 @@ class FastPath:
                 "lacks; use precision='exact' or 'int8'"
             )
         if self.precision != "exact" and self._forward(network) is None:
-            name = type(network.encoder.encoder).__name__
-            dtype = next(network.parameters()).dtype
-            raise ValueError(
-                f"precision {self.precision!r} needs float32 weights on the cpu and an encoder "
-                f"like BERT, RoBERTa or DeBERTa-v3, not {name} with {dtype} on "
-                f"{network.device}; use precision='exact'"
-            )
+            raise ValueError(self._refusal(network))
+
+    def _refusal(self, network: Network) -> str:
+        name = type(network.encoder.encoder).__name__
+        dtype = next(network.parameters()).dtype
+        autocast = " under autocast" if torch.is_autocast_enabled("cpu") else ""
+        return (
+            f"precision {self.precision!r} needs float32 weights on the cpu and an encoder like "
+            f"BERT, RoBERTa or DeBERTa-v3, not {name} with {dtype} on {network.device}{autocast}; "
+            "use precision='exact'"
+        )
 
     def forget(self) -> None:
         """Drop what was made; the next call makes it anew."""

@@ -266,6 +266,20 @@ def test_writing_past_torch_counts_after_a_change_of_mode(tokenizer: Tokenizer) 
     assert scores(model) != before
 
 
+def test_a_precision_is_never_dropped_in_silence(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    model.fast.precision = "int8"
+    assert scores(model)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(ValueError, match=r"'int8' needs float32 weights .* under autocast"),
+    ):
+        scores(model)
+    model.to(dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"'int8' needs float32 weights .* torch.float64"):
+        scores(model)
+
+
 def test_a_model_that_has_answered_can_be_copied_and_pickled(tokenizer: Tokenizer) -> None:
     model = random_model(tokenizer)
     before = scores(model)

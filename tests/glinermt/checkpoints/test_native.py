@@ -112,6 +112,62 @@ def test_an_impossible_configuration_is_an_error_that_names_the_file(
 
 
 @pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        ("encoder_config", {"vocab_size": 10**9}, r"vocab_size is 1000000000, but the weights"),
+        ("encoder_config", {"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
+        ("encoder_config", {"hidden_size": 10**9}, "glinermt_config|do not fit the network"),
+        ("encoder_config", {"intermediate_size": 10**9}, "do not fit the network"),
+        ("model", {"hidden_size": 10**9}, "hidden_size: expected at most 65,536, got 1000000000"),
+        ("model", {"hidden_size": 65536}, "do not fit the network"),
+        ("model", {"num_rnn_layers": 10**9}, "num_rnn_layers: expected at most 64"),
+        ("model", {"max_tokens": "512"}, "max_tokens: expected int, got '512'"),
+        ("model", {"ent_token_id": 10**6}, "ent_token_id 1000000 lies outside the"),
+    ],
+)
+def test_absurd_sizes_are_told_before_memory_is_taken(
+    saved: Path, key: str, values: dict[str, object], message: str
+) -> None:
+    path = saved / "glinermt_config.json"
+    model = json.loads(path.read_text())["model"]
+    (model if key == "model" else model[key]).update(values)
+    change(path, model=model)
+    with pytest.raises(CheckpointError, match=message):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_a_tokenizer_that_lost_its_words_is_an_error(saved: Path) -> None:
+    path = saved / "tokenizer.json"
+    data = json.loads(path.read_text())
+    vocabulary = data["model"]["vocab"]
+    data["model"]["vocab"] = dict(list(vocabulary.items())[:20])
+    path.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=r"the tokenizer knows .* it is cut or of another"):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_a_tokenizer_with_more_words_than_the_network_is_an_error(saved: Path) -> None:
+    path = saved / "tokenizer.json"
+    data = json.loads(path.read_text())
+    data["model"]["vocab"]["surplus"] = 10**6
+    path.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match="the tokenizer has the id 1000000, but"):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_an_unknown_key_beside_model_and_settings_is_an_error(saved: Path) -> None:
+    change(saved / "glinermt_config.json", setings={})
+    with pytest.raises(CheckpointError, match=r"unknown key 'setings' .did you mean 'settings'"):
+        GlinerMT.from_pretrained(saved)
+
+
+def test_deeply_nested_json_is_an_error(saved: Path) -> None:
+    (saved / "glinermt_config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="not readable as JSON"):
+        GlinerMT.from_pretrained(saved)
+
+
+@pytest.mark.parametrize(
     "values",
     [
         {"num_attention_heads": 3},
@@ -179,16 +235,31 @@ def test_a_missing_folder_that_is_no_hub_id_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_revision_holds_for_all_files(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+    asked: dict[str, object] = {}
 
-    def download(repo: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-        asked.update(repo=repo, revision=revision, patterns=allow_patterns)
-        return str(saved)
+    def download(repo: str, **options: object) -> str:
+        asked.update(repo=repo, **options)
+        return str(saved.parent)
 
     monkeypatch.setattr(hub, "snapshot_download", download)
-    GlinerMT.from_pretrained("some/model", revision="v2")
-    assert asked["repo"] == "some/model"
-    assert asked["revision"] == "v2"
+    GlinerMT.from_pretrained(
+        "some/model",
+        revision="v2",
+        token="secret",
+        cache_dir="here",
+        local_files_only=True,
+        subfolder=saved.name,
+    )
+    patterns = asked.pop("allow_patterns")
+    assert isinstance(patterns, list)
+    assert f"{saved.name}/*.safetensors" in patterns
+    assert asked == {
+        "repo": "some/model",
+        "revision": "v2",
+        "token": "secret",
+        "cache_dir": "here",
+        "local_files_only": True,
+    }
 
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:

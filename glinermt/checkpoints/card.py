@@ -1,0 +1,75 @@
+"""The model card that is saved beside a model."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from glinermt.build import Parts
+
+CARD = "README.md"
+TAGS = ("gliner", "glinermt", "named-entity-recognition", "information-extraction")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def write_card(parts: Parts, folder: Path) -> None:
+    """Write ``README.md``, which the hub shows; one that is there stays."""
+    path = folder / CARD
+    if not path.exists():
+        path.write_text(card(parts), encoding="utf-8")
+
+
+def card(parts: Parts) -> str:
+    """Return the card: what the hub reads of a model, how to load it, and its settings."""
+    encoder = parts.config.encoder
+    base = [f"base_model: {encoder}"] if _is_hub_id(encoder) else []
+    lines = [
+        "---",
+        "library_name: glinermt",
+        "pipeline_tag: token-classification",
+        *base,
+        "tags:",
+        *(f"- {tag}" for tag in TAGS),
+        "---",
+        "# A model of glinermt",
+        "",
+        "It extracts entities and, as far as it was trained for them, relations, answers and",
+        "summaries from text.",
+        "",
+        "```python",
+        "from glinermt import GlinerMT, extract_entities",
+        "",
+        'model = GlinerMT.from_pretrained("THIS/MODEL")',
+        'extract_entities("Marie Curie was born in Warsaw.", ["person", "city"], model=model)',
+        "```",
+        "",
+        "## Network",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in _network(parts)),
+        "",
+        "## Settings of the tasks",
+        "",
+        "```json",
+        json.dumps(asdict(parts.settings), indent=2, ensure_ascii=False),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _network(parts: Parts) -> list[tuple[str, object]]:
+    config = parts.config
+    number = sum(parameter.numel() for parameter in parts.network.parameters())
+    return [
+        ("encoder", config.encoder if _is_hub_id(config.encoder) else "see the configuration"),
+        ("head", config.head),
+        ("parameters", f"{number:,}"),
+        ("tokens read at a time", config.max_tokens or parts.query_encoder.max_tokens),
+        ("words", config.words),
+    ]
+
+
+def _is_hub_id(name: str) -> bool:
+    return bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()
