@@ -209,7 +209,8 @@ class Found:
     spans: tuple[Span, ...] = ()
     relations: tuple[Relation, ...] = ()
     classes: Mapping[str, float] = field(default_factory=dict)
-    """The logit of each class label; what makes probabilities of them is the task's business."""
+    """The logit of each class label: of a long text the mean over its windows, weighted by their
+    words; empty for a text without words. Probabilities are made of them by the task."""
 
 
 @dataclass(frozen=True, slots=True)
