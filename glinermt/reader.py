@@ -74,8 +74,8 @@ class NetworkReader:
             output = self._output(batch)
             self._collect(passes, batch, output, found)
             if any(p.relations for p in passes):
-                batch_size, words, _, axis = output.spans.shape
-                none = output.spans.new_zeros(batch_size, words, 0, axis)  # a slice keeps them all
+                size, width, _, axis = output.spans.shape
+                none = output.spans.new_zeros(size, width, 0, axis)  # a slice would keep them all
                 kept.append(_Kept(passes, batch, replace(output, spans=none)))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
             chosen = self._chosen(part.scores, lines_of(query, words.text.offsets), limit, ask)

@@ -45,7 +45,8 @@ def scripted_model(
                 found = [max(score(word, label, seen), 1e-6) for word in words]
                 probability[row, : len(words), i] = torch.tensor(found)[:, None]
         nothing = torch.zeros(len(batch.input_ids), 0)
-        return Output(probability.logit(), nothing, nothing[:, None], nothing[:, None])
+        words = torch.zeros(*batch.word_position.shape, 0)
+        return Output(probability.logit(), nothing, words, words[:, :0])
 
     # The paper's prompts, a token a letter, would fill the window.
     model.settings = TaskSettings(prompts={"relations": "in", "summarize": "in"})
