@@ -152,6 +152,8 @@ class _Places:
     """Characters of the longest entity."""
     sentences: Sequence[int]
     """Where each begins."""
+    by_text: dict[str, list[Span]]
+    """The entities of each name."""
     heads: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
     """The entities that may be the head of a relation, by text and relation, once looked for."""
 
@@ -161,7 +163,10 @@ class _Places:
         ordered = sorted(entities, key=lambda span: (span.start, span.end))
         longest = max((span.end - span.start for span in ordered), default=0)
         starts = [span.start for span in ordered]
-        return cls(ordered, starts, longest, [start for start, _ in sentences(text)])
+        by_text: dict[str, list[Span]] = {}
+        for span in ordered:
+            by_text.setdefault(span.text, []).append(span)
+        return cls(ordered, starts, longest, [start for start, _ in sentences(text)], by_text)
 
     def relation(self, head_text: str, relation: Label, found: Span) -> Relation | None:
         """Place both ends; None where the types or the places forbid it."""
@@ -171,9 +176,8 @@ class _Places:
         key = head_text, relation.name
         if key not in self.heads:
             types = relation.options.get("head")
-            self.heads[key] = [
-                s for s in self.entities if s.text == head_text and is_allowed(s, types)
-            ]
+            named = self.by_text.get(head_text, ())
+            self.heads[key] = [span for span in named if is_allowed(span, types)]
         heads = [head for head in _nearest(self.heads[key], tail) if not are_one(head, tail)]
         if not heads:
             return None
