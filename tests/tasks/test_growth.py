@@ -29,7 +29,8 @@ def text_of(words: int) -> str:
     people = [f"Person{i}" for i in range(words // 20)]
     sentence = "{} met the old people of Town{} in the winter of that year."
     return " ".join(
-        sentence.format(draw.choice(people), draw.randrange(words // 20)) for _ in range(words // 12)
+        sentence.format(draw.choice(people), draw.randrange(words // 20))
+        for _ in range(words // 12)
     )
 
 
