@@ -157,6 +157,7 @@ def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
             ("prompt", string),
             ("relation_labels", names),
             ("class_labels", names),
+            ("across_lines", pyarrow.bool_()),
             ("entities", pyarrow.list_(span)),
             ("spans", pyarrow.list_(span)),
             ("task", string),
@@ -169,5 +170,8 @@ def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
             ("recipe", string),
         ]
     )
+    unknown = {name for line in lines for name in line} - set(schema.names)
+    if unknown:  # pyarrow would leave them out without a word
+        raise DataError(f"{file}:0: Parquet has no column for {', '.join(sorted(unknown))}")
     with write_beside(file) as beside:
         parquet.write_table(pyarrow.Table.from_pylist(lines, schema=schema), beside)

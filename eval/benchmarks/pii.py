@@ -30,7 +30,7 @@ FLOOR = 0.05
 """Spans below this score are not looked for."""
 THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(1, 20))
 """At which precision and recall are counted."""
-PRECISIONS = (0.8, 0.9, 0.95)
+PRECISIONS = (0.9, 0.95)
 SUFFIXES = tuple(f"{end}{packed}" for end in (".json", ".jsonl") for packed in PACKED)
 NAMES = {
     "GPE": "geopolitical entity",

@@ -77,13 +77,15 @@ class Server:
         self._model = model
         self._options = options
         self.dialect = options.dialect
+        self.at_once = options.concurrency
+        """Requests under way at the same time."""
         self._pace = Pace(options.requests_per_minute)
         key = os.environ.get(options.api_key_env, "")
         self._client = httpx.Client(
             base_url=options.base_url.rstrip("/") + "/",
             timeout=httpx.Timeout(options.timeout, connect=10.0),
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            limits=httpx.Limits(max_connections=options.concurrency),
+            limits=httpx.Limits(max_connections=options.concurrency, keepalive_expiry=60.0),
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:

@@ -73,15 +73,30 @@ def request(row: Row, sampling: Sampling, attempt: int = 0) -> Request:
 
 
 def ask(
-    llm: LLM, rows: Sequence[Row], sampling: Sampling, *, retries: int, batch: int
+    llm: LLM,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    *,
+    retries: int,
+    batch: int,
+    patience: int | None = None,
 ) -> Iterator[Record]:
-    """Ask for the rows, those of one template together; give a record for each, as they come.
+    """Ask for the rows, those of one template together; yield a record for each, as they come.
+
+    Args:
+        llm: whom to ask.
+        rows: what to ask for.
+        sampling: of the first attempt.
+        retries: how often a useless reply is asked for again.
+        batch: rows given to the LLM at once; what it does with them in parallel is its business.
+        patience: rows in a row without any answer after which the LLM is given up; None = a batch.
 
     Raises:
         BackendError: the LLM answers nothing any more.
     """
     clock = time.perf_counter()
-    for row, reply, spent in _final(llm, rows, sampling, retries, batch):
+    patience = max(FEW, batch if patience is None else patience)
+    for row, reply, spent in _final(llm, rows, sampling, retries, batch, patience):
         now = time.perf_counter()
         yield _record(row, reply, spent, now - clock)
         clock = now
@@ -99,28 +114,36 @@ Final = tuple[Row, Reply, _Spent]
 
 
 def _final(
-    llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int, batch: int
+    llm: LLM,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    retries: int,
+    batch: int,
+    patience: int,
 ) -> Iterator[Final]:
     """Ask batch by batch; rows without an answer are held until it is known who is at fault."""
     ordered = sorted(rows, key=lambda row: row.template)
     silent: list[Final] = []
     for first in range(0, len(ordered), batch):
-        answered = False
         for final in _attempts(llm, ordered[first : first + batch], sampling, retries):
-            if final[1].transient:
-                silent.append(final)
-            else:
-                answered = True
+            if not final[1].transient:
+                yield from silent
+                silent = []
                 yield final
-        if answered:
-            yield from silent
-            silent = []
-        elif len(silent) >= FEW:
-            raise BackendError(
-                f"the LLM answered none of {len(silent)} rows ({silent[0][1].error}); see to it "
-                "and run again: what was answered before is kept"
-            )
+                continue
+            silent.append(final)
+            if len(silent) >= patience:
+                raise _given_up(silent)
+    if len(silent) >= FEW:
+        raise _given_up(silent)
     yield from silent
+
+
+def _given_up(silent: Sequence[Final]) -> BackendError:
+    return BackendError(
+        f"the LLM answered none of {len(silent)} rows ({silent[0][1].error}); see to it and run "
+        "again: what was answered before is kept"
+    )
 
 
 def _attempts(llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int) -> Iterator[Final]:

@@ -128,7 +128,7 @@ def test_failed_rows_are_asked_again_when_told_to(texts: Path, tmp_path: Path) -
 def test_a_silent_llm_stops_the_run_and_loses_no_row(texts: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     silent = Script(failing=list(REPLIES), error="connection refused")
-    with pytest.raises(BackendError, match=r"none of 8 rows.*connection refused"):
+    with pytest.raises(BackendError, match=r"none of 5 rows.*connection refused"):
         run(settings(texts), out, silent)
     run(settings(texts), out, Script())
     run(settings(texts), tmp_path / "whole", Script())
