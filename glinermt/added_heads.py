@@ -37,6 +37,8 @@ def with_heads(parts: Parts, *, relations: bool = True, classes: bool = True) ->
     encoder_config = parts.network.encoder.encoder.config.to_dict()  # type: ignore[union-attr, operator]
     vocab_size = max([encoder_config["vocab_size"], *(i + 1 for i in ids.values())])
     new = assemble(config, empty_encoder(encoder_config, vocab_size), tokenizer, parts.settings)
+    new.query_encoder.split_words = parts.query_encoder.split_words
+    new.query_encoder.plain = parts.query_encoder.plain
     device = parts.network.device
     new.network.to(device=device, dtype=next(parts.network.parameters()).dtype)
     with torch.no_grad():

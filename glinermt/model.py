@@ -347,7 +347,15 @@ class GlinerMT:
 
         What the copy finds of spans is what this model finds, to the bit. Heads that are there
         stay as they are.
+
+        Raises:
+            ValueError: the model is of a family that reads queries in a way of its own.
         """
+        if not isinstance(self.reader, NetworkReader):
+            raise ValueError(
+                f"heads cannot be added to a model that {type(self.reader).__name__} reads; start "
+                "from one of glinermt's own or from a GLiNER checkpoint with a single encoder"
+            )
         return GlinerMT(
             with_heads(self._parts, relations=relations, classes=classes),
             precision=self.fast.precision,

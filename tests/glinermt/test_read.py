@@ -1,6 +1,6 @@
 """Spans, relations and classes of one query are read together, whatever its length."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -245,6 +245,27 @@ def test_one_head_may_be_added_at_a_time(tmp_path: Path) -> None:
     (before,) = related.read([Query(TEXT, ("city",), relations=("in",))], EVERYTHING)
     (after,) = both.read([Query(TEXT, ("city",), relations=("in",))], EVERYTHING)
     assert after == before
+
+
+def test_a_word_splitter_of_the_caller_s_stays(tmp_path: Path) -> None:
+    plain = tiny_model(tmp_path)
+    plain.query_encoder.split_words = lambda text: [(0, len(text))]
+    (found,) = plain.with_heads().read([Query("in Paris", ("city",))], Ask(threshold=0.0))
+    assert {span.text for span in found.spans} == {"in Paris"}
+
+
+def test_a_family_with_a_reader_of_its_own_gets_no_heads(tmp_path: Path) -> None:
+    class OtherReader:
+        kinds = frozenset({"spans"})
+        batch_tokens = 64
+
+        def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
+            raise NotImplementedError
+
+    model = tiny_model(tmp_path)
+    model.reader = OtherReader()  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="heads cannot be added to a model that OtherReader reads"):
+        model.with_heads()
 
 
 def test_saved_heads_are_loaded_again(model: GlinerMT, tmp_path: Path) -> None:
