@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from glinermt.tasks.rewording import reworded
 from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
 from glinermt.training.data.batching import Batches
@@ -90,7 +91,8 @@ def fine_tune(
 
     Args:
         model: a ``GlinerMT``; left in evaluation mode.
-        examples: what to learn; labels without spans teach what is absent.
+        examples: what to learn; labels without spans teach what is absent. Those worded as this
+            package does it are put into the words that the model is asked with.
         steps: optimiser steps at most.
         replay: general examples mixed in, so that less of the old is forgotten.
         dev: held-out examples; strict F1 on them, asked as their task asks, stops training early
@@ -103,12 +105,13 @@ def fine_tune(
         ConfigError: layers are to be frozen that the encoder does not have.
     """
     tuning = tuning or Tuning()
+    dev = reworded(dev, model.settings)
     score = _dev_score(dev, tuning.threshold) if dev else None
     return tune(
         model,
-        examples,
+        reworded(examples, model.settings),
         steps=steps,
-        replay=replay,
+        replay=reworded(replay, model.settings),
         score=score,
         tuning=tuning,
         callbacks=callbacks,

@@ -13,8 +13,10 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from glinermt.config import TaskSettings
 from glinermt.errors import BackendError, DataError
 from glinermt.model import GlinerMT
+from glinermt.tasks import answer
 from glinermt.training.adapt.fine_tuning import (
     Callback,
     TuningReport,
@@ -27,7 +29,7 @@ from glinermt.training.config import Optim
 from glinermt.training.dev_scores import strict_f1
 from glinermt.training.run.stepper import Stepper
 from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
-from glinermt.types import Example, Query
+from glinermt.types import Example, Query, Span
 from tests.training.tiny import CITIES, NAMES, entity_rows, sentences, tuning
 
 
@@ -58,6 +60,39 @@ def test_a_single_step_learns(model: GlinerMT) -> None:
 def test_an_example_that_asks_for_nothing_is_an_error(model: GlinerMT) -> None:
     with pytest.raises(ValueError, match="an example asks for no label: 'ann left'"):
         fine_tune(model, [Example(Query("ann left", ()), ())], steps=1)
+
+
+def words(query: Query) -> tuple[str, str, tuple[str, ...]]:
+    return query.text, query.prompt, query.labels
+
+
+def test_a_model_learns_the_prompts_it_is_asked_with(
+    model: GlinerMT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.settings = TaskSettings(
+        prompts={"answer": "Answer this: {question}"}, labels={"answer": "reply"}
+    )
+    learned: set[tuple[str, str, tuple[str, ...]]] = set()
+    collate = model.collate
+
+    def seen(examples: Sequence[Example], **options: Any) -> Any:
+        learned.update(words(example.query) for example in examples)
+        return collate(examples, **options)
+
+    monkeypatch.setattr(model, "collate", seen)
+    text = "Ann lives in Paris"
+    gold = (Span(13, 18, "Paris", "answer"),)
+    fine_tune(model, [Example(Query(text, ("answer",), "Where?"), gold, "answer")], steps=1)
+    asked: list[Query] = []
+    extract = model.extract
+
+    def spied(queries: Sequence[Query], **options: Any) -> Any:
+        asked.extend(queries)
+        return extract(queries, **options)
+
+    monkeypatch.setattr(model, "extract", spied)
+    answer("Where?", text, model=model)
+    assert learned == set(map(words, asked)) == {(text, "Answer this: Where?", ("reply",))}
 
 
 def test_fine_tuning_stops_when_the_score_no_longer_rises(model: GlinerMT) -> None:
