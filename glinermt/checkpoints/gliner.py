@@ -18,6 +18,7 @@ from glinermt.checkpoints.gliner_folder import (
     POOLINGS,
     GlinerFolder,
     entity_head,
+    head_names,
     without_unread,
 )
 from glinermt.checkpoints.weights import fill, renamed
@@ -46,10 +47,7 @@ _VARIANT_NAMES = {
     ENCODER: "encoder.",
     "token_rep_layer.projection.": "projection.",
     "rnn.": "rnn.",
-    "scorer.": "head.",
-    "prompt_rep_layer.": "head.prompt_rep.",
 }
-_VECTORS = "span_rep_layer.span_rep_layer."
 _FUSER = "token_rep_layer.bert_layer.layers_fuser."
 _DECODER = ("decoder.", "_enc2dec_proj.")
 """Weights that word a label for each span found; spans and scores do not depend on them."""
@@ -143,16 +141,14 @@ def _variant(files: GlinerFolder) -> Parts:
         width = int(encoder.config.hidden_size)
         encoder = FusedLayers(encoder, int(encoder.config.num_hidden_layers), width)
         names = {_FUSER: "encoder.layers_fuser."} | names | {ENCODER: "encoder.encoder."}
-    is_token = isinstance(head, TokenHead)
-    simple = files.get("span_mode", "markerV0") in _NATIVE_MODES
-    names[_VECTORS] = "marker." if is_token else "head." if simple else "head.vectors."
+    names |= head_names(head)
     network = PromptedNetwork(
         encoder,
         head,
         hidden_size=size,
         num_rnn_layers=_num_rnn_layers(files),
         dropout=dropout,
-        represent_spans=is_token and bool(files.get("represent_spans", False)),
+        represent_spans=isinstance(head, TokenHead) and bool(files.get("represent_spans", False)),
     )
     fill(network, _weights(files, names), where=files.folder)
     tokenizer, (ent, sep) = _tokenizer(files)

@@ -11,6 +11,7 @@ from glinermt.checkpoints.gliner_folder import (
     POOLINGS,
     GlinerFolder,
     entity_head,
+    head_names,
     without_unread,
 )
 from glinermt.checkpoints.weights import fill, one_of, renamed
@@ -29,13 +30,7 @@ NAMES = {
     "token_rep_layer.projection.": "projection.",
     "token_rep_layer.labels_projection.": "label_projection.",
     "cross_fuser.layers.": "fusion.layers.",
-    "scorer.": "head.",
 }
-SPAN_NAMES = {
-    "span_rep_layer.span_rep_layer.": "head.",
-    "prompt_rep_layer.": "head.prompt_rep.",
-}
-MARKER_NAMES = {"span_rep_layer.span_rep_layer.": "marker."}
 """Beginnings of published names of weights, and ours."""
 UNREAD = "rnn."
 """In the files, and run neither by the package nor here."""
@@ -63,7 +58,7 @@ def load(files: GlinerFolder) -> Parts:
         represent_spans=bool(files.get("represent_spans", False))
         and not isinstance(head, SpanHead),
     )
-    names = NAMES | (SPAN_NAMES if isinstance(head, SpanHead) else MARKER_NAMES)
+    names = NAMES | head_names(head)
     fill(network, renamed(without_unread(files.weights, UNREAD), names), where=files.folder)
     query_encoder = _query_encoder(files, encoder)
     label_queries = _label_query_encoder(files, label_encoder)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONFIG = "gliner_config.json"
 ENCODER = "token_rep_layer.bert_layer.model."
+VECTORS = "span_rep_layer.span_rep_layer."
 FLERT = "[FLERT]"
 """Added by training before the markers, and never used."""
 POOLINGS = ("first", "last", "mean", "max")
@@ -140,6 +141,17 @@ def without_unread(weights: Mapping[str, Tensor], *also: str) -> dict[str, Tenso
         and ".model.pooler." not in name
         and not name.startswith(also)
     }
+
+
+def head_names(head: SpanHead | TokenHead) -> dict[str, str]:
+    """Return the beginnings of the names of an entity head's weights, and ours.
+
+    A token head may have vectors of spans beside it, in ``marker``.
+    """
+    if isinstance(head, TokenHead):
+        return {"scorer.": "head.", VECTORS: "marker."}
+    own = "head.vectors." if isinstance(head, VectorSpanHead) else "head."
+    return {VECTORS: own, "prompt_rep_layer.": "head.prompt_rep."}
 
 
 def entity_head(files: GlinerFolder, size: int, dropout: float) -> SpanHead | TokenHead:

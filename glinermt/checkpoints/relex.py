@@ -9,6 +9,7 @@ from glinermt.checkpoints.gliner_folder import (
     POOLINGS,
     GlinerFolder,
     entity_head,
+    head_names,
     without_unread,
 )
 from glinermt.checkpoints.weights import fill, renamed
@@ -26,15 +27,6 @@ NAMES = {
     "rnn.": "rnn.",
     "relations_rep_layer.relation_rep_layer.": "adjacency.",
     "pair_rep_layer.": "pair_rep.",
-}
-SPAN_NAMES = {
-    "span_rep_layer.span_rep_layer.": "head.",
-    "prompt_rep_layer.": "head.prompt_rep.",
-}
-TOKEN_NAMES = {
-    "span_rep_layer.span_rep_layer.": "marker.",
-    "prompt_rep_layer.": "prompt_rep.",
-    "scorer.": "head.",
 }
 """Beginnings of published names of weights, and ours."""
 _SETTINGS = TaskSettings(span_score="min")
@@ -60,7 +52,9 @@ def load(files: GlinerFolder) -> Parts:
         dropout=dropout,
         relations=Relations(None if layer == "none" else layer, triples != "none"),
     )
-    names = NAMES | (TOKEN_NAMES if isinstance(head, TokenHead) else SPAN_NAMES)
+    names = NAMES | head_names(head)
+    if isinstance(head, TokenHead):  # whose labels are projected, too
+        names["prompt_rep_layer."] = "prompt_rep."
     fill(network, renamed(without_unread(files.weights), names), where=files.folder)
     markers = [
         files.get(key, default)

@@ -115,6 +115,8 @@ class Relations:
     """Score relations by the product of three vectors instead of an MLP of the pair."""
 
 
+_HEADS = 64
+"""Heads that ``PairMLP`` pairs with all tails at a time."""
 Probabilities = Float[Tensor, "span span"]
 
 
@@ -153,9 +155,10 @@ class PairMLP(nn.Module):
         first, second, last = self.mlp[0], self.mlp[1], self.mlp[2]
         assert isinstance(first, nn.Linear)
         for_head, for_tail = first.weight.chunk(2, dim=1)
-        head = spans @ for_head.T + first.bias
-        logits: Tensor = last(second(head[:, None] + spans @ for_tail.T)).squeeze(-1)
-        return logits.sigmoid()
+        tails = spans @ for_tail.T
+        blocks = torch.split(spans @ for_head.T + first.bias, _HEADS)
+        logits = [last(second(heads[:, None] + tails)).squeeze(-1) for heads in blocks]
+        return torch.cat(logits).sigmoid()
 
 
 class Attention(nn.Module):

@@ -26,8 +26,8 @@ from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
 
-MAX_ENTITIES = 256
-"""Most spans of one window whose pairs are scored, best first: the cost is their square."""
+MAX_ENTITIES = 1024
+"""Most spans of one window that may be related, best first: memory grows with their square."""
 Words = tuple[int, int]
 
 
@@ -57,10 +57,22 @@ class _Row:
     num_prompt: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Mentions:
+    """What of one window is kept until it is known which spans stay."""
+
+    labels: range
+    """The relations that its row asked for."""
+    places: list[Words]
+    """Words of the text."""
+    vectors: Tensor
+    relations: Tensor
+
+
 @dataclass(slots=True)
 class _Parts:
     spans: list[Candidates] = field(default_factory=list)
-    relations: dict[tuple[int, Words, Words], float] = field(default_factory=dict)
+    mentions: list[_Mentions] = field(default_factory=list)
 
 
 class PromptedReader:
@@ -244,22 +256,29 @@ class PromptedReader:
                 targets = self._targets(found)
         if targets is None or len(targets) < 2 or not len(row.relations):
             return
+        own = [_moved(where, window.start) for where in targets]
         spans = torch.tensor(targets, dtype=torch.long, device=words.device) + row.num_prompt
         span_vectors = self.network.span_vectors(words, spans)
-        pairs = self.network.pairs(span_vectors, _single(ask.threshold))
-        logits = self.network.relation_logits(span_vectors, pairs, relations)
+        parts.mentions.append(_Mentions(row.relations, own, span_vectors, relations))
+
+    @torch.inference_mode()
+    def _related(
+        self, mentions: _Mentions, ends: Mapping[Words, Span], names: tuple[str, ...], ask: Ask
+    ) -> Iterator[tuple[tuple[int, Words, Words], float]]:
+        """Yield label, head, tail and score of the relations between ``ends`` of one window."""
+        known = torch.tensor(
+            [where in ends for where in mentions.places], device=mentions.vectors.device
+        )
+        pairs = self.network.pairs(mentions.vectors, _single(ask.threshold))
+        pairs = pairs[known[pairs].all(dim=1)]
+        logits = self.network.relation_logits(mentions.vectors, pairs, mentions.relations)
         scores = logits.float().sigmoid().cpu().numpy()
-        names = [_distinct(query.relations)[i] for i in row.relations]
-        limits = np.array(label_thresholds(ask.relation_threshold, tuple(names)))
-        kept = np.argwhere(scores > limits)
-        ends = pairs.cpu().numpy()
-        for pair, label in kept.tolist():
-            head, tail = (_moved(targets[i], window.start) for i in ends[pair])
-            key = row.relations[label], head, tail
+        limits = label_thresholds(ask.relation_threshold, tuple(names[i] for i in mentions.labels))
+        places = pairs.tolist()
+        for pair, label in np.argwhere(scores > np.array(limits)).tolist():
+            head, tail = (mentions.places[i] for i in places[pair])
             if head != tail:
-                parts.relations[key] = max(
-                    parts.relations.get(key, 0.0), float(scores[pair, label])
-                )
+                yield (mentions.labels[label], head, tail), float(scores[pair, label])
 
     def _targets(self, found: Candidates) -> list[Words]:
         """Return the places whose pairs are scored; a token head's twice where two labels agree.
@@ -288,12 +307,15 @@ class PromptedReader:
         spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
         ends = _ends(query, text, chosen, labels)
         names = _distinct(query.relations)
+        best: dict[tuple[int, Words, Words], float] = {}
+        for mentions in parts.mentions:
+            for key, score in self._related(mentions, ends, names, ask):
+                best[key] = max(best.get(key, 0.0), score)
         relations = [
             Relation(ends[head], names[label], ends[tail], score)
             for (label, head, tail), score in sorted(
-                parts.relations.items(), key=lambda item: (item[0][1:], item[0][0])
+                best.items(), key=lambda item: (item[0][1:], item[0][0])
             )
-            if head in ends and tail in ends
         ]
         return Found(tuple(spans), tuple(relations))
 

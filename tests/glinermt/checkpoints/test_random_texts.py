@@ -1,0 +1,226 @@
+"""The packages and ours find the same in generated texts, for the same random weights.
+
+A few texts by default, 500 for each with ``-m slow``. Models of the package gliner are made here;
+those of gliner2 and gliformer are the fixtures', since these packages are not among our own
+requirements (``pip install --no-deps gliner2==2.1.0 gliformer==0.1.3``).
+"""
+
+import json
+import random
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import ModernBertConfig, ModernBertModel, MT5Config, MT5EncoderModel
+
+from glinermt.model import GlinerMT
+from glinermt.types import Ask, Query
+from tests.glinermt.checkpoints.peer_cases import FIXTURES, close
+from tests.tiny_models import save_encoder
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the packages' own
+
+LABELS = ["person", "city", "a longer label", "answer", "x"]
+RELATIONS = ["works for", "in"]
+_WORDS = (
+    "Bill Gates founded microsoft in Paris the city , . state-of-the-art e_mail 東京 é a 10:30 (x) "
+    "م 😀 they're $5 https://x.y/z a@b.co"
+)
+PIECES = [*_WORDS.split(), "\n", "\t"]
+
+UNI = {
+    "markerV1": {"span_mode": "markerV1", "max_width": 5},
+    "mlp": {"span_mode": "mlp", "max_width": 4},
+    "cat": {"span_mode": "cat", "max_width": 4},
+    "conv_conv": {"span_mode": "conv_conv", "max_width": 4},
+    "conv_mean": {"span_mode": "conv_mean", "max_width": 4},
+    "conv_sum": {"span_mode": "conv_sum", "max_width": 4},
+    "fused": {"span_mode": "token_level", "fuse_layers": True, "hidden_size": 24},
+    "mean": {"span_mode": "token_level", "subtoken_pooling": "mean"},
+    "last": {"span_mode": "markerV0", "max_width": 4, "subtoken_pooling": "last"},
+    "represented": {"span_mode": "token_level", "represent_spans": True},
+    "mt5": {"span_mode": "markerV0", "max_width": 4, "model_name": "mt5"},
+    "modernbert": {"span_mode": "token_level", "model_name": "modernbert"},
+    "bi": {"span_mode": "markerV0", "max_width": 4, "labels_encoder": "bert"},
+    "bi-token": {"span_mode": "token_level", "labels_encoder": "bert"},
+    "bi-represented": {
+        "span_mode": "token_level", "labels_encoder": "bert", "represent_spans": True,
+    },
+    "poly": {
+        "span_mode": "markerV0", "max_width": 4, "labels_encoder": "bert",
+        "post_fusion_schema": "l2l-l2t-t2t-t2l", "num_post_fusion_layers": 2,
+    },
+}  # fmt: skip
+RELEX = {
+    "dot": {"span_mode": "markerV0", "max_width": 4, "relations_layer": "dot"},
+    "attention": {"span_mode": "token_level", "relations_layer": "attention"},
+    "mlp": {"span_mode": "markerV1", "max_width": 4, "relations_layer": "mlp"},
+    "distmult": {
+        "span_mode": "markerV0", "max_width": 4, "relations_layer": "none",
+        "triples_layer": "DistMult",
+    },
+    "no-marker": {"span_mode": "token_level", "relations_layer": "gcn", "embed_rel_token": False},
+}  # fmt: skip
+
+
+@pytest.fixture(
+    scope="module", params=[8, pytest.param(500, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def count(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
+
+
+def asked(count: int, seed: int) -> Iterator[tuple[str, list[str], float, bool, bool]]:
+    """Yield texts, labels, threshold, flat or nested, several labels or one."""
+    source = random.Random(seed)
+    for _ in range(count):
+        text = " ".join(source.choice(PIECES) for _ in range(source.randint(1, 30)))
+        labels = source.sample(LABELS, source.randint(1, len(LABELS)))
+        yield (
+            text, labels, source.choice([0.3, 0.5]), source.random() < 0.7, source.random() < 0.3
+        )  # fmt: skip
+
+
+def save_backbone(folder: Path, kind: str) -> Path:
+    """Write a tiny random encoder of a kind, with a tokenizer."""
+    if kind in ("deberta", "bert"):
+        return save_encoder(folder / kind, kind=kind)
+    path = save_encoder(folder / kind)
+    size = int(json.loads((path / "config.json").read_text())["vocab_size"])
+    torch.manual_seed(3)
+    model: Any
+    if kind == "mt5":
+        config = MT5Config(vocab_size=size, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
+        model = MT5EncoderModel(config)
+    else:
+        model = ModernBertModel(
+            ModernBertConfig(
+                vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+                num_attention_heads=4, local_attention=8, pad_token_id=0, cls_token_id=2,
+                sep_token_id=3, bos_token_id=2, eos_token_id=3, max_position_embeddings=512,
+            )
+        )  # fmt: skip
+    (path / "model.safetensors").unlink()
+    model.save_pretrained(path)
+    return path
+
+
+def made(folder: Path, options: dict[str, Any]) -> tuple[Any, GlinerMT]:
+    """Return a random model of the package gliner, and ours of what it saved."""
+    gliner = pytest.importorskip("gliner")
+    options = {"max_types": 30, "dropout": 0.0, "hidden_size": 32, **options}
+    for key, usual in (("model_name", "deberta"), ("labels_encoder", None)):
+        kind = options.get(key, usual)
+        if kind:
+            options[key] = str(save_backbone(folder / key, kind))
+    torch.manual_seed(0)
+    theirs = gliner.GLiNER.from_config(gliner.GLiNERConfig(**options)).eval()
+    with torch.no_grad():
+        for parameter in theirs.model.parameters():
+            parameter.mul_(1.5)
+    theirs.save_pretrained(folder / "saved", safe_serialization=True)
+    return theirs, GlinerMT.from_pretrained(folder / "saved")
+
+
+def compared(count: int, theirs: Callable[..., Any], model: GlinerMT, **rules: Any) -> None:
+    """Compare entities of texts; the packages must find something at all."""
+    found = 0
+    for text, labels, threshold, flat, several in asked(count, 1):
+        expected = theirs(text, labels, threshold, flat, several)
+        ask = Ask(threshold, "flat" if flat else "nested", rules.get("several", several), "min")
+        (ours,) = model.read([Query(text, tuple(labels))], ask)
+        spans = {(s.start, s.end, s.label): s.score for s in ours.spans}
+        assert close(spans, expected, rules.get("tolerance", 5e-5)), (text, labels, ask)
+        found += len(expected)
+    assert found
+
+
+@pytest.mark.parametrize("name", UNI)
+def test_entities_are_those_of_gliner(name: str, count: int, tmp_path: Path) -> None:
+    theirs, model = made(tmp_path, UNI[name])
+
+    def entities(
+        text: str, labels: list[str], threshold: float, flat: bool, several: bool
+    ) -> dict[Any, float]:
+        found = theirs.predict_entities(
+            text, labels, threshold=threshold, flat_ner=flat, multi_label=several
+        )
+        return {(e["start"], e["end"], e["label"]): e["score"] for e in found}
+
+    compared(count, entities, model)
+
+
+@pytest.mark.parametrize("name", RELEX)
+def test_relations_are_those_of_gliner(name: str, count: int, tmp_path: Path) -> None:
+    theirs, model = made(tmp_path, RELEX[name])
+    for text, labels, threshold, flat, _ in asked(count, 2):
+        (_,), (expected,) = theirs.inference(
+            [text], labels, relations=RELATIONS, threshold=threshold, flat_ner=flat
+        )
+        query = Query(text, tuple(labels), "", tuple(RELATIONS))
+        overlap = "flat" if flat else "nested"
+        (ours,) = model.read([query], Ask(threshold, overlap, False, "min", threshold))
+        found = {
+            (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end): r.score
+            for r in ours.relations
+        }
+        places = {
+            (
+                *(row["head"][side] for side in ("start", "end")),
+                row["relation"],
+                *(row["tail"][side] for side in ("start", "end")),
+            ): row["score"]
+            for row in expected
+        }
+        others = {place: score for place, score in places.items() if place[:2] != place[3:]}
+        assert close(found, others), (text, labels, threshold)
+
+
+@pytest.mark.parametrize("name", ["gliner2/count_lstm", "gliner25/shared"])
+def test_entities_are_those_of_gliner2(name: str, count: int, tmp_path: Path) -> None:
+    gliner2 = pytest.importorskip("gliner2", reason="pip install --no-deps gliner2==2.1.0")
+    shutil.copytree(FIXTURES / name / "checkpoint", tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    if "architecture" not in config:  # the package no longer reads the older form of its own
+        head = {"max_width": config["max_width"], "span_mode": "markerV0"}
+        config = {**config, "architecture": "span", "span_head": head}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    theirs = gliner2.AutoExtractor.from_pretrained(str(tmp_path))
+
+    def entities(
+        text: str, labels: list[str], threshold: float, flat: bool, _: bool
+    ) -> dict[Any, float]:
+        found = theirs.extract_entities(
+            text, labels, threshold=threshold, include_confidence=True, include_spans=True,
+            **({} if flat else {"overlap_policy": "nested"}),
+        )  # fmt: skip
+        places = {
+            (min(e["start"], len(text)), min(e["end"], len(text)), label): e["confidence"]
+            for label, rows in found["entities"].items()
+            for e in rows
+        }
+        return {place: score for place, score in places.items() if place[0] < place[1]}
+
+    compared(count, entities, GlinerMT.from_pretrained(tmp_path), several=True, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("name", ["text_default", "layout_text"])
+def test_entities_are_those_of_gliformer(name: str, count: int) -> None:
+    gliformer = pytest.importorskip("gliformer", reason="pip install --no-deps gliformer==0.1.3")
+    folder = FIXTURES / "gliformer" / name / "checkpoint"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = gliformer.GLiFormer.from_pretrained(str(folder))
+
+    def entities(
+        text: str, labels: list[str], threshold: float, flat: bool, _: bool
+    ) -> dict[Any, float]:
+        found = theirs.inference([text], entities=labels, threshold=threshold, flat_ner=flat)
+        return {(e["start"], e["end"], e["label"]): e["score"] for e in found["ner"][0]}
+
+    compared(count, entities, GlinerMT.from_pretrained(folder), several=False)
