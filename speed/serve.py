@@ -88,20 +88,28 @@ def megabytes(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def cpu_seconds(process: int) -> float:
+    """Return the processor time that a process has had."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def compare(clients: list[int], seconds: float) -> None:
     """Print a row for each setting and number of clients."""
-    print("| setting | clients | requests/s | p50 ms | p95 ms | p99 ms |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| setting | clients | requests/s | p50 ms | p95 ms | p99 ms | processor ms a request |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for name, options in SETTINGS.items():
-        with serving(options) as (address, _):
+        with serving(options) as (address, process):
             asyncio.run(load(address, 4, 2, 100))  # warm
             for number in clients:
-                began = time.perf_counter()
+                began, busy = time.perf_counter(), cpu_seconds(process)
                 took = asyncio.run(load(address, number, seconds, 100_000))
+                busy = 1000 * (cpu_seconds(process) - busy) / len(took)
                 rate = len(took) / (time.perf_counter() - began)
                 cuts = statistics.quantiles([1000 * t for t in took], n=100)
                 p50, p95, p99 = cuts[49], cuts[94], cuts[98]
-                print(f"| {name} | {number} | {rate:.1f} | {p50:.1f} | {p95:.1f} | {p99:.1f} |")
+                row = f"{rate:.1f} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {busy:.1f}"
+                print(f"| {name} | {number} | {row} |", flush=True)
 
 
 def memory(requests: int) -> None:

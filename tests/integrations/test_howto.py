@@ -22,6 +22,19 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
+def test_the_page_on_serving_asks_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra [serve]")
+    from glinermt.default_model import load_extractor
+    from glinermt.serve.app import create_app
+    from tests.serve.running import running
+
+    (block,) = blocks("serve")
+    with running(create_app({"glinermt": load_extractor(None)})) as address:
+        there = block.replace("http://127.0.0.1:8000/", address)
+        exec(compile(there, "serve.md", "exec"), {"__name__": "__main__"})
+    assert "Curie" in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings("default")  # what other packages deprecate is not the page's matter
 @pytest.mark.parametrize("page", NEEDS)
 def test_a_howto_page_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
