@@ -25,7 +25,7 @@ _FILE_NAME = re.compile(r"(\S*[/\\])?\S+\.[A-Za-z]\w{0,4}")
 
 
 def read_text(source: str) -> str:
-    """Give the text of a file, of standard input for ``-``, or else the argument itself.
+    """Return the text of a file, of standard input for ``-``, or else the argument itself.
 
     Both are UTF-8 whatever the locale, and line ends stay as they are, so that offsets are those
     of the file's characters; a byte order mark at its beginning is not counted.

@@ -54,7 +54,7 @@ def classify(
         ValueError: an empty label, numbers that do not match, or a model that cannot classify.
     """
     extractor = load_extractor(model)
-    given = rows(text, spec_argument("labels", labels))
+    given = rows(text, spec_argument("labels", labels, threshold))
     asked = ((t, Classes(tuple(read_labels(spec)), multi_label)) for t, spec in given)
     return restore(text, stream(_task(extractor), extractor, asked, threshold=threshold))
 

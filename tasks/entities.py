@@ -57,7 +57,7 @@ def extract_entities(
     if order not in ORDERS_OF_LABELS:
         raise ValueError(unknown_choice("order", order, ORDERS_OF_LABELS))
     task = replace(ENTITIES, overlap=overlap, multi_label=multi_label, span_score=span_score)
-    given = rows(text, spec_argument("labels", labels))
+    given = rows(text, spec_argument("labels", labels, threshold))
     asked = ((t, read_labels(spec, options=OPTIONS)) for t, spec in given)
     ask = stream_invariant if order == "invariant" else stream
     return restore(text, ask(task, load_extractor(model), asked, threshold=threshold))

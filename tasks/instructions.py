@@ -52,7 +52,7 @@ def extract_open_entities(
     given = rows(
         text,
         string_argument("instruction", instruction),
-        spec_argument("labels", labels),
+        spec_argument("labels", labels, threshold),
     )
     asked = ((t, _instruction(words, tuple(read_labels(spec)))) for t, words, spec in given)
     task = replace(OPEN_ENTITIES, span_score=span_score)

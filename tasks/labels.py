@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glinermt.config import check_share
+from glinermt.errors import unknown_choice
 from glinermt.tasks.inputs import Argument
-from glinermt.types import Span
+from glinermt.types import Span, Threshold
 
 LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,
@@ -100,9 +101,20 @@ def renamed(spans: Iterable[Span], labels: Iterable[Label]) -> list[Span]:
     return [replace(span, label=names.get(span.label, span.label)) for span in spans]
 
 
-def spec_argument(name: str, value: LabelSpec | Iterable[LabelSpec]) -> Argument[LabelSpec]:
-    """Return an argument that is a specification for all texts or one for each."""
-    return Argument[LabelSpec](name, value, is_one_spec(value))
+def spec_argument(
+    name: str, value: LabelSpec | Iterable[LabelSpec], threshold: Threshold | None = None
+) -> Argument[LabelSpec]:
+    """Return an argument that is a specification for all texts or one for each.
+
+    Raises:
+        ValueError: ``threshold`` names a label that no text is asked for.
+    """
+    for_all = is_one_spec(value)
+    if isinstance(threshold, Mapping) and for_all and isinstance(value, Sequence | Mapping):
+        for label in threshold:
+            if label not in value:
+                raise ValueError(f"threshold: {unknown_choice('label', label, map(str, value))}")
+    return Argument[LabelSpec](name, value, for_all)
 
 
 def is_one_spec(labels: Any) -> bool:

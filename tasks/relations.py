@@ -71,7 +71,7 @@ def extract_relations(
     """
     given = rows(
         text,
-        spec_argument("relations", relations),
+        spec_argument("relations", relations, threshold),
         Argument[Any](
             "entities",
             entities,

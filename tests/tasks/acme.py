@@ -10,7 +10,7 @@ TEXT = "Acme was founded by Ann Lee in Bonn. Bob Ray joined Acme later. Ann Lee 
 
 
 def places(name: str, label: str = "", text: str = TEXT) -> list[Span]:
-    """Give every mention of a name."""
+    """Return every mention of a name."""
     found = re.finditer(re.escape(name), text)
     return [Span(m.start(), m.end(), name, label, 0.9) for m in found]
 

@@ -18,7 +18,7 @@ Score = Callable[[str, str, set[str]], float]
 def scripted_model(
     folder: Path, score: Score, *, max_tokens: int = 64
 ) -> tuple[GlinerMT, list[int]]:
-    """Give a model that reads so many tokens at a time, and the rows of each batch it will read.
+    """Return a model that reads so many tokens at a time, and the rows of each batch it will read.
 
     A word is known by its first token only; see the vocabulary in ``tiny_models``.
     """

@@ -150,6 +150,10 @@ def test_thresholds_may_be_given_by_label(model: StubExtractor) -> None:
     found(labels, model, threshold={"person": 0.75, "city": 0.5})
     asked = {"person: a human being": 0.75, "city": 0.25, "river": 0.5}
     assert model.calls[0]["threshold"] == asked
+    with pytest.raises(
+        ValueError, match=r"threshold: unknown label 'persn' \(did you mean 'person'"
+    ):
+        found(labels, model, threshold={"persn": 0.7})
     with pytest.raises(ValueError, match=r"label 'person': threshold 7 lies outside \[0, 1\]"):
         found(labels, model, threshold={"person": 7})
 

@@ -18,7 +18,7 @@ from tests.tasks.texts import TEXTS
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Give what is loaded from now on, slowly, as the folder asked for."""
+    """Return what is loaded from now on, slowly, as the folder asked for."""
     asked: list[object] = []
 
     def load(path: object = None) -> Extractor:

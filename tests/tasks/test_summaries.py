@@ -32,7 +32,7 @@ def scripted(scores: dict[str, float], settings: TaskSettings | None = None) -> 
 
 
 def chosen(**options: Any) -> list[int]:
-    """Give the numbers of the sentences in the summary."""
+    """Return the numbers of the sentences in the summary."""
     summary = summarize(TEXT, model=scripted(SCORES), **options)
     assert all(TEXT[span.start : span.end] == span.text for span in summary.spans)
     return [SENTENCES.index(span.text) for span in summary.spans]

@@ -72,7 +72,7 @@ WORDS_PER_PAGE = 400
 
 
 def pages(number: int, planted: dict[int, str]) -> str:
-    """Give varied pages of about 400 words; ``planted`` sentences stand within their page."""
+    """Return varied pages of about 400 words; ``planted`` sentences stand within their page."""
     chance = random.Random(7)
     out = []
     for page in range(1, number + 1):
