@@ -1,1 +1,76 @@
-"""training"""
+"""Training: whole runs, fine-tuning, self-training, distillation, and what prepares data for them.
+
+What needs torch is imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glinermt.training.adapt.adapters import Adapters
+    from glinermt.training.adapt.distill import Distillation, DistillationReport, distill
+    from glinermt.training.adapt.fine_tuning import (
+        Callback,
+        Tuning,
+        TuningReport,
+        fine_tune,
+        learning_curve,
+    )
+    from glinermt.training.adapt.self_training import SelfTraining, SelfTrainingReport, self_train
+    from glinermt.training.config import TrainConfig, load_config, packaged_configs
+    from glinermt.training.data.diagnosis import Problem, diagnose
+    from glinermt.training.data.readers import read_examples
+    from glinermt.training.run.stopping import Stop
+    from glinermt.training.run.train import train
+
+_LAZY = {
+    "Adapters": "adapt.adapters",
+    "Callback": "adapt.fine_tuning",
+    "Distillation": "adapt.distill",
+    "DistillationReport": "adapt.distill",
+    "Problem": "data.diagnosis",
+    "SelfTraining": "adapt.self_training",
+    "SelfTrainingReport": "adapt.self_training",
+    "Stop": "run.stopping",
+    "TrainConfig": "config",
+    "Tuning": "adapt.fine_tuning",
+    "TuningReport": "adapt.fine_tuning",
+    "diagnose": "data.diagnosis",
+    "distill": "adapt.distill",
+    "fine_tune": "adapt.fine_tuning",
+    "learning_curve": "adapt.fine_tuning",
+    "load_config": "config",
+    "packaged_configs": "config",
+    "read_examples": "data.readers",
+    "self_train": "adapt.self_training",
+    "train": "run.train",
+}
+
+__all__ = [
+    "Adapters",
+    "Callback",
+    "Distillation",
+    "DistillationReport",
+    "Problem",
+    "SelfTraining",
+    "SelfTrainingReport",
+    "Stop",
+    "TrainConfig",
+    "Tuning",
+    "TuningReport",
+    "diagnose",
+    "distill",
+    "fine_tune",
+    "learning_curve",
+    "load_config",
+    "packaged_configs",
+    "read_examples",
+    "self_train",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'glinermt.training' has no attribute {name!r}")
+    return getattr(import_module(f"glinermt.training.{_LAZY[name]}"), name)

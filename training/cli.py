@@ -85,24 +85,45 @@ def fine_tune_command(
     lora_rank: Annotated[
         int, typer.Option(min=0, help="Rank of LoRA adapters; 0 = train all.")
     ] = 0,
+    frozen_layers: Annotated[
+        int, typer.Option(min=0, help="Layers of the encoder, the first ones, that stay.")
+    ] = 0,
+    head_only: Annotated[bool, typer.Option(help="Leave the whole encoder as it is.")] = False,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Scorings without a new best that end it; 0 = none.")
+    ] = 3,
+    curve: Annotated[
+        str | None,
+        typer.Option(help="Train nothing; show the dev score after so many examples: 10,50,200."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a model further on examples."""
     from glinermt.model import GlinerMT
     from glinermt.outputs import check_no_model, locked
-    from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
+    from glinermt.training.adapt.fine_tuning import Tuning, fine_tune, learning_curve
     from glinermt.training.data.readers import read_examples
 
+    tuning = Tuning(
+        lora_rank=lora_rank, frozen_layers=frozen_layers, head_only=head_only, patience=patience
+    )
     with locked(out):
         check_no_model(out, overwrite=overwrite)
         tuned = GlinerMT.from_pretrained(model)
+        rows, dev_rows = read_examples(examples), read_examples(dev) if dev else []
+        if curve:
+            sizes = [int(size) for size in curve.split(",")]
+            points = learning_curve(tuned, rows, dev_rows, sizes=sizes, steps=steps, tuning=tuning)
+            for size, score in points:
+                typer.echo(f"{size:6} examples F1 {score:.3f}")
+            return
         report = fine_tune(
             tuned,
-            read_examples(examples),
+            rows,
             steps=steps,
             replay=read_examples(replay) if replay else (),
-            dev=read_examples(dev) if dev else (),
-            tuning=Tuning(lora_rank=lora_rank),
+            dev=dev_rows,
+            tuning=tuning,
         )
         _write_report(out, report)
         for step, score in report.scores:

@@ -119,8 +119,8 @@ def distill(
     if not texts or not labels:
         raise ValueError("distillation needs texts and labels")
     settings, out, stop = settings or Distillation(), Path(out), stop or Stop()
-    _claim(out, _about(texts, labels, gold, settings), resume=resume)
     start = GlinerMT.from_pretrained(student)
+    _claim(out, _about(texts, labels, gold, settings), resume=resume)
     examples = annotate(
         teacher,
         texts,

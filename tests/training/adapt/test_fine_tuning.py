@@ -270,6 +270,10 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [step for step, _ in report["scores"]] == [0, 1, 2]
     GlinerMT.from_pretrained(tmp_path / "out")
+    curve = [*arguments[:-1], str(tmp_path / "curve"), "--curve", "1,4", "--head-only"]
+    done = CliRunner().invoke(app, curve)
+    assert [line.split()[0] for line in done.output.splitlines()] == ["0", "1", "4"]
+    assert not (tmp_path / "curve/model.safetensors").exists()
     (tmp_path / "file").write_text("")
     refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
     assert isinstance(refused.exception, FileExistsError)
