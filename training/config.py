@@ -180,7 +180,7 @@ class TrainConfig:
     init: str = ""
     """Folder of a model to go on from; empty = build ``model`` anew."""
     add_heads: bool = False
-    """Give the model of ``init`` a relation head and a class head where it has none."""
+    """Return the model of ``init`` a relation head and a class head where it has none."""
     frozen_layers: int = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are together with
     these; 0 trains all. Saves time and memory where a model is gone on with."""
@@ -316,7 +316,7 @@ def _check_numbers(part: Any, where: str) -> None:
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
-    """Give the dataclasses that a field holds, with what their keys begin with."""
+    """Return the dataclasses that a field holds, with what their keys begin with."""
     if isinstance(value, tuple):
         return [(f"{i}.", item) for i, item in enumerate(value) if type(item) in RANGES]
     return [("", value)] if type(value) in RANGES else []

@@ -24,7 +24,7 @@ WORDS = (*NAMES, *CITIES, "person", "city", "river", "lives", "in", "visits", "a
 
 
 def make_encoder(folder: Path) -> Path:
-    """Write a random two-layer encoder with a word-level tokenizer; give its folder."""
+    """Write a random two-layer encoder with a word-level tokenizer; return its folder."""
     vocabulary = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
@@ -69,7 +69,7 @@ def entity_rows() -> list[dict[str, Any]]:
 
 
 def tiny_config(folder: Path, *, steps: int = 6, dropout: float = 0.1) -> TrainConfig:
-    """Give a run over ``entity_rows`` with a tiny model, all below ``folder``."""
+    """Return a run over ``entity_rows`` with a tiny model, all below ``folder``."""
     encoder = folder / "encoder"
     if not encoder.exists():
         make_encoder(encoder)
@@ -97,12 +97,12 @@ def tiny_config(folder: Path, *, steps: int = 6, dropout: float = 0.1) -> TrainC
 
 
 def with_stage(config: TrainConfig, **changes: Any) -> TrainConfig:
-    """Give the config with its only stage changed."""
+    """Return the config with its only stage changed."""
     return replace(config, stages=(replace(config.stages[0], **changes),))
 
 
 def sentences(names: Sequence[str], cities: Sequence[str]) -> list[Example]:
-    """Give a labelled sentence for each name and city."""
+    """Return a labelled sentence for each name and city."""
     found = []
     for name in names:
         for city in cities:
@@ -114,7 +114,7 @@ def sentences(names: Sequence[str], cities: Sequence[str]) -> list[Example]:
 
 
 def tuning(**changes: object) -> Tuning:
-    """Give settings that teach a tiny model in some tens of steps."""
+    """Return settings that teach a tiny model in some tens of steps."""
     optim = Optim(encoder_lr=5e-3, other_lr=1e-2, warmup=0.1)
     start = Tuning(optim=optim, sampling=Sampling(drop_share=0.0))
     return replace(start, **changes)  # type: ignore[arg-type]  # values of the fields named

@@ -286,7 +286,7 @@ class _BestWeights:
         self.done = self.done or any(ends) or 0 < self._patience <= self._since
 
     def restore(self, step: int) -> int:
-        """Put the best weights back; give the step they are from."""
+        """Put the best weights back; return the step they are from."""
         if self._best is None:
             return step
         self._model.load_state_dict(self._best[2])

@@ -20,7 +20,7 @@ from glinermt.types import Example, Extractor
 
 
 def paper_tuning() -> Tuning:
-    """Give the paper's settings (section 3.4): rates 5e-6 and 7e-6, label smoothing 0.2."""
+    """Return the paper's settings (section 3.4): rates 5e-6 and 7e-6, label smoothing 0.2."""
     return Tuning(
         optim=Optim(encoder_lr=5e-6, other_lr=7e-6, warmup=0.1, schedule="linear"),
         loss=Loss(smoothing=0.2),
@@ -116,7 +116,7 @@ def self_train(
 def annotate(
     model: Extractor, texts: Sequence[str], labels: Sequence[str], *, settings: SelfTraining
 ) -> list[Example]:
-    """Give Examples of what the model is sure about in the texts.
+    """Return Examples of what the model is sure about in the texts.
 
     Raises:
         ValueError: there are no texts or labels, or the model is sure of nothing.

@@ -52,7 +52,7 @@ class Batches:
             self._used = state["used"]
 
     def take(self, number: int) -> list[list[Item]]:
-        """Give the next ``number`` batches: those of one optimiser step, over all processes."""
+        """Return the next ``number`` batches: those of one optimiser step, over all processes."""
         step: list[list[Item]] = []
         while len(step) < number:
             if self._used == len(self._batches):
@@ -99,7 +99,7 @@ def _many_labels(item: Item) -> bool:
 
 
 def estimate_tokens(example: Example) -> int:
-    """Give about how many subwords an Example has, labels and prompt included."""
+    """Return about how many subwords an Example has, labels and prompt included."""
     query = example.query
     labels = (*query.labels, *query.relations, *query.classes)
     characters = len(query.text) + len(query.prompt) + sum(map(len, labels))

@@ -18,7 +18,7 @@ def cut(
     rng: random.Random,
     keep: Span | None = None,
 ) -> tuple[int, int]:
-    """Give the characters ``start, end`` of a piece of about ``max_words`` words.
+    """Return the characters ``start, end`` of a piece of about ``max_words`` words.
 
     The piece holds ``keep`` (or a random span) whole, begins and ends at sentences where it can,
     and grows rather than cut through a span. A short text is kept whole.
@@ -39,7 +39,7 @@ def cut(
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Give the offsets of the sentences, by their end marks and line breaks."""
+    """Return the offsets of the sentences, by their end marks and line breaks."""
     found, start = [], 0
     words = [match.span() for match in _WORD.finditer(text)]
     for i, (_, end) in enumerate(words):
@@ -54,7 +54,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def shift(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
-    """Give the spans that lie in ``start:end``, counted from ``start``."""
+    """Return the spans that lie in ``start:end``, counted from ``start``."""
     return tuple(
         Span(s.start - start, s.end - start, s.text, s.label, s.score)
         for s in spans

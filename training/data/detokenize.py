@@ -46,7 +46,7 @@ _CONTRACTED = frozenset(["s", "t", "re", "ve", "ll", "d", "m", "S", "T"])
 
 
 def detokenize(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Give the text and each token's character offsets in it.
+    """Return the text and each token's character offsets in it.
 
     A closing mark follows its word, an opening one sticks to the next; straight quotes alternate;
     a hyphen or slash between two words joins them, as the splitters that cut it off found it.

@@ -32,7 +32,7 @@ _Change = Callable[[str, str, random.Random], str | None]
 
 
 def edit(question: str, text: str, answers: Sequence[str], rng: random.Random) -> str | None:
-    """Give the question with one detail changed, None where it holds nothing to change.
+    """Return the question with one detail changed, None where it holds nothing to change.
 
     Args:
         question: answerable from ``text``.

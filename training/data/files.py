@@ -14,7 +14,7 @@ RawRow = tuple[str, str | Mapping[str, Any]]
 
 
 def raw_rows(path: str, root: Path) -> Iterator[RawRow]:
-    """Give the rows of a file or folder below ``root``, or of ``hub:owner/name:split``.
+    """Return the rows of a file or folder below ``root``, or of ``hub:owner/name:split``.
 
     Raises:
         DataError: there is nothing there, or it cannot be read.

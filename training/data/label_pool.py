@@ -30,7 +30,7 @@ class LabelPool:
         frequency_share: float,
         rng: random.Random,
     ) -> list[str]:
-        """Give up to ``number`` distinct labels not in ``exclude``.
+        """Return up to ``number`` distinct labels not in ``exclude``.
 
         Each is drawn by frequency with the chance ``frequency_share``, else evenly.
         """
@@ -82,7 +82,7 @@ def count_example_labels(examples: Iterable[Example]) -> Counter[str]:
 def foreign_labels(
     source: Source, seen: Sequence[tuple[Source, Counter[str]]], common: Collection[str]
 ) -> list[str]:
-    """Give the labels of other domains that are safe negatives for ``source``.
+    """Return the labels of other domains that are safe negatives for ``source``.
 
     Left out are ``common`` types, which may stand unannotated anywhere, and labels that share a
     word with one of the source's own.

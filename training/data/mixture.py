@@ -73,7 +73,7 @@ class Mixture:
         self._position, self._drawn = state["position"], list(state["drawn"])
 
     def draw(self) -> Item:
-        """Give the next Example."""
+        """Return the next Example."""
         rng = random.Random(f"{self._seed}:{self._position}")
         self._position += 1
         group = rng.choices(self._groups, self._shares)[0]
@@ -96,7 +96,7 @@ class Mixture:
 def load_feeds(
     stage: Stage, root: Path, *, max_bad_share: float, seed: int
 ) -> tuple[list[Feed], dict[str, BadLines]]:
-    """Read a stage's sources; give their feeds, and the bad lines of each file that has some.
+    """Read a stage's sources; return their feeds, and the bad lines of each file that has some.
 
     Raises:
         DataError: a source is missing, has too many bad lines, or nothing to learn from.
@@ -136,7 +136,7 @@ def load_feeds(
 
 
 def normalised(item: Item, weights: dict[str, float], power: float) -> float:
-    """Give the factor of an item's loss; see ``Loss.positive_power``."""
+    """Return the factor of an item's loss; see ``Loss.positive_power``."""
     cells = sum(span.score * (len(span.text.split()) + 2) for span in item.example.spans)
     scale: float = max(1, cells) ** power
     return weights.get(item.group, 1.0) / scale

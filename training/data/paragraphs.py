@@ -27,7 +27,7 @@ class Paragraphs:
                 self._postings[word].append(i)
 
     def wrong(self, row: QuestionRow, *, similar: bool, rng: random.Random) -> str | None:
-        """Give another paragraph, in which none of the row's answers stands; None if none is found.
+        """Return another paragraph without any of the row's answers, None where none is left.
 
         ``similar``: the one that shares the question's rarest words.
         """

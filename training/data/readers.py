@@ -105,7 +105,7 @@ class _BadRow(ValueError):
 
 
 def _parsed(source: Source, raw: str | Mapping[str, Any]) -> Row | None:
-    """Give the row, None where there is nothing to learn from it.
+    """Return the row, None where there is nothing to learn from it.
 
     Raises:
         _BadRow: it is not what the task needs.

@@ -180,7 +180,7 @@ class ExampleSampler:
 def make_sampler(
     source: Source, rows: Sequence[Any], foreign: Sequence[str], sampling: Sampling
 ) -> Sampler:
-    """Give the sampler for the rows of ``source``."""
+    """Return the sampler for the rows of ``source``."""
     first: Row = rows[0]
     sampler: Sampler
     match first:
@@ -214,7 +214,7 @@ def most_specific(spans: Sequence[Span], sampling: Sampling) -> tuple[Span, ...]
 
 
 def shuffled(example: Example, rng: random.Random) -> Example:
-    """Give the same example with its labels in another order."""
+    """Return the same example with its labels in another order."""
     labels = list(example.query.labels)
     rng.shuffle(labels)
     return replace(example, query=replace(example.query, labels=tuple(labels)))
@@ -239,7 +239,7 @@ def _cut(
 
 
 def _some(present: Sequence[str], sampling: Sampling, rng: random.Random) -> list[str]:
-    """Give the labels to ask for: all, a few too many cut off, or a random part of them."""
+    """Return the labels to ask for: all, a few too many cut off, or a random part of them."""
     asked = rng.sample(list(present), min(len(present), sampling.max_positives))
     if len(asked) > 1 and rng.random() < sampling.drop_share:
         asked = asked[: rng.randint(1, len(asked) - 1)]
@@ -247,7 +247,7 @@ def _some(present: Sequence[str], sampling: Sampling, rng: random.Random) -> lis
 
 
 def _wordings(labels: Collection[str], sampling: Sampling, rng: random.Random) -> dict[str, str]:
-    """Give each label the name it is asked by, all different."""
+    """Return each label the name it is asked by, all different."""
     names = {label: label for label in labels}
     if rng.random() < sampling.paraphrase_share:
         for label in labels:

@@ -67,7 +67,7 @@ def summary_sentences(
     given: Sequence[str] | None = None,
     marks: Sequence[int] | None = None,
 ) -> tuple[Span, ...]:
-    """Give the sentences the data set marks, else the best greedy ROUGE-1 cover of ``summary``."""
+    """Return the sentences that are marked, else the best greedy ROUGE-1 cover of ``summary``."""
     if given and marks:
         chosen = [s for s, mark in zip(given, marks, strict=True) if mark]
         return tuple(_at(text, text.index(s), text.index(s) + len(s)) for s in chosen)
@@ -75,7 +75,7 @@ def summary_sentences(
 
 
 def gap_sentences(text: str) -> tuple[Span, ...]:
-    """Give the sentences that share most with the rest of the text (PEGASUS), early ones first.
+    """Return the sentences that share most with the rest of the text (PEGASUS), early ones first.
 
     None for texts of fewer than ``MIN_GAP_SENTENCES`` sentences.
     """
@@ -95,7 +95,7 @@ def gap_sentences(text: str) -> tuple[Span, ...]:
 
 
 def leading_part(text: str) -> str:
-    """Give the whole sentences among the first ``LEADING_WORDS`` words of a text."""
+    """Return the whole sentences among the first ``LEADING_WORDS`` words of a text."""
     places = sentences(text)
     kept = [end for start, end in places if len(text[:end].split()) <= LEADING_WORDS]
     return text[: kept[-1]] if kept else text[: places[0][1]] if places else text

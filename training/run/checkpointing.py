@@ -121,7 +121,7 @@ def check_same(config: TrainConfig, output: Path) -> None:
 
 
 def _values(part: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Give what must stay the same, by the key that ``--set`` takes."""
+    """Return what must stay the same, by the key that ``--set`` takes."""
     if isinstance(part, tuple) and any(map(dataclasses.is_dataclass, part)):
         for i, item in enumerate(part):
             yield from _values(item, f"{where}.{i}")

@@ -34,7 +34,7 @@ class Meter:
         self._tokens += number
 
     def read(self) -> dict[str, float]:
-        """Give the mean loss, that of each group, tokens and examples a second; start anew."""
+        """Return the mean loss, that of each group, tokens and examples a second; start anew."""
         seconds = max(1e-9, time.monotonic() - self._since)
         means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
         means["tokens_per_s"] = self._tokens / seconds
@@ -58,7 +58,7 @@ class Journal:
                 self._dev[record["step"]] = record["dev"]
 
     def dev_score(self, step: int) -> float | None:
-        """Give the score that a run before this one has written down for the step."""
+        """Return the score that a run before this one has written down for the step."""
         return self._dev.get(step)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:

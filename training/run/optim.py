@@ -45,7 +45,7 @@ def set_rates(
 
 
 def rate_factor(optim: Optim, progress: float, *, stride: float = 0.0) -> float:
-    """Give the share of the peak rate: rising over ``warmup``, then falling to 0 at the end.
+    """Return the share of the peak rate: rising over ``warmup``, then falling to 0 at the end.
 
     ``stride`` is the share of the run that one step takes: the rise is to where the step ends, so
     that the first step learns, too.

@@ -122,7 +122,7 @@ class Stepper:
     def step(
         self, batches: Sequence[list[Item]], *, number: int, progress: float, meter: Meter
     ) -> float:
-        """Learn from the batches of one step, each process from its part; give the gradient's norm.
+        """Learn from a step's batches, each process from its part; return the gradient's norm.
 
         Args:
             batches: those of all processes, the same list in each.
@@ -150,7 +150,7 @@ class Stepper:
         return norm
 
     def rates(self) -> dict[str, float]:
-        """Give the learning rates of the last step."""
+        """Return the learning rates of the last step."""
         rates = [group["lr"] for group in self.optimizer.param_groups]
         return {"encoder_lr": rates[0], "other_lr": rates[-1]}
 
