@@ -8,9 +8,11 @@ from typing import Any
 from glinermt.errors import DataError
 from glinermt.jsonl import ENDS as ROW_ENDS
 from glinermt.jsonl import TEXT_ENDS, data_files, read_jsonl, read_lines
+from glinermt.synth.documents import READERS, read_document
 from glinermt.tasks.long_texts import split_sentences
 
-ENDS = (*ROW_ENDS, *TEXT_ENDS)
+DOCUMENT_ENDS = tuple(READERS)
+ENDS = (*ROW_ENDS, *TEXT_ENDS, *DOCUMENT_ENDS)
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -30,7 +32,7 @@ def text_files(paths: Iterable[str]) -> list[Path]:
 
 
 def read_texts(files: Iterable[Path], field: str) -> Iterator[str]:
-    """Yield the texts: ``field`` of each row, or each line of a .txt file.
+    """Yield the texts: ``field`` of each row, each line of a .txt file, or a whole document.
 
     Raises:
         DataError: a file cannot be read, or a row has no such text.
@@ -38,6 +40,8 @@ def read_texts(files: Iterable[Path], field: str) -> Iterator[str]:
     for file in files:
         if file.name.endswith(TEXT_ENDS):
             yield from (line.strip() for _, line in read_lines(file))
+        elif file.name.casefold().endswith(DOCUMENT_ENDS):
+            yield from read_document(file)
         else:
             yield from (_text(f"{file}:{n}", row, field) for n, row in read_jsonl(file))
 
