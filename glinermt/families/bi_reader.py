@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.families.bi_network import BiNetwork
+from glinermt.families.choice import chosen_of
 from glinermt.families.rows import (
     Pooling,
     RowEncoder,
@@ -24,7 +25,7 @@ from glinermt.families.rows import (
 from glinermt.label_index import LabelIndex, vectors_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query
-from glinermt.windows import MIN_ROOM, merge_windows, place, windows
+from glinermt.windows import MIN_ROOM, place, windows
 
 LABEL_BLOCK = 256
 """Labels that a text is scored against at a time."""
@@ -169,15 +170,7 @@ class BiReader:
             if not parts:
                 yield Found()
                 continue
-            together = Candidates.concatenate(parts)
-            if len(parts) > 1:
-                together = merge_windows(together)
-            chosen = choose(
-                together,
-                num_words=len(text.offsets),
-                overlap=ask.overlap,
-                multi_label=ask.multi_label,
-            )
+            chosen = chosen_of(parts, query, text.offsets, ask)
             yield Found(tuple(spans_of(chosen, query.text, text.offsets, labels)))
 
     def _rows(self, index: int, prompt: str, text: TokenizedWords) -> Iterator[_Row]:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.families.choice import chosen_of
 from glinermt.families.gliformer_network import GliformerNetwork
 from glinermt.families.rows import RowEncoder, TokenRange, by_length, pool_words, tokens_read
 from glinermt.heads.token import INSIDE
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query
-from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +236,7 @@ def bounded(candidates: Candidates, inside: np.ndarray) -> Candidates:
 def _found(query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
     spans = []
     if parts.spans:
-        together = Candidates.concatenate(parts.spans)
-        if len(parts.spans) > 1:
-            together = merge_windows(together)
-        chosen = choose(
-            together,
-            num_words=len(text.offsets),
-            overlap=ask.overlap,
-            multi_label=ask.multi_label,
-        )
+        chosen = chosen_of(parts.spans, query, text.offsets, ask)
         spans = spans_of(chosen, query.text, text.offsets, _distinct(query.labels))
     classes = _distinct(query.classes)
     means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}

@@ -10,6 +10,7 @@ import torch
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.families import gliner2_rows as rows
+from glinermt.families.choice import within_lines
 from glinermt.families.gliner2_rows import Group, Head
 from glinermt.families.gliner2_scores import (
     Asked,
@@ -259,7 +260,8 @@ class Gliner2Reader:
 
     def _found(self, query: Query, words: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
         labels = tuple(dict.fromkeys(query.labels))
-        spans = tuple(self._spans(query.text, words, parts.spans, labels, ask))
+        allowed = [within_lines(part, query, words.offsets) for part in parts.spans]
+        spans = tuple(self._spans(query.text, words, allowed, labels, ask))
         relations = self._relations(query, words, parts.edges.values(), spans)
         classes = tuple(dict.fromkeys(query.classes))
         means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.families.bi_reader import represented
+from glinermt.families.choice import chosen_of
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.rows import (
     Pooling,
@@ -24,7 +25,7 @@ from glinermt.families.rows import (
 from glinermt.heads import SpanHead
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query, Relation, Span
-from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
 
 MAX_ENTITIES = 1024
 """Most spans of one window that may be related, best first: memory grows with their square."""
@@ -295,15 +296,7 @@ class PromptedReader:
         labels = _distinct(query.labels)
         chosen = None
         if parts.spans:
-            together = Candidates.concatenate(parts.spans)
-            if len(parts.spans) > 1:
-                together = merge_windows(together)
-            chosen = choose(
-                together,
-                num_words=len(text.offsets),
-                overlap=ask.overlap,
-                multi_label=ask.multi_label,
-            )
+            chosen = chosen_of(parts.spans, query, text.offsets, ask)
         spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
         ends = _ends(query, text, chosen, labels)
         names = _distinct(query.relations)

@@ -56,7 +56,8 @@ def queries(case: dict[str, Any]) -> list[tuple[Query, dict[str, str]]]:
         described = isinstance(labels, dict)
         names = {a: n for n, a in labels.items()} if described else {n: n for n in labels}
         relations = tuple(_own(case.get("relations", []), i))
-        found.append((Query(text, tuple(names), "", relations), names))
+        query = Query(text, tuple(names), "", relations, across_lines=True)  # as the packages do
+        found.append((query, names))
     return found
 
 

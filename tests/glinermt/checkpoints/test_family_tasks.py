@@ -95,3 +95,10 @@ def test_records_are_the_instances_that_the_model_counts(name: str) -> None:
             assert all(text[span.start : span.end] == span.text for span in spans)
     if name.startswith("gliner2/"):
         assert several
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_entity_runs_across_lines(name: str) -> None:
+    text = TEXT.replace(" ", "\n")
+    found = extract_entities(text, ["person", "place"], threshold=0.1, model=model_of(name))
+    assert not [span for span in found if "\n" in span.text]

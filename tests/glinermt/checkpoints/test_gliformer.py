@@ -30,7 +30,7 @@ def one_group(case: dict[str, Any]) -> Query | None:
         ((name, classes),) = classes.items()
     if isinstance(labels, dict) or not isinstance(case["text"], str) or case["id"] == "long":
         return None
-    return Query(case["text"], tuple(labels), name, (), tuple(classes))
+    return Query(case["text"], tuple(labels), name, (), tuple(classes), across_lines=True)
 
 
 def test_entities_and_classes_are_those_of_the_package(fixture: Fixture) -> None:

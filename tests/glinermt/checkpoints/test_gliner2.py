@@ -84,7 +84,7 @@ def test_entities_are_those_of_the_package(fixture: Fixture) -> None:
             continue
         labels = _labels(case["schema"]["entities"])
         names = {_asked_as(name, about): name for name, about in labels.items()}
-        query = Query(case["text"], tuple(names))
+        query = Query(case["text"], tuple(names), across_lines=True)
         for threshold, rule, result in full_results(case):
             limits = {a: labels[n].get("threshold", threshold) for a, n in names.items()}
             (found,) = fixture.model.read([query], Ask(limits, rule, True))

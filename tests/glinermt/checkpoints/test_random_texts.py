@@ -133,7 +133,7 @@ def compared(count: int, theirs: Callable[..., Any], model: GlinerMT, **rules: A
     for text, labels, threshold, flat, several in asked(count, 1):
         expected = theirs(text, labels, threshold, flat, several)
         ask = Ask(threshold, "flat" if flat else "nested", rules.get("several", several), "min")
-        (ours,) = model.read([Query(text, tuple(labels))], ask)
+        (ours,) = model.read([Query(text, tuple(labels), across_lines=True)], ask)
         spans = {(s.start, s.end, s.label): s.score for s in ours.spans}
         assert close(spans, expected, rules.get("tolerance", 5e-5)), (text, labels, ask)
         found += len(expected)
@@ -162,7 +162,7 @@ def test_relations_are_those_of_gliner(name: str, count: int, tmp_path: Path) ->
         (_,), (expected,) = theirs.inference(
             [text], labels, relations=RELATIONS, threshold=threshold, flat_ner=flat
         )
-        query = Query(text, tuple(labels), "", tuple(RELATIONS))
+        query = Query(text, tuple(labels), "", tuple(RELATIONS), across_lines=True)
         overlap = "flat" if flat else "nested"
         (ours,) = model.read([query], Ask(threshold, overlap, False, "min", threshold))
         found = {
