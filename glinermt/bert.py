@@ -154,15 +154,24 @@ class _Put(torch.autograd.Function):
         return _take(gradient, ctx.place), None, None
 
 
+def _table(number: int, size: int, **options: Any) -> nn.Embedding:
+    """Return an embedding with random values; without any on the device ``meta``.
+
+    There torch would import its compiler to draw them, which takes longer than all the loading.
+    """
+    weight = torch.empty(number, size)
+    if not weight.is_meta:
+        nn.init.normal_(weight)
+    return nn.Embedding(number, size, _weight=weight, **options)
+
+
 class _Embeddings(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        self.word_embeddings = nn.Embedding(
-            config.vocab_size, size, padding_idx=config.pad_token_id
-        )
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size)
+        self.word_embeddings = _table(config.vocab_size, size, padding_idx=config.pad_token_id)
+        self.position_embeddings = _table(config.max_position_embeddings, size)
+        self.token_type_embeddings = _table(config.type_vocab_size, size)
         self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 

@@ -91,7 +91,8 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
     description = given.get("description") or ""
     if not isinstance(description, str):
         raise TypeError(f"{what} {name!r}: description must be str, got {description!r}")
-    asked = readable(name)
+    # A label of a LabelIndex brings its vector along, so it must stay what it is.
+    asked = readable(name) if type(name) is str else name
     return Label(name, f"{asked}: {description}" if description else asked, given)
 
 

@@ -17,6 +17,7 @@ from glinermt.eval.measure import MODEL, bench, limit_cases
 from glinermt.eval.predictions import run
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report, markdown, read_reports, write_reports
+from glinermt.tasks.labels import readable
 from glinermt.types import Ask, Found, Query, Relation, Span
 from tests.stub import StubExtractor
 
@@ -54,7 +55,7 @@ def oracle(name: str) -> StubExtractor:
             return [
                 Span(tail.start, tail.end, tail.text, label, 0.9)
                 for label in query.labels
-                if label == f"{case.head.text} <> {case.relation}"
+                if label == f"{case.head.text} <> {readable(case.relation)}"
             ]
         return [Span(s.start, s.end, s.text, s.label, 0.9) for s in case.spans]
 

@@ -25,7 +25,7 @@ def test_the_best_span_is_the_answer() -> None:
     found = answer("Where?", TEXT, model=model)
     assert found == Answer(Span(49, 55, "London", "answer", 0.9), 0.9, 1.0 - 0.9)
     assert found.text == "London"
-    assert model.queries == [Query(TEXT, ("answer",), "Where?")]
+    assert model.queries == [Query(TEXT, ("answer",), "Where?", across_lines=True)]
 
 
 def test_the_question_comes_first_as_in_the_docstring() -> None:
@@ -143,7 +143,7 @@ def test_the_models_wordings_are_used_and_answers_named_alike() -> None:
     settings = TaskSettings(prompts={"answer": "Q: {question}"}, labels={"answer": "match"})
     model = scripted(("London", 0.6), settings=settings)
     found = answer("Where is {question}?", TEXT, model=model)
-    assert model.queries == [Query(TEXT, ("match",), "Q: Where is {question}?")]
+    assert model.queries == [Query(TEXT, ("match",), "Q: Where is {question}?", across_lines=True)]
     assert found.span is not None
     assert found.span.label == "answer"
 

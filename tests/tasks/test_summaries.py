@@ -155,7 +155,7 @@ def test_the_models_settings_are_used() -> None:
     summary = summarize(TEXT, unit="span", model=model)
     assert summary.text == "record winds"
     assert summary.spans[0].label == "summary"
-    assert model.queries == [Query(TEXT, ("gist",), "TL;DR")]
+    assert model.queries == [Query(TEXT, ("gist",), "TL;DR", across_lines=True)]
 
 
 @pytest.mark.parametrize(
