@@ -2,8 +2,8 @@
 
     python speed/serve.py --seconds 10 --clients 1 8 64
 
-starts ``glinermt serve`` on the loopback, with and without batching.
-``--memory N`` sends N requests and tells the server's memory meanwhile.
+starts ``glinermt serve`` on the loopback, with and without batching. ``--work`` tells what sharing
+batches saves, on one thread; ``--memory N`` sends N requests and tells the server's memory meanwhile.
 """
 
 import argparse
@@ -94,12 +94,12 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def compare(clients: list[int], seconds: float) -> None:
+def compare(clients: list[int], seconds: float, model: list[str]) -> None:
     """Print a row for each setting and number of clients."""
     print("| setting | clients | requests/s | p50 ms | p95 ms | p99 ms | processor ms a request |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, options in SETTINGS.items():
-        with serving(options) as (address, process):
+        with serving([*model, *options]) as (address, process):
             asyncio.run(load(address, 4, 2, 100))  # warm
             for number in clients:
                 began, busy = time.perf_counter(), cpu_seconds(process)
@@ -112,9 +112,33 @@ def compare(clients: list[int], seconds: float) -> None:
                 print(f"| {name} | {number} | {row} |", flush=True)
 
 
-def memory(requests: int) -> None:
+def work(model: list[str]) -> None:
+    """Print the processor time of a request's query alone and in batches, on one thread.
+
+    It says what sharing batches saves, also on a machine that others use at the same time.
+    """
+    import torch
+
+    from glinermt.default_model import load_extractor
+    from glinermt.types import Query
+
+    torch.set_num_threads(1)
+    extractor = load_extractor(model[-1] if model else None)
+    given = bodies()
+    queries = [Query(json.loads(next(given))["text"], tuple(LABELS)) for _ in range(64)]
+    extractor.extract(queries[:8])  # warm
+    print("| requests a batch | processor ms a request |")
+    print("|---:|---:|")
+    for size in (1, 8, 64):
+        began = time.process_time()
+        for i in range(0, len(queries), size):
+            extractor.extract(queries[i : i + size])
+        print(f"| {size} | {1000 * (time.process_time() - began) / len(queries):.1f} |", flush=True)
+
+
+def memory(requests: int, model: list[str]) -> None:
     """Print the server's memory after each tenth of the requests."""
-    with serving([]) as (address, process):
+    with serving(model) as (address, process):
         asyncio.run(load(address, 8, 600, 200))
         print(f"after 200 requests: {megabytes(process):.0f} MB")
         for tenth in range(1, 11):
@@ -126,12 +150,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--model", help="folder or hub id; the shipped model without")
+    parser.add_argument("--work", action="store_true", help="what batches save, on one thread")
     parser.add_argument("--memory", type=int, metavar="REQUESTS")
     given = parser.parse_args()
-    if given.memory:
-        memory(given.memory)
+    model = ["--model", given.model] if given.model else []
+    if given.work:
+        work(model)
+    elif given.memory:
+        memory(given.memory, model)
     else:
-        compare(given.clients, given.seconds)
+        compare(given.clients, given.seconds, model)
 
 
 if __name__ == "__main__":
