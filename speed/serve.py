@@ -3,7 +3,7 @@
     python speed/serve.py --seconds 10 --clients 1 8 64
 
 starts ``glinermt serve`` on the loopback, with and without batching. ``--work`` tells what sharing
-batches saves, on one thread; ``--memory N`` sends N requests and tells the server's memory meanwhile.
+batches saves, on one thread; ``--memory N`` sends N requests and tells the server's memory.
 """
 
 import argparse
