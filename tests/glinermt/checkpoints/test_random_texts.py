@@ -75,6 +75,12 @@ def count(request: pytest.FixtureRequest) -> int:
     return number
 
 
+def usual(options: dict[str, Any]) -> list[Any]:
+    """Return the names, all but a few of them slow: each model takes seconds to make."""
+    few = ("markerV1", "mt5", "bi", "poly", "attention")
+    return [name if name in few else pytest.param(name, marks=pytest.mark.slow) for name in options]
+
+
 def asked(count: int, seed: int) -> Iterator[tuple[str, list[str], float, bool, bool]]:
     """Yield texts, labels, threshold, flat or nested, several labels or one."""
     source = random.Random(seed)
@@ -140,7 +146,7 @@ def compared(count: int, theirs: Callable[..., Any], model: GlinerMT, **rules: A
     assert found
 
 
-@pytest.mark.parametrize("name", UNI)
+@pytest.mark.parametrize("name", usual(UNI))
 def test_entities_are_those_of_gliner(name: str, count: int, tmp_path: Path) -> None:
     theirs, model = made(tmp_path, UNI[name])
 
@@ -155,7 +161,7 @@ def test_entities_are_those_of_gliner(name: str, count: int, tmp_path: Path) -> 
     compared(count, entities, model)
 
 
-@pytest.mark.parametrize("name", RELEX)
+@pytest.mark.parametrize("name", usual(RELEX))
 def test_relations_are_those_of_gliner(name: str, count: int, tmp_path: Path) -> None:
     theirs, model = made(tmp_path, RELEX[name])
     for text, labels, threshold, flat, _ in asked(count, 2):
