@@ -57,7 +57,10 @@ class RelationHead(nn.Module):
         self.tail = nn.Linear(hidden_size, inner, bias=False)
         self.product = nn.Linear(hidden_size, inner, bias=False)
         self.between = nn.Linear(hidden_size, inner, bias=False)
-        self.distance = nn.Embedding(1 + 2 * len(DISTANCES), inner)
+        # Given weights: on the meta device, random ones import torch._dynamo, a second at start-up.
+        self.distance = nn.Embedding.from_pretrained(
+            torch.zeros(1 + 2 * len(DISTANCES), inner), freeze=False
+        )
         self.dropout = nn.Dropout(dropout)
         self.pair = nn.Linear(inner, hidden_size)
         self.relation = nn.Sequential(
