@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glinermt.serve.offsets import OffsetUnit
 
@@ -46,6 +46,23 @@ class GivenSpan(BaseModel):
     label: str = ""
 
 
+def _check_characters(value: Any) -> None:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                "a string holds half of a surrogate pair, \\ud800 to \\udfff"
+            ) from error
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_characters(name)
+            _check_characters(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_characters(inner)
+
+
 class TaskRequest(BaseModel):
     """What the requests of all tasks have."""
 
@@ -58,6 +75,13 @@ class TaskRequest(BaseModel):
     def texts(self) -> list[str]:
         """Return the texts; one is a list of one."""
         return [self.text] if isinstance(self.text, str) else self.text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_characters_only(cls, data: Any) -> Any:
+        """Refuse halves of surrogate pairs, which no encoding of a reply could hold."""
+        _check_characters(data)
+        return data
 
 
 class EntitiesRequest(TaskRequest):

@@ -58,9 +58,8 @@ class RelationHead(nn.Module):
         self.product = nn.Linear(hidden_size, inner, bias=False)
         self.between = nn.Linear(hidden_size, inner, bias=False)
         # Given weights: on the meta device, random ones import torch._dynamo, a second at start-up.
-        self.distance = nn.Embedding.from_pretrained(
-            torch.zeros(1 + 2 * len(DISTANCES), inner), freeze=False
-        )
+        buckets = 1 + 2 * len(DISTANCES)
+        self.distance = nn.Embedding(buckets, inner, _weight=torch.zeros(buckets, inner))
         self.dropout = nn.Dropout(dropout)
         self.pair = nn.Linear(inner, hidden_size)
         self.relation = nn.Sequential(
