@@ -1,5 +1,7 @@
 """Turns what users pass as ``model`` into an Extractor. Costs no torch until a model is needed."""
 
+import concurrent.futures.thread  # noqa: F401  see ``register_at_fork``
+import logging  # noqa: F401
 import os
 import threading
 from pathlib import Path
@@ -55,7 +57,9 @@ def _give_locks_back() -> None:
     _last_lock.release()
 
 
-if hasattr(os, "register_at_fork"):  # a fork waits until no thread is loading a model
+if hasattr(os, "register_at_fork"):
+    # A fork waits until no thread is loading a model. These locks have to be taken before those
+    # that loading takes in its turn: hooks of modules that are imported earlier run later.
     os.register_at_fork(
         before=_take_locks, after_in_parent=_give_locks_back, after_in_child=_give_locks_back
     )
