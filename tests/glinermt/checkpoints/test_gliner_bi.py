@@ -140,9 +140,12 @@ def test_thousands_of_labels_cost_one_reading_of_the_text(
 
 def test_blocks_do_not_change_results(model: GlinerMT, monkeypatch: pytest.MonkeyPatch) -> None:
     query = [Query(TEXT, tuple(f"label number {i}" for i in range(40)))]
-    whole = model.extract(query, threshold=0.2)
+    (whole,) = model.extract(query, threshold=0.2)
     monkeypatch.setattr("glinermt.families.bi_reader.LABEL_BLOCK", 7)
-    assert model.extract(query, threshold=0.2) == whole != [[]]
+    (blocks,) = model.extract(query, threshold=0.2)
+    places = [[(s.start, s.end, s.label) for s in found] for found in (whole, blocks)]
+    assert places[0] == places[1] != []
+    assert [s.score for s in blocks] == pytest.approx([s.score for s in whole], abs=1e-5)
 
 
 def test_a_long_text_is_read_in_windows_to_its_end(model: GlinerMT) -> None:
