@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "GlinerMT": "glinermt.model",
