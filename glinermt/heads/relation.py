@@ -59,7 +59,10 @@ class RelationHead(nn.Module):
         self.between = nn.Linear(hidden_size, inner, bias=False)
         # Given weights: on the meta device, random ones import torch._dynamo, a second at start-up.
         buckets = 1 + 2 * len(DISTANCES)
-        self.distance = nn.Embedding(buckets, inner, _weight=torch.zeros(buckets, inner))
+        table = torch.empty(buckets, inner)
+        if not table.is_meta:
+            nn.init.normal_(table)
+        self.distance = nn.Embedding(buckets, inner, _weight=table)
         self.dropout = nn.Dropout(dropout)
         self.pair = nn.Linear(inner, hidden_size)
         self.relation = nn.Sequential(
