@@ -1,15 +1,13 @@
 """An annotated text, as every format can be read into, and what a format cannot hold."""
 
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from glinermt.types import Relation, Span
-from glinermt.words import end_of_character
+from glinermt.words import split_graphemes
 
-_WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")
 Lost = Counter[str]
 """What a file could not hold, and how often: ``{"relations": 3}``."""
 
@@ -63,7 +61,7 @@ class Tokens:
     @classmethod
     def of(cls, document: Document, lost: Lost) -> "Tokens":
         """Cut the text into words; count the spans that begin or end inside one."""
-        places = _word_places(document.text)
+        places = split_graphemes(document.text)
         starts, ends = [start for start, _ in places], [end for _, end in places]
         spans = []
         for span in document.spans:
@@ -76,15 +74,6 @@ class Tokens:
                 lost["borders of spans inside a word"] += 1
             spans.append((first, last, span.label))
         return cls(tuple(document.text[a:b] for a, b in places), tuple(spans))
-
-
-def _word_places(text: str) -> list[tuple[int, int]]:
-    """Return the places of words and single characters, none of which cuts a visible character."""
-    places: list[tuple[int, int]] = []
-    for match in _WORD.finditer(text):
-        if not places or match.start() >= places[-1][1]:
-            places.append((match.start(), end_of_character(text, match.end())))
-    return places
 
 
 class Utf16:

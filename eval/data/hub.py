@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import BackendError
-from glinermt.eval.data.ner import tag_spans
+from glinermt.formats.tokens import tag_spans
 from glinermt.jsonl import write_jsonl
 
 Row = Mapping[str, Any]

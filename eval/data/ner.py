@@ -10,6 +10,7 @@ from glinermt.errors import DataError
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.files import field
 from glinermt.eval.data.tokens import TokenText
+from glinermt.formats.tokens import tag_spans
 from glinermt.jsonl import read_jsonl, read_text
 from glinermt.types import Span
 
@@ -54,28 +55,6 @@ def read_ner(
         NerCase(f"{group}/{index}", group, text, asked, tuple(spans), nested)
         for index, (text, spans) in enumerate(renamed)
     ]
-
-
-def tag_spans(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Give (first, last, label) of BIO, BIOES or BILOU tags, read leniently as conlleval does.
-
-    An ``I-`` (or ``E-``, ``L-``) that nothing opens begins a span.
-    """
-    spans: list[tuple[int, int, str]] = []
-    previous, opened = "O", False
-    for index, tag in enumerate(tags):
-        prefix, _, label = tag.partition("-")
-        goes_on = opened and prefix in "IEL" and label == previous
-        if prefix == "O":
-            opened = False
-        elif goes_on:
-            spans[-1] = (spans[-1][0], index, label)
-        else:
-            spans.append((index, index, label))
-        if prefix != "O":
-            opened = prefix not in "ESLU"
-        previous = label
-    return spans
 
 
 def _jsonl_sentences(path: Path) -> Iterator[Sentence]:
