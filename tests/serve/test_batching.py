@@ -104,21 +104,19 @@ def test_64_concurrent_clients_get_what_each_gets_alone(model: GlinerMT) -> None
 def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     gated = Gated()
     batches = BatchingExtractor(gated, batch_tokens=40, max_wait=0)
-    finished = []
     with ThreadPoolExecutor(3) as pool:
         pool.submit(ask, batches, ["first"])
         gated.entered.wait(WAIT)
         long = pool.submit(ask, batches, [f"long {i}" for i in range(200)])
         until(lambda: batches.waiting() == 2)
-        short = pool.submit(ask, batches, ["short"])
+        pool.submit(ask, batches, ["short"])
         until(lambda: batches.waiting() == 3)
-        long.add_done_callback(lambda _: finished.append("long"))
-        short.add_done_callback(lambda _: finished.append("short"))
         gated.go.set()
         assert len(long.result(WAIT)) == 200
     batches.close()
-    assert finished == ["short", "long"]
     assert "short" in gated.batches[1]
+    assert "long 199" in gated.batches[-1]
+    assert len(gated.batches) > 3
 
 
 def test_a_text_longer_than_a_batch_does_not_hold_up_short_ones() -> None:
