@@ -1,8 +1,8 @@
-"""The command ``glinermt annotate``."""
+"""The commands ``glinermt annotate`` and ``glinermt suggest``."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -12,8 +12,9 @@ Many = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app; what it needs is imported when it runs."""
+    """Add the commands to the app; what they need is imported when they run."""
     app.command("annotate")(annotate_command)
+    app.command("suggest")(suggest_command)
 
 
 def annotate_command(
@@ -112,6 +113,33 @@ def annotate_command(
         )
     counts = report.counts
     console.print(f"{counts.rows:,} rows, {counts.errors:,} failed: {out}/report.md", markup=False)
+
+
+def suggest_command(
+    texts: Annotated[Path, typer.Argument(help="JSON lines with texts, Parquet, or - for stdin.")],
+    labels: Annotated[list[str], typer.Option(help="A label (repeatable, or separated by |).")],
+    by: Annotated[str, typer.Option(help="margin, entropy, disagreement or diversity.")] = "margin",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many texts.")] = 100,
+    model: Annotated[Many, typer.Option(help="Folder or hub id; several for disagreement.")] = None,
+    field: Annotated[str, typer.Option(help="Key that holds the text.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Say which texts to annotate next, the most useful first; indices count from 0."""
+    from glinermt.console import printable, read_jsonl, to_json
+    from glinermt.tasks.active_learning import By, suggest
+
+    found = suggest(
+        list(read_jsonl(texts, field)),
+        _split(labels) or [],
+        by=cast(By, by),
+        n=n,
+        model=model[0] if model and len(model) == 1 else tuple(model) if model else None,
+    )
+    for one in found:
+        if as_json:
+            typer.echo(to_json(one))
+        else:
+            typer.echo(f"{one.index:7} {one.score:6.3f}  {printable(' '.join(one.text.split()))}")
 
 
 def _split(given: Many) -> list[str] | None:

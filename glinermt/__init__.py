@@ -43,14 +43,17 @@ if TYPE_CHECKING:
         extract_records,
         extract_relations,
         redact,
+        suggest,
         summarize,
     )
+    from glinermt.tasks.active_learning import Suggestion
     from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 
 __version__ = "0.2.0"
 
 _LAZY = {
     "GlinerMT": "glinermt.model",
+    "Suggestion": "glinermt.tasks.active_learning",
     "Tuning": "glinermt.training.adapt.fine_tuning",
     "answer": "glinermt.tasks",
     "answers": "glinermt.tasks",
@@ -63,6 +66,7 @@ _LAZY = {
     "extract_relations": "glinermt.tasks",
     "fine_tune": "glinermt.training.adapt.fine_tuning",
     "redact": "glinermt.tasks",
+    "suggest": "glinermt.tasks",
     "summarize": "glinermt.tasks",
 }
 
@@ -85,6 +89,7 @@ __all__ = [
     "Redaction",
     "Relation",
     "Span",
+    "Suggestion",
     "Summary",
     "TaskSettings",
     "Tuning",
@@ -99,6 +104,7 @@ __all__ = [
     "extract_relations",
     "fine_tune",
     "redact",
+    "suggest",
     "summarize",
     "to_json",
 ]

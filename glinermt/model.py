@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -157,6 +158,19 @@ class GlinerMT:
         for label in labels:
             check_query(Query("", (label,)), self.kinds)
         return self.reader.encode_labels(labels)
+
+    def text_vectors(self, queries: Sequence[Query]) -> Float[np.ndarray, "query hidden"]:
+        """Return a vector for each text, the mean of its words' as the heads see them.
+
+        Raises:
+            TypeError: the model is of a family that reads queries in a way of its own.
+        """
+        if not isinstance(self.reader, NetworkReader):
+            raise TypeError(
+                f"a model that {type(self.reader).__name__} reads gives no vectors of texts; use "
+                "one of glinermt's own or a GLiNER checkpoint with a single encoder"
+            )
+        return self.reader.text_vectors([check_query(query, self.kinds) for query in queries])
 
     def read_records(
         self, texts: Sequence[str], structure: Structure, ask: Ask

@@ -98,6 +98,21 @@ class NetworkReader:
             p for i, query in enumerate(queries) for p in plan_passes(self.query_encoder, query, i)
         ]
 
+    def text_vectors(self, queries: Sequence[Query]) -> Float[np.ndarray, "query hidden"]:
+        """Return the mean vector of each text's words; zeros for a text without words."""
+        tokenized = self.query_encoder.tokenize(queries)
+        total, count = np.zeros((len(queries), 0)), np.zeros((len(queries), 1))
+        for passes in token_batches(self.plan(tokenized), self.batch_tokens):
+            batch = self.query_encoder.collate(tokenized, passes)
+            words = self._output(batch).words.float().cpu().numpy()
+            mask = batch.text_mask.cpu().numpy()
+            if not total.shape[1]:
+                total = np.zeros((len(queries), words.shape[2]))
+            for p, vectors, real in zip(passes, words, mask, strict=True):
+                total[p.query] += vectors[real].sum(0)
+                count[p.query] += real.sum()
+        return total / np.maximum(count, 1)
+
     @torch.inference_mode()
     def _output(self, batch: Batch) -> Output:
         return self.fast.output(self.network, batch)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from glinermt.tasks.active_learning import suggest
 from glinermt.tasks.classification import CLASSIFY, classify
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.instructions import (
@@ -45,5 +46,6 @@ __all__ = [
     "extract_records",
     "extract_relations",
     "redact",
+    "suggest",
     "summarize",
 ]

@@ -41,7 +41,7 @@ def stream_invariant(
                 )
                 for label in labels
             ]
-            for order in _orders(low):
+            for order in label_orders(low):
                 texts.append(text)
                 asked.append(order)
         found = iter(run(wide, model, texts, asked))
@@ -56,7 +56,8 @@ def _with_threshold(label: Label, threshold: float) -> Label:
     return replace(label, options={**label.options, "threshold": threshold})
 
 
-def _orders(labels: Sequence[Label]) -> Iterator[list[Label]]:
+def label_orders(labels: Sequence[Label]) -> Iterator[list[Label]]:
+    """Yield the labels in ``ORDERS`` orders, the same whatever order they come in."""
     ordered = sorted(labels, key=lambda label: label.asked)
     yield ordered
     yield ordered[::-1]
