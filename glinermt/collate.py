@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
+from glinermt.batch import Batch
+from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
 from glinermt.heads import Head
+from glinermt.heads.relation import Pairs
 from glinermt.network import ClassTargets, RelationTargets, TrainingBatch
 from glinermt.pairing import Mentions, pairs_of_rows, words_of
 from glinermt.types import Example
@@ -31,7 +33,7 @@ def training_batch(
     passes = [p for i, query in enumerate(queries) for p in plan_passes(encoder, query, i)]
     if not passes:
         raise ValueError("none of the examples has both a label and a word")
-    batch = encoder.collate(queries, passes, multiple=multiple)
+    batch = Batch.from_rows(encoder.collate(queries, passes, multiple=multiple))
     label_mask, relation_mask, class_mask = batch.by_kind(batch.label_mask)
     shape = (*batch.word_mask.shape, batch.num_labels[0])
     by_score = _gold_spans(examples, queries, passes, encoder.same)
@@ -118,8 +120,8 @@ def _relations(
         for relation in holding.intersection(asked):
             targets[pair, relation - asked.start] = 1
         judged[pair] = here.judged is None or bool(holding) or (head, tail) in here.judged
-    valid = relation_mask[found.pairs.row] & judged[:, None]
-    return RelationTargets(found.pairs, targets, valid)
+    pairs = Pairs.from_arrays(found.mentions, found.first, found.second)
+    return RelationTargets(pairs, targets, relation_mask[pairs.row] & judged[:, None])
 
 
 class _GoldPairs:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glinermt.encoding import NO_TOKEN, Batch
+from glinermt.batch import Batch
+from glinermt.encoding import NO_TOKEN
 
 
 class WordEncoder(nn.Module):

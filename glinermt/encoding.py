@@ -10,13 +10,11 @@ zero-width character) shifts nothing, and word positions are known instead of se
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Int, Shaped
-from torch import Tensor
+from jaxtyping import Bool, Int
 
 from glinermt.types import Query
 from glinermt.words import WordSplitter, plain_label, plain_word
@@ -84,46 +82,37 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PaddedRows:
     """Rows of equal length. Word axes hold the prompt's words first, then the text's.
 
     The label axis holds all kinds, each padded to the most that a row has of it: labels of spans,
     of relations, of the text. ``by_kind`` takes it apart.
     """
 
-    input_ids: Int[Tensor, "batch token"]
-    attention_mask: Bool[Tensor, "batch token"]
-    word_position: Int[Tensor, "batch word"]
+    input_ids: Int[np.ndarray, "row token"]
+    attention_mask: Bool[np.ndarray, "row token"]
+    word_position: Int[np.ndarray, "row word"]
     """Token position of each word's first token; ``NO_TOKEN`` for none."""
-    word_mask: Bool[Tensor, "batch word"]
-    label_position: Int[Tensor, "batch label"]
+    word_mask: Bool[np.ndarray, "row word"]
+    label_position: Int[np.ndarray, "row label"]
     """Token position of each label's marker."""
-    label_length: Int[Tensor, "batch label"]
+    label_length: Int[np.ndarray, "row label"]
     """Tokens of the label after its marker."""
-    label_mask: Bool[Tensor, "batch label"]
+    label_mask: Bool[np.ndarray, "row label"]
     num_labels: tuple[int, int, int]
     """Places of the label axis that each kind takes."""
     num_prompt_words: tuple[int, ...]
 
     @property
-    def text_mask(self) -> Bool[Tensor, "batch word"]:
+    def text_mask(self) -> Bool[np.ndarray, "row word"]:
         """The words of the text: neither padding nor prompt."""
-        prompt = torch.tensor(self.num_prompt_words, device=self.word_mask.device)[:, None]
-        place = torch.arange(self.word_mask.shape[1], device=self.word_mask.device)
-        return self.word_mask & (place >= prompt)
+        place = np.arange(self.word_mask.shape[1])
+        mask: np.ndarray = self.word_mask & (place >= np.array(self.num_prompt_words)[:, None])
+        return mask
 
-    def by_kind(self, labels: Shaped[Tensor, "batch label ..."]) -> tuple[Tensor, Tensor, Tensor]:
+    def by_kind(self, labels: np.ndarray) -> list[np.ndarray]:
         """Split what has a label axis into its parts for spans, relations and classes."""
-        spans, relations, classes = torch.split(labels, list(self.num_labels), dim=1)
-        return spans, relations, classes
-
-    def to(self, device: torch.device | str) -> "Batch":
-        moved: dict[str, Any] = {
-            field.name: value.to(device) if isinstance(value, Tensor) else value
-            for field in fields(self)
-            for value in [getattr(self, field.name)]
-        }
-        return Batch(**moved)
+        return np.split(labels, np.cumsum(self.num_labels)[:-1], axis=1)
 
 
 class QueryEncoder:
@@ -210,8 +199,8 @@ class QueryEncoder:
         passes: Sequence[Pass],
         *,
         multiple: int = 1,
-    ) -> Batch:
-        """Build the batch of ``passes``; tokens and words are padded to a ``multiple``.
+    ) -> PaddedRows:
+        """Build the rows of ``passes``; tokens and words are padded to a ``multiple``.
 
         A row longer than ``max_tokens`` holds one word that is longer by itself: its last tokens
         are left out, and so is nothing that any word's vector is read from.
@@ -225,14 +214,14 @@ class QueryEncoder:
         places = [_pad([row.label_position[kind] for row in rows], 0) for kind in kinds]
         lengths = [_pad([row.label_length[kind] for row in rows], 0)[0] for kind in kinds]
         spans, relations, classes = (length.shape[1] for length in lengths)
-        return Batch(
+        return PaddedRows(
             input_ids,
             attention_mask,
             word_position,
             word_mask,
-            torch.cat([place for place, _ in places], dim=1),
-            torch.cat(lengths, dim=1),
-            torch.cat([mask for _, mask in places], dim=1),
+            np.concatenate([place for place, _ in places], axis=1),
+            np.concatenate(lengths, axis=1),
+            np.concatenate([mask for _, mask in places], axis=1),
             (spans, relations, classes),
             tuple(len(queries[p.query].prompt.offsets) for p in passes),
         )
@@ -331,15 +320,15 @@ def _once(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[Tensor, Tensor]:
-    """Give the values, padded to the longest or a multiple beyond it, and the mask of real ones."""
+def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values, padded to the longest or a multiple beyond it, and what is real."""
     lengths = np.array([len(value) for value in values])
     width = -(-int(lengths.max(initial=0)) // multiple) * multiple
     padded = np.full((len(values), width), filler, dtype=np.int64)
     for i, value in enumerate(values):
         padded[i, : len(value)] = value
     mask = np.arange(width)[None, :] < lengths[:, None]
-    return torch.from_numpy(padded), torch.from_numpy(mask)
+    return padded, mask
 
 
 def _frame(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:

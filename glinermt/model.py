@@ -1,36 +1,33 @@
 """GlinerMT: the user's object. Queries in, spans out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt import checkpoints
 from glinermt.added_heads import with_heads
+from glinermt.batch import Batch
 from glinermt.build import Parts, build, with_words
 from glinermt.checkpoints import hub, native
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import WordEncoder
-from glinermt.encoding import Batch
-from glinermt.fast.choose import FastPath
+from glinermt.fast.choose import FastPath, TorchScorer
 from glinermt.fast.linear import Precision
-from glinermt.gliner_calls import Labels, entity_dicts, refuse_unknown
+from glinermt.gliner_calls import refuse_unknown
 from glinermt.heads import Head
 from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
 from glinermt.network import Output, TrainingBatch
-from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, Reader, check_query
+from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, check_query
 from glinermt.structures import Instance, RecordReader, Structure
-from glinermt.types import Ask, Example, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
+from glinermt.text_model import TextModel
+from glinermt.types import Ask, Example, Query
 
-CHUNK = 512
-"""Queries that are tokenised and sorted together."""
 _WITHOUT_EFFECT = (
     "strict load_tokenizer resize_token_embeddings low_cpu_mem_usage resume_download "
     "onnx_model_file"
@@ -41,13 +38,9 @@ _THEIR_LOADING = (
     "session_options runtime"
 ).split()
 """Its options for loading that must be off."""
-_THEIR_READING = (
-    "packing_config input_spans return_class_probs return_vectors return_label_vectors"
-).split()
-"""Its options for reading that must be off."""
 
 
-class GlinerMT:
+class GlinerMT(TextModel):
     """A network with all it needs to read text. Make one with ``from_pretrained``.
 
     The network itself, a ``torch.nn.Module``, is ``network``; what training needs of it is also
@@ -56,14 +49,12 @@ class GlinerMT:
 
     def __init__(self, parts: Parts, *, precision: Precision = "exact") -> None:
         self.network = parts.network
-        self.query_encoder = parts.query_encoder
-        self.settings = parts.settings
         self.config = parts.config
         self.source = parts.source
         self.fast = FastPath(precision)
-        self.reader: Reader = parts.reader or NetworkReader(
-            self.network, self.query_encoder, self.fast
-        )
+        scorer = TorchScorer(self.network, self.fast)
+        reader = parts.reader or NetworkReader(parts.query_encoder, scorer)
+        super().__init__(reader, parts.query_encoder, parts.settings)
 
     @classmethod
     def from_pretrained(
@@ -159,19 +150,6 @@ class GlinerMT:
             check_query(Query("", (label,)), self.kinds)
         return self.reader.encode_labels(labels)
 
-    def text_vectors(self, queries: Sequence[Query]) -> Float[np.ndarray, "query hidden"]:
-        """Return a vector for each text, the mean of its words' as the heads see them.
-
-        Raises:
-            TypeError: the model is of a family that reads queries in a way of its own.
-        """
-        if not isinstance(self.reader, NetworkReader):
-            raise TypeError(
-                f"a model that {type(self.reader).__name__} reads gives no vectors of texts; use "
-                "one of glinermt's own or a GLiNER checkpoint with a single encoder"
-            )
-        return self.reader.text_vectors([check_query(query, self.kinds) for query in queries])
-
     def read_records(
         self, texts: Sequence[str], structure: Structure, ask: Ask
     ) -> list[list[Instance]]:
@@ -185,138 +163,6 @@ class GlinerMT:
                 "this model finds no records of its own; one of the GLiNER2 family does"
             )
         return self.reader.read_records(texts, structure, ask)
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        """What the model finds: spans, relations, classes, records."""
-        return self.reader.kinds
-
-    @property
-    def batch_tokens(self) -> int:
-        """Tokens of one batch, padding included."""
-        return self.reader.batch_tokens
-
-    @batch_tokens.setter
-    def batch_tokens(self, number: int) -> None:
-        self.reader.batch_tokens = number
-
-    @overload
-    def extract(
-        self,
-        queries: Sequence[Query],
-        *,
-        threshold: Threshold = ...,
-        overlap: Overlap = ...,
-        multi_label: bool = ...,
-        span_score: SpanScore = ...,
-    ) -> list[list[Span]]: ...
-    @overload
-    def extract(
-        self,
-        queries: Iterable[Query],
-        *,
-        threshold: Threshold = ...,
-        overlap: Overlap = ...,
-        multi_label: bool = ...,
-        span_score: SpanScore = ...,
-    ) -> list[list[Span]] | Iterator[list[Span]]: ...
-    def extract(
-        self,
-        queries: Iterable[Query],
-        *,
-        threshold: Threshold = 0.5,
-        overlap: Overlap = "flat",
-        multi_label: bool = False,
-        span_score: SpanScore = "mean",
-    ) -> list[list[Span]] | Iterator[list[Span]]:
-        """Find the spans of every query, in the order of the text.
-
-        A list gives a list; any other iterable gives an iterator that reads ahead a bounded
-        number of queries. Long texts and long label lists are split and joined again. A query
-        without labels, or with a text without words, has no spans.
-
-        Args:
-            queries: what to look for, where.
-            threshold: least score of a span, one number or one for each label.
-            overlap: ``flat`` or ``nested`` (spans inside one another).
-            multi_label: allow one span to have several labels.
-            span_score: ``mean`` of the inside scores (the paper), ``min``, or ``geometric``; see
-                ``heads.token.TokenHead.candidates``.
-
-        Raises:
-            TypeError: a query is not a Query, or has bytes or None for text.
-            ValueError: an empty label, a threshold outside [0, 1], or a prompt too long to read.
-        """
-        if isinstance(queries, Query | str):
-            raise TypeError("extract takes a list of Query; for one, write extract([query])")
-        ask = Ask(threshold, overlap, multi_label, span_score)
-        found = (list(found.spans) for found in self._read(queries, ask))
-        return list(found) if isinstance(queries, Sequence) else found
-
-    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
-        """Find all kinds of things that the queries ask for, in one pass; see ``extract``."""
-        if isinstance(queries, Query | str):
-            raise TypeError("read takes a list of Query; for one, write read([query], ask)")
-        return list(self._read(queries, ask))
-
-    def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
-        iterator = iter(queries)
-        while chunk := list(islice(iterator, CHUNK)):
-            yield from self.reader.read([check_query(query, self.kinds) for query in chunk], ask)
-
-    def predict_entities(
-        self,
-        text: str,
-        labels: Labels,
-        threshold: Threshold = 0.5,
-        flat_ner: bool = True,
-        multi_label: bool = False,
-        **theirs: Any,
-    ) -> list[dict[str, Any]]:
-        """Find entities as the package gliner does: dicts with start, end, text, label, score.
-
-        Args:
-            text: one text.
-            labels: names, or a mapping of names to descriptions.
-            threshold: least score, one number or one for each label.
-            flat_ner: no entity lies in another.
-            multi_label: an entity may have several labels.
-            theirs: other options of that package, which must be off.
-
-        Raises:
-            TypeError: an option of that package that has no counterpart here.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"text must be str, got {type(text).__name__}; see inference for more")
-        return self.inference([text], labels, threshold, flat_ner, multi_label, **theirs)[0]
-
-    def inference(
-        self,
-        texts: str | Sequence[str],
-        labels: Labels | Sequence[Labels],
-        threshold: Threshold = 0.5,
-        flat_ner: bool = True,
-        multi_label: bool = False,
-        batch_size: int | None = None,  # noqa: ARG002  batches are filled by tokens here
-        **theirs: Any,
-    ) -> list[list[dict[str, Any]]]:
-        """Find the entities of many texts; see ``predict_entities``.
-
-        Labels are for all texts, or one list or mapping for each. ``batch_size`` has no effect:
-        batches hold ``batch_tokens`` tokens.
-        """
-        refuse_unknown(theirs, known=_THEIR_READING)
-        return entity_dicts(
-            self,
-            [texts] if isinstance(texts, str) else texts,
-            labels,
-            threshold=threshold,
-            flat_ner=flat_ner,
-            multi_label=multi_label,
-            across_lines=not self.query_encoder.plain,  # as that package reads its own models
-        )
-
-    batch_predict_entities = inference
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
         """Make a training batch; shapes are padded to a ``multiple``.

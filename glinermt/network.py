@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from glinermt.batch import Batch
 from glinermt.encoder import WordEncoder
-from glinermt.encoding import Batch
 from glinermt.heads.base import Head
 from glinermt.heads.class_ import ClassHead, class_loss
 from glinermt.heads.relation import Pairs, RelationHead

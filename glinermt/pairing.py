@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from glinermt.encoding import Pass, TokenizedQuery, TokenizedWords
-from glinermt.heads.relation import Pairs
 from glinermt.types import Relation, Span
 
 MAX_PAIRS = 4096
@@ -113,7 +111,12 @@ class MentionedSpans:
 class RowPairs:
     """The pairs of all rows of a batch: for the network, and as indices of their mentions."""
 
-    pairs: Pairs
+    mentions: Int[np.ndarray, "mention 3"]
+    """Row, first word, end word (exclusive); words are those of the row, prompt included."""
+    first: Int[np.ndarray, " pair"]
+    """Index of the head into ``mentions``."""
+    second: Int[np.ndarray, " pair"]
+    """The same of the tail."""
     row: Int[np.ndarray, " pair"]
     head: Int[np.ndarray, " pair"]
     """Index into the mentions of the row's query."""
@@ -156,10 +159,7 @@ def pairs_of_rows(
     place, row_, head, tail, first, second = (
         np.concatenate(parts) for parts in (places, rows, heads, tails, firsts, seconds)
     )
-    pairs = Pairs(
-        torch.from_numpy(place.reshape(-1, 3)), torch.from_numpy(first), torch.from_numpy(second)
-    )
-    return RowPairs(pairs, row_, head, tail)
+    return RowPairs(place.reshape(-1, 3), first, second, row_, head, tail)
 
 
 def merge_pairs(parts: Sequence[RelatedPairs]) -> RelatedPairs:

@@ -2,19 +2,16 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from glinermt.decode import Candidates, choose
-from glinermt.encoding import Batch, Pass, QueryEncoder, TokenizedQuery
-from glinermt.fast.choose import FastPath
-from glinermt.network import Network, Output
-from glinermt.pairing import MentionedSpans, RelatedPairs, pairs_of_rows
-from glinermt.types import Ask, Found, Kind, Query, Span, Threshold
+from glinermt.encoding import PaddedRows, Pass, QueryEncoder, TokenizedQuery
+from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
+from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches
 from glinermt.words import end_of_character, line_ends
 
@@ -42,27 +39,60 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a network made of rows."""
+
+    spans: Float[np.ndarray, "row word label axis"]
+    """Probabilities of the span head."""
+    classes: Float[np.ndarray, "row class"]
+    """Logits of the class head."""
+    vectors: Any
+    """What ``Scorer.relate`` reads pairs from, in the scorer's own form."""
+
+
+class Scorer(Protocol):
+    """Runs a network: by torch, or exported by another runtime."""
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What the network's heads find."""
+        ...
+
+    def score(self, rows: PaddedRows) -> Scored:
+        """Read rows; scores of padding are arbitrary."""
+        ...
+
+    def words(self, vectors: Any) -> Float[np.ndarray, "row word hidden"]:
+        """Return the vectors of the words of the rows that gave ``vectors``."""
+        ...
+
+    def relate(self, vectors: Any, pairs: RowPairs) -> Float[np.ndarray, "pair relation"]:
+        """Return the probability of each relation for pairs of the rows that gave ``vectors``."""
+        ...
+
+    def candidates(
+        self, probabilities: Scores, threshold: np.ndarray, span_score: SpanScore
+    ) -> Candidates:
+        """Return all spans of one text that reach their label's threshold."""
+        ...
+
+
 class NetworkReader:
-    """Reads queries with ``Network``; long texts and label lists take several passes.
+    """Reads queries with our network; long texts and label lists take several passes.
 
     Relations are scored between the spans that were chosen, so after all passes of a query. What
     the passes made of the words is kept until then: the encoder reads each window once.
     """
 
-    def __init__(self, network: Network, query_encoder: QueryEncoder, fast: FastPath) -> None:
-        self.network = network
+    def __init__(self, query_encoder: QueryEncoder, scorer: Scorer) -> None:
         self.query_encoder = query_encoder
-        self.fast = fast
+        self.scorer = scorer
         self.batch_tokens = BATCH_TOKENS
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        kinds: set[Kind] = {"spans"}
-        if self.network.relation_head is not None:
-            kinds.add("relations")
-        if self.network.class_head is not None:
-            kinds.add("classes")
-        return frozenset(kinds)
+        return self.scorer.kinds
 
     def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
         tokenized = self.query_encoder.tokenize(queries)
@@ -70,13 +100,11 @@ class NetworkReader:
         found = [_Found() for _ in queries]
         kept: list[_Kept] = []
         for passes in token_batches(self.plan(tokenized), self.batch_tokens):
-            batch = self.query_encoder.collate(tokenized, passes)
-            output = self._output(batch)
-            self._collect(passes, batch, output, found)
+            rows = self.query_encoder.collate(tokenized, passes)
+            scored = self.scorer.score(rows)
+            self._collect(passes, rows, scored, found)
             if any(p.relations for p in passes):
-                size, width, _, axis = output.spans.shape
-                none = output.spans.new_zeros(size, width, 0, axis)  # a slice would keep them all
-                kept.append(_Kept(passes, batch, replace(output, spans=none)))
+                kept.append(_Kept(passes, rows.num_prompt_words, scored.vectors))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
             chosen = self._chosen(part.scores, lines_of(query, words.text.offsets), limit, ask)
             part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)
@@ -104,8 +132,8 @@ class NetworkReader:
         total, count = np.zeros((len(queries), 0)), np.zeros((len(queries), 1))
         for passes in token_batches(self.plan(tokenized), self.batch_tokens):
             batch = self.query_encoder.collate(tokenized, passes)
-            words = self._output(batch).words.float().cpu().numpy()
-            mask = batch.text_mask.cpu().numpy()
+            words = self.scorer.words(self.scorer.score(batch).vectors)
+            mask = batch.text_mask
             if not total.shape[1]:
                 total = np.zeros((len(queries), words.shape[2]))
             for p, vectors, real in zip(passes, words, mask, strict=True):
@@ -113,24 +141,18 @@ class NetworkReader:
                 count[p.query] += real.sum()
         return total / np.maximum(count, 1)
 
-    @torch.inference_mode()
-    def _output(self, batch: Batch) -> Output:
-        return self.fast.output(self.network, batch)
-
     def _collect(
         self,
         passes: Sequence[Pass],
-        batch: Batch,
-        output: Output,
+        rows: PaddedRows,
+        scored: Scored,
         found: Sequence["_Found"],
     ) -> None:
-        """Note the scores and class logits of a batch with their queries."""
-        scores = torch.sigmoid(output.spans.float()).cpu().numpy()
-        classes = output.classes.double().cpu().numpy()
-        for row, (p, prompt) in enumerate(zip(passes, batch.num_prompt_words, strict=True)):
-            found[p.query].classes.append((p, classes[row, : len(p.classes)]))
+        """Note the scores and class logits of rows with their queries."""
+        for row, (p, prompt) in enumerate(zip(passes, rows.num_prompt_words, strict=True)):
+            found[p.query].classes.append((p, scored.classes[row, : len(p.classes)]))
             if p.labels:
-                text_score = scores[row, prompt : prompt + p.end - p.start, : len(p.labels)]
+                text_score = scored.spans[row, prompt : prompt + p.end - p.start, : len(p.labels)]
                 found[p.query].scores.append((p, text_score.copy()))
 
     def _chosen(
@@ -152,7 +174,7 @@ class NetworkReader:
 
         def candidates(p: Pass, scores: Scores) -> Candidates:
             limit = limits[p.labels.start : p.labels.stop]
-            found = place(self.network.head.candidates(scores, limit, ask.span_score), p, num_words)
+            found = place(self.scorer.candidates(scores, limit, ask.span_score), p, num_words)
             return found.take(lines[found.start] == lines[found.end - 1])
 
         windows = sorted(windows, key=lambda window: window[0].start)
@@ -165,7 +187,6 @@ class NetworkReader:
         joined = join_windows(found, num_words=num_words, flat=flat)
         return choose(joined, num_words=num_words, overlap=ask.overlap, multi_label=ask.multi_label)
 
-    @torch.inference_mode()
     def _relate(
         self,
         read: "_Kept",
@@ -176,11 +197,10 @@ class NetworkReader:
     ) -> None:
         """Score the pairs of a batch that was read; note what reaches the threshold."""
         places = {i: here.mentions for i, here in mentions.items()}
-        rows = pairs_of_rows(read.passes, places, read.batch.num_prompt_words)
+        rows = pairs_of_rows(read.passes, places, read.num_prompt_words)
         if not len(rows.row):
             return
-        logits = self.fast.relate(self.network, read.output, rows.pairs)
-        scores = torch.sigmoid(logits.float()).cpu().numpy()
+        scores = self.scorer.relate(read.vectors, rows)
         edges = np.searchsorted(rows.row, np.arange(len(read.passes) + 1))
         for p, first, end in zip(read.passes, edges[:-1], edges[1:], strict=True):
             if first < end:
@@ -210,11 +230,11 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A batch that was read, for the pairs in it."""
+    """Rows that were read, for the pairs in them."""
 
     passes: Sequence[Pass]
-    batch: Batch
-    output: Output
+    num_prompt_words: Sequence[int]
+    vectors: Any
 
 
 def _pooled(passes: Sequence[tuple[Pass, np.ndarray]], query: TokenizedQuery) -> dict[str, float]:

@@ -168,7 +168,8 @@ def test_nothing_imports_the_command_line() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["glinermt", "glinermt.types", "glinermt.default_model", "glinermt.tasks", "glinermt.synth"],
+    "glinermt glinermt.types glinermt.default_model glinermt.text_model glinermt.tasks "
+    "glinermt.synth".split(),
 )
 def test_importing_the_light_parts_loads_no_torch(module: str) -> None:
     code = (

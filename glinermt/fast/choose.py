@@ -1,18 +1,25 @@
 """Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
 
 import os
+from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glinermt.encoding import Batch
+from glinermt.batch import Batch
+from glinermt.decode import Candidates
+from glinermt.encoding import PaddedRows
 from glinermt.errors import unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 from glinermt.fast.network import FastForward
 from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
+from glinermt.pairing import RowPairs
+from glinermt.reader import Scored
+from glinermt.types import Kind, SpanScore
 
 if hasattr(os, "register_at_fork"):
     # The threads that torch computes with do not live on in a forked process, which would wait
@@ -96,6 +103,48 @@ class FastPath:
 
     def __reduce__(self) -> tuple[type["FastPath"], tuple[Precision]]:
         return FastPath, (self.precision,)
+
+
+class TorchScorer:
+    """Runs a network by torch; see ``reader.Scorer``."""
+
+    def __init__(self, network: Network, fast: FastPath) -> None:
+        self.network = network
+        self.fast = fast
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        kinds: set[Kind] = {"spans"}
+        if self.network.relation_head is not None:
+            kinds.add("relations")
+        if self.network.class_head is not None:
+            kinds.add("classes")
+        return frozenset(kinds)
+
+    @torch.inference_mode()
+    def score(self, rows: PaddedRows) -> Scored:
+        output = self.fast.output(self.network, Batch.from_rows(rows))
+        size, width, _, axis = output.spans.shape
+        none = output.spans.new_zeros(size, width, 0, axis)  # a slice would keep them all
+        return Scored(
+            torch.sigmoid(output.spans.float()).cpu().numpy(),
+            output.classes.double().cpu().numpy(),
+            replace(output, spans=none),
+        )
+
+    def words(self, vectors: Output) -> Float[np.ndarray, "row word hidden"]:
+        return vectors.words.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def relate(self, vectors: Output, pairs: RowPairs) -> Float[np.ndarray, "pair relation"]:
+        asked = Pairs.from_arrays(pairs.mentions, pairs.first, pairs.second)
+        logits = self.fast.relate(self.network, vectors, asked)
+        return torch.sigmoid(logits.float()).cpu().numpy()
+
+    def candidates(
+        self, probabilities: np.ndarray, threshold: np.ndarray, span_score: SpanScore
+    ) -> Candidates:
+        return self.network.head.candidates(probabilities, threshold, span_score)
 
 
 def are_plain(parameters: list[nn.Parameter]) -> bool:

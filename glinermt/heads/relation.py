@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -25,6 +26,11 @@ class Pairs:
     head: Int[Tensor, " pair"]
     """Index into ``mentions``."""
     tail: Int[Tensor, " pair"]
+
+    @staticmethod
+    def from_arrays(mentions: np.ndarray, head: np.ndarray, tail: np.ndarray) -> "Pairs":
+        """Return what ``pairing.RowPairs`` holds as tensors that share its memory."""
+        return Pairs(*(torch.from_numpy(values) for values in (mentions, head, tail)))
 
     def __len__(self) -> int:
         return len(self.head)

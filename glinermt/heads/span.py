@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glinermt.config import ModelConfig
-from glinermt.decode import Candidates
+from glinermt.decode import Candidates, span_candidates
 from glinermt.heads.base import Head
 from glinermt.types import SpanScore
 
@@ -104,9 +104,4 @@ class SpanHead(Head):
         threshold: Float[np.ndarray, " label"],
         span_score: SpanScore,  # noqa: ARG002  a span has one score here, whatever the rule
     ) -> Candidates:
-        start, label, width = np.nonzero(probabilities > threshold[None, :, None])
-        end = start + width + 1
-        inside = end <= probabilities.shape[0]
-        start, end, label, width = start[inside], end[inside], label[inside], width[inside]
-        score = probabilities[start, label, width].astype(float)
-        return Candidates(start, end, label, score, np.zeros(len(start), dtype=bool))
+        return span_candidates(probabilities, threshold)

@@ -23,9 +23,9 @@ from transformers import (
     RobertaModel,
 )
 
+from glinermt.batch import Batch
 from glinermt.build import assemble, load_tokenizer, token_ids, with_ids
 from glinermt.config import ModelConfig
-from glinermt.encoding import Batch
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import (
     MakeLinears,
@@ -139,7 +139,7 @@ def collate(model: GlinerMT, asked: list[Query]) -> Batch:
     encoder = model.query_encoder
     tokenized = encoder.tokenize(asked)
     passes = [p for i, query in enumerate(tokenized) for p in plan_passes(encoder, query, i)]
-    return encoder.collate(tokenized, passes)
+    return Batch.from_rows(encoder.collate(tokenized, passes))
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from glinermt.batch import Batch
 from glinermt.errors import BackendError, CheckpointError, ConfigError
 from glinermt.families.prompted_reader import PromptedReader
 from glinermt.model import GlinerMT
@@ -82,7 +83,8 @@ def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
                 assert isinstance(fixture.model.network, Network)
                 encoder = fixture.model.query_encoder
                 tokenized = encoder.tokenize([query])
-                batch = encoder.collate(tokenized, reader.plan(tokenized))  # type: ignore[attr-defined]
+                passes = reader.plan(tokenized)  # type: ignore[attr-defined]
+                batch = Batch.from_rows(encoder.collate(tokenized, passes))
                 ours = fixture.model.network(batch).spans[0]
         if ours.shape[2] != 3:
             ours, theirs = inside_text(ours), inside_text(theirs[0].permute(0, 2, 1))

@@ -1,0 +1,175 @@
+"""What every loaded model can do with text, whoever runs its network. Imports no torch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, overload
+
+import numpy as np
+from jaxtyping import Float
+
+from glinermt.config import TaskSettings
+from glinermt.encoding import QueryEncoder
+from glinermt.gliner_calls import Labels, entity_dicts, refuse_unknown
+from glinermt.reader import NetworkReader, Reader, check_query
+from glinermt.types import Ask, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
+
+CHUNK = 512
+"""Queries that are tokenised and sorted together."""
+_THEIR_READING = (
+    "packing_config input_spans return_class_probs return_vectors return_label_vectors"
+).split()
+"""Its options for reading that must be off."""
+
+
+class TextModel:
+    """Queries in, spans out: a reader, the encoder of its queries, and the settings of tasks."""
+
+    def __init__(self, reader: Reader, query_encoder: QueryEncoder, settings: TaskSettings) -> None:
+        self.reader = reader
+        self.query_encoder = query_encoder
+        self.settings = settings
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What the model finds: spans, relations, classes, records."""
+        return self.reader.kinds
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of one batch, padding included."""
+        return self.reader.batch_tokens
+
+    @batch_tokens.setter
+    def batch_tokens(self, number: int) -> None:
+        self.reader.batch_tokens = number
+
+    @overload
+    def extract(
+        self,
+        queries: Sequence[Query],
+        *,
+        threshold: Threshold = ...,
+        overlap: Overlap = ...,
+        multi_label: bool = ...,
+        span_score: SpanScore = ...,
+    ) -> list[list[Span]]: ...
+    @overload
+    def extract(
+        self,
+        queries: Iterable[Query],
+        *,
+        threshold: Threshold = ...,
+        overlap: Overlap = ...,
+        multi_label: bool = ...,
+        span_score: SpanScore = ...,
+    ) -> list[list[Span]] | Iterator[list[Span]]: ...
+    def extract(
+        self,
+        queries: Iterable[Query],
+        *,
+        threshold: Threshold = 0.5,
+        overlap: Overlap = "flat",
+        multi_label: bool = False,
+        span_score: SpanScore = "mean",
+    ) -> list[list[Span]] | Iterator[list[Span]]:
+        """Find the spans of every query, in the order of the text.
+
+        A list gives a list; any other iterable gives an iterator that reads ahead a bounded
+        number of queries. Long texts and long label lists are split and joined again. A query
+        without labels, or with a text without words, has no spans.
+
+        Args:
+            queries: what to look for, where.
+            threshold: least score of a span, one number or one for each label.
+            overlap: ``flat`` or ``nested`` (spans inside one another).
+            multi_label: allow one span to have several labels.
+            span_score: ``mean`` of the inside scores (the paper), ``min``, or ``geometric``; see
+                ``heads.token.TokenHead.candidates``.
+
+        Raises:
+            TypeError: a query is not a Query, or has bytes or None for text.
+            ValueError: an empty label, a threshold outside [0, 1], or a prompt too long to read.
+        """
+        if isinstance(queries, Query | str):
+            raise TypeError("extract takes a list of Query; for one, write extract([query])")
+        ask = Ask(threshold, overlap, multi_label, span_score)
+        found = (list(found.spans) for found in self._read(queries, ask))
+        return list(found) if isinstance(queries, Sequence) else found
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
+        """Find all kinds of things that the queries ask for, in one pass; see ``extract``."""
+        if isinstance(queries, Query | str):
+            raise TypeError("read takes a list of Query; for one, write read([query], ask)")
+        return list(self._read(queries, ask))
+
+    def text_vectors(self, queries: Sequence[Query]) -> Float[np.ndarray, "query hidden"]:
+        """Return a vector for each text, the mean of its words' as the heads see them.
+
+        Raises:
+            TypeError: the model is of a family that reads queries in a way of its own.
+        """
+        if not isinstance(self.reader, NetworkReader):
+            raise TypeError(
+                f"a model that {type(self.reader).__name__} reads gives no vectors of texts; use "
+                "one of glinermt's own or a GLiNER checkpoint with a single encoder"
+            )
+        return self.reader.text_vectors([check_query(query, self.kinds) for query in queries])
+
+    def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
+        iterator = iter(queries)
+        while chunk := list(islice(iterator, CHUNK)):
+            yield from self.reader.read([check_query(query, self.kinds) for query in chunk], ask)
+
+    def predict_entities(
+        self,
+        text: str,
+        labels: Labels,
+        threshold: Threshold = 0.5,
+        flat_ner: bool = True,
+        multi_label: bool = False,
+        **theirs: Any,
+    ) -> list[dict[str, Any]]:
+        """Find entities as the package gliner does: dicts with start, end, text, label, score.
+
+        Args:
+            text: one text.
+            labels: names, or a mapping of names to descriptions.
+            threshold: least score, one number or one for each label.
+            flat_ner: no entity lies in another.
+            multi_label: an entity may have several labels.
+            theirs: other options of that package, which must be off.
+
+        Raises:
+            TypeError: an option of that package that has no counterpart here.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be str, got {type(text).__name__}; see inference for more")
+        return self.inference([text], labels, threshold, flat_ner, multi_label, **theirs)[0]
+
+    def inference(
+        self,
+        texts: str | Sequence[str],
+        labels: Labels | Sequence[Labels],
+        threshold: Threshold = 0.5,
+        flat_ner: bool = True,
+        multi_label: bool = False,
+        batch_size: int | None = None,  # noqa: ARG002  batches are filled by tokens here
+        **theirs: Any,
+    ) -> list[list[dict[str, Any]]]:
+        """Find the entities of many texts; see ``predict_entities``.
+
+        Labels are for all texts, or one list or mapping for each. ``batch_size`` has no effect:
+        batches hold ``batch_tokens`` tokens.
+        """
+        refuse_unknown(theirs, known=_THEIR_READING)
+        return entity_dicts(
+            self,
+            [texts] if isinstance(texts, str) else texts,
+            labels,
+            threshold=threshold,
+            flat_ner=flat_ner,
+            multi_label=multi_label,
+            across_lines=not self.query_encoder.plain,  # as that package reads its own models
+        )
+
+    batch_predict_entities = inference
