@@ -1,15 +1,19 @@
 """Configurations: frozen dataclasses, read strictly from mappings; and checks of numbers."""
 
 import dataclasses
+import json
 import math
-import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from numbers import Integral, Real
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from glinermt.errors import ConfigError, unknown_choice
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 
@@ -178,7 +182,7 @@ def _share(name: str, value: object) -> None:
 
 
 def check_number(name: str, value: object) -> float:
-    """Give a number of any kind, such as NumPy's, as a float.
+    """Return a number of any kind, such as NumPy's, as a float.
 
     Raises:
         TypeError: it is none; True and False are none.
@@ -189,7 +193,7 @@ def check_number(name: str, value: object) -> float:
 
 
 def check_share(name: str, value: object) -> float:
-    """Give a number in [0, 1] as a float; see ``check_number``.
+    """Return a number in [0, 1] as a float; see ``check_number``.
 
     Raises:
         ValueError: it lies outside.
@@ -201,7 +205,7 @@ def check_share(name: str, value: object) -> float:
 
 
 def check_count(name: str, value: object) -> int:
-    """Give a whole number of any kind, at least 1, as an int.
+    """Return a whole number of any kind, at least 1, as an int.
 
     Raises:
         TypeError: it is none; True and False are none.
@@ -215,65 +219,64 @@ def check_count(name: str, value: object) -> int:
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
-    """Build the dataclass ``cls`` from ``data``; nested dataclasses from nested mappings.
+    """Read the dataclass ``cls``, and those in it, from ``data`` as JSON and TOML have it.
+
+    Pydantic checks the types, strictly: no number is made of a string, no key is passed over.
 
     Raises:
-        ConfigError: an unknown key (with a suggestion), a missing one, or a value of another type
-            or that ``cls`` refuses.
+        ConfigError: unknown and missing keys, and values of another type or that ``cls`` refuses;
+            each with its place and what is expected there.
     """
-    _expect(isinstance(data, Mapping), "a table", data, where)
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key not in names:
-            raise ConfigError(f"{where}: {unknown_choice('key', key, names)}")
-        values[key] = _convert(hints[key], value, where=f"{where}: {key}")
+    from pydantic import ValidationError  # late: most of the library needs none of it
+
+    plain = json.dumps({"values": data}, default=lambda value: _refuse(where, value))
     try:
-        return cls(**values)
-    except (TypeError, ValueError, ConfigError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+        return cast(T, _reader(cast(Hashable, cls)).model_validate_json(plain).values)
+    except ValidationError as errors:
+        told = "; ".join(_told(cls, error) for error in errors.errors(include_url=False))
+        raise ConfigError(f"{where}: {told}") from errors
 
 
-def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    """Check ``value`` against the type ``hint``; tuples, unions, dataclasses, mappings."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return _convert_union(args, value, where=where)
-    if origin is Literal:
-        if value not in args:
-            raise ConfigError(f"{where}: {unknown_choice('value', value, map(str, args))}")
-        return value
-    if origin is tuple:
-        _expect(isinstance(value, list | tuple), "a list", value, where)
-        return tuple(_convert(args[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        _expect(isinstance(value, Mapping), "a table", value, where)
-        return {k: _convert(args[1], v, where=f"{where}.{k}") for k, v in value.items()}
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        _expect(isinstance(value, Mapping), "a table", value, where)
-        return from_mapping(hint, value, where=where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    exact = isinstance(value, hint) and (hint is bool) == isinstance(value, bool)
-    _expect(exact, hint.__name__, value, where)
-    return value
+@cache
+def _reader(cls: Any) -> Any:
+    """Return the pydantic model of one field ``values``; its rules hold for dataclasses inside."""
+    from pydantic import ConfigDict, create_model
+
+    rules = ConfigDict(extra="forbid", strict=True)
+    return create_model(cls.__name__, __config__=rules, values=(cls, ...))
 
 
-def _convert_union(args: tuple[Any, ...], value: Any, *, where: str) -> Any:
-    errors = []
-    for option in args:
-        if option is type(None):
-            if value is None:
-                return None
-            continue
-        try:
-            return _convert(option, value, where=where)
-        except ConfigError as error:
-            errors.append(str(error))
-    raise ConfigError("; ".join(errors))
+def _refuse(where: str, value: object) -> NoReturn:
+    raise ConfigError(f"{where}: {value!r} is a {type(value).__name__}; write it as a string")
+
+
+def _told(cls: type, error: "ErrorDetails") -> str:
+    """Return one fault: ``stages.0.steps: should be a valid integer, got 'x'``."""
+    _, *place = error["loc"]
+    kind, found = error["type"], ""
+    if kind == "unexpected_keyword_argument":
+        name = str(place.pop())
+        message = unknown_choice("key", name, _keys(cls, place))
+    elif kind == "missing":
+        message = f"has no {str(place.pop())!r}, which is needed"
+    elif kind == "value_error":
+        message = str(error["ctx"]["error"])
+    else:
+        message, found = error["msg"].removeprefix("Input "), f", got {error['input']!r:.80}"
+    shown = ".".join(map(str, place))
+    return f"{shown}: {message}{found}" if shown else message + found
+
+
+def _keys(cls: type, place: Iterable[int | str]) -> list[str]:
+    """Return the keys of the dataclass at that place of ``cls``."""
+    hint: Any = cls
+    for part in place:
+        hint = (
+            typing.get_type_hints(hint)[str(part)]
+            if dataclasses.is_dataclass(hint)
+            else typing.get_args(hint)[isinstance(part, str)]  # a tuple's items, a mapping's values
+        )
+    return [field.name for field in dataclasses.fields(hint)]
 
 
 def _expect(condition: bool, expected: str, value: object, where: str) -> None:

@@ -1,11 +1,12 @@
 """What a training run is: sources, stages, optimiser; strict TOML, changed by ``--set``."""
 
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from glinermt import overrides
 from glinermt.config import ModelConfig, from_mapping
@@ -15,6 +16,11 @@ from glinermt.training import config_overrides
 TaskName = Literal[
     "ner", "relations", "pairs", "qa", "summaries", "gap_summaries", "classify", "examples"
 ]
+FromZero = Annotated[int, Field(ge=0)]
+FromOne = Annotated[int, Field(ge=1)]
+FromTwo = Annotated[int, Field(ge=2)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,9 @@ class Source:
     ``relations`` the paper's way of asking for relations, ``pairs`` that of the relation head."""
     group: str = ""
     """Name in ``shares``; empty = the task."""
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Multiplies what the size of the source earns it inside its group."""
-    cap: int = 0
+    cap: FromZero = 0
     """Rows counted at most when sources are weighed; 0 = all. Every row is used in its turn."""
     domain: str = "general"
     """Labels of sources of *other* domains may serve as negatives here (``foreign_share``)."""
@@ -48,54 +54,54 @@ class Source:
 class Sampling:
     """How one gold row becomes one Example."""
 
-    max_positives: int = 12
-    max_negatives: int = 8
+    max_positives: FromOne = 12
+    max_negatives: FromZero = 8
     """Absent labels asked beside the present ones: a number from 0 to this, drawn evenly."""
-    borrowed_negatives: int = 0
+    borrowed_negatives: FromZero = 0
     """Labels of other examples asked as absent of an Example of entities, at most: for data such as
     Pile-NER that says only what is there. Drawn from the whole source (UniversalNER)."""
-    frequency_share: float = 0.5
+    frequency_share: Share = 0.5
     """Share of negatives drawn by label frequency (UniversalNER); the rest evenly."""
-    foreign_share: float = 0.3
+    foreign_share: Share = 0.3
     """Share of rows that also get one or two labels from other domains as negatives."""
     common_labels: tuple[str, ...] = ()
     """Never foreign negatives: types that may stand unannotated in any text."""
-    drop_share: float = 0.3
+    drop_share: Share = 0.3
     """Share of rows from which some present labels are dropped (GLiNER: +1.4 F1)."""
     paraphrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other wordings of a label."""
-    paraphrase_share: float = 0.0
+    paraphrase_share: Share = 0.0
     """Share of rows whose labels are reworded where ``paraphrases`` knows them."""
     general_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """General type -> types that are kinds of it. Where a kind is asked and there, the general one
     is not a second answer for the same span: the most specific label asked wins, as in CrossNER."""
-    general_share: float = 0.0
+    general_share: Share = 0.0
     """Share of Examples with such a kind that are asked for the general type besides."""
-    open_ner_share: float = 0.0
+    open_ner_share: Share = 0.0
     """Share of NER rows asked as an instruction with the single label ``match``."""
-    joined_share: float = 0.0
+    joined_share: Share = 0.0
     """Share of NER rows that are read behind or before one to four others of their source: a model
     that only saw single sentences misses most entities of longer texts."""
-    max_empty_share: float = 0.1
+    max_empty_share: NotNegative = 0.1
     """Rows without any entity kept, per row with one."""
-    max_words: int = 200
+    max_words: FromOne = 200
     """Longer texts are cut around their spans, never through one."""
-    max_summary_words: int = 280
+    max_summary_words: FromOne = 280
     """The same for texts to be summed up."""
-    max_relation_labels: int = 10
-    max_class_labels: int = 12
-    mixed_share: float = 0.0
+    max_relation_labels: FromTwo = 10
+    max_class_labels: FromTwo = 12
+    mixed_share: Share = 0.0
     """Share of Examples for the relation head or the class head that ask for some entity types
     besides, of which nothing is learned: users ask for several kinds at once."""
     symmetric_relations: tuple[str, ...] = ()
     """Relations that hold both ways, so that swapping head and tail is no negative."""
-    unanswerable_share: float = 0.3
+    unanswerable_share: Share = 0.3
     """Share of questions that are edited, or moved to a paragraph that does not answer them."""
-    edited_share: float = 0.0
+    edited_share: Share = 0.0
     """Of these, the share that keeps its paragraph but has a detail of the question changed."""
-    removed_share: float = 0.0
+    removed_share: Share = 0.0
     """Of the others, the share that keeps its paragraph without the sentences of the answer."""
-    similar_share: float = 0.7
+    similar_share: Share = 0.7
     """Of those left, the share that gets the paragraph most like the question; the rest any."""
 
 
@@ -121,13 +127,13 @@ class Loss:
 class Optim:
     """AdamW with two learning rates."""
 
-    encoder_lr: float = 1e-5
-    other_lr: float = 5e-5
-    weight_decay: float = 0.01
-    warmup: float = 0.06
+    encoder_lr: NotNegative = 1e-5
+    other_lr: NotNegative = 5e-5
+    weight_decay: NotNegative = 0.01
+    warmup: Share = 0.06
     """Share of the run during which the rates rise."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    clip: float = 10.0
+    clip: NotNegative = 10.0
     """Largest gradient norm; 0 = no clipping."""
 
 
@@ -136,19 +142,19 @@ class Stage:
     """One mix, one schedule."""
 
     name: str
-    steps: int
+    steps: FromOne
     sources: tuple[Source, ...]
     shares: Mapping[str, float]
     """Share of examples per group; they are normalised."""
     temperature: float = 0.5
     """Inside a group, sources are drawn by rows ** this."""
-    batch_tokens: int = 1600
+    batch_tokens: FromZero = 1600
     """Padded subwords in one forward pass; 0 = use ``batch_size``."""
-    batch_size: int = 0
+    batch_size: FromZero = 0
     """Examples in one forward pass; 0 = use ``batch_tokens``."""
-    accumulate: int = 1
+    accumulate: FromOne = 1
     """Forward passes per optimiser step and process."""
-    max_minutes: float = 0.0
+    max_minutes: NotNegative = 0.0
     """Wall-clock limit over all resumed parts; the run ends there as if it were done. 0 = none."""
     clock: Literal["steps", "time"] = "steps"
     """What drives the schedule. ``time`` runs it over ``max_minutes``: handy where a machine's
@@ -163,11 +169,11 @@ class Dev:
     """Entity files scored during training; the mean of their F1 picks the best checkpoint."""
 
     paths: tuple[str, ...] = ()
-    limit: int = 100
+    limit: FromZero = 100
     """Rows per file, the first ones; 0 = all."""
-    threshold: float = 0.5
+    threshold: Share = 0.5
     exclude_labels: tuple[str, ...] = ("miscellaneous",)
-    every: int = 500
+    every: FromOne = 500
     """Steps between scorings."""
 
 
@@ -181,7 +187,7 @@ class TrainConfig:
     """Folder of a model to go on from; empty = build ``model`` anew."""
     add_heads: bool = False
     """Return the model of ``init`` a relation head and a class head where it has none."""
-    frozen_layers: int = 0
+    frozen_layers: FromZero = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are together with
     these; 0 trains all. Saves time and memory where a model is gone on with."""
     trained_parts: tuple[str, ...] = ()
@@ -192,55 +198,16 @@ class TrainConfig:
     output: str = "runs/train"
     seed: int = 42
     precision: Literal["no", "bf16", "fp16"] = "no"
-    pad_multiple: int = 32
+    pad_multiple: FromOne = 32
     """Shapes are padded to multiples of this: oneDNN and cuDNN prepare each new shape anew."""
-    save_every: int = 500
+    save_every: FromOne = 500
     """Steps between checkpoints."""
-    log_every: int = 10
-    max_bad_share: float = 0.01
+    log_every: FromOne = 10
+    max_bad_share: Share = 0.01
     """Bad lines are skipped and listed; more than this share of a file stops the run."""
     trackers: tuple[str, ...] = ("tensorboard",)
     """Accelerate trackers besides ``metrics.jsonl``; they write below ``output/trackers``."""
     dev: Dev = field(default_factory=Dev)
-
-
-_FROM_0, _FROM_1, _SHARE = (0, math.inf), (1, math.inf), (0, 1)
-RANGES: Mapping[type, Mapping[str, tuple[float, float]]] = {
-    TrainConfig: {
-        "pad_multiple": _FROM_1,
-        "frozen_layers": _FROM_0,
-        "save_every": _FROM_1,
-        "log_every": _FROM_1,
-        "max_bad_share": _SHARE,
-    },
-    Dev: {"limit": _FROM_0, "threshold": _SHARE, "every": _FROM_1},
-    Stage: {
-        "steps": _FROM_1,
-        "batch_tokens": _FROM_0,
-        "batch_size": _FROM_0,
-        "accumulate": _FROM_1,
-        "max_minutes": _FROM_0,
-    },
-    Source: {"weight": _FROM_0, "cap": _FROM_0},
-    Sampling: {
-        "max_positives": _FROM_1,
-        "max_negatives": _FROM_0,
-        "borrowed_negatives": _FROM_0,
-        "max_empty_share": _FROM_0,
-        "max_words": _FROM_1,
-        "max_summary_words": _FROM_1,
-        "max_relation_labels": (2, math.inf),
-        "max_class_labels": (2, math.inf),
-    },
-    Optim: {
-        "encoder_lr": _FROM_0,
-        "other_lr": _FROM_0,
-        "weight_decay": _FROM_0,
-        "warmup": _SHARE,
-        "clip": _FROM_0,
-    },
-}
-"""Least and greatest value of numbers, where any other makes no sense."""
 
 
 def packaged_configs() -> dict[str, Path]:
@@ -282,48 +249,28 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
         config_overrides.refuse_taken(data, override)
         overrides.apply(data, override)
     config_overrides.complete(data.get("stages"))
-    config = from_mapping(TrainConfig, data, where=str(path))
-    check_config(config)
+    return checked(data, where=str(path))
+
+
+def checked(config: TrainConfig | Mapping[str, Any], *, where: str) -> TrainConfig:
+    """Return the configuration read from plain data; one made by a program is read again.
+
+    Raises:
+        ConfigError: a key or a value is not usable, or a stage cannot be run.
+    """
+    data = asdict(config) if isinstance(config, TrainConfig) else config
+    config = from_mapping(TrainConfig, data, where=where)
+    if not config.stages:
+        raise ConfigError(f"{where}: a run needs at least one stage; add [[stages]]")
+    names = [stage.name for stage in config.stages]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{where}: stages need names of their own, not {names}")
+    for stage in config.stages:
+        _check_stage(stage, f"{where}: stage {stage.name!r}")
     return config
 
 
-def check_config(config: TrainConfig) -> None:
-    """Check what types alone cannot.
-
-    Raises:
-        ConfigError: a stage cannot be run, or a number is out of range.
-    """
-    _check_numbers(config, "")
-    if not config.stages:
-        raise ConfigError("a training run needs at least one stage; add [[stages]]")
-    names = [stage.name for stage in config.stages]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"stages need names of their own, not {names}")
-    for stage in config.stages:
-        _check_stage(stage)
-
-
-def _check_numbers(part: Any, where: str) -> None:
-    """Check the numbers of a dataclass and of those in it against ``RANGES``."""
-    ranges = RANGES.get(type(part), {})
-    for name in part.__slots__:
-        value, (least, most) = getattr(part, name), ranges.get(name, (-math.inf, math.inf))
-        if name in ranges and not least <= value <= most:
-            limits = f"at least {least}" + (f" and at most {most}" if most < math.inf else "")
-            raise ConfigError(f"{where}{name} must be {limits}, not {value}")
-        for key, inner in _parts(value):
-            _check_numbers(inner, f"{where}{name}.{key}")
-
-
-def _parts(value: Any) -> list[tuple[str, Any]]:
-    """Return the dataclasses that a field holds, with what their keys begin with."""
-    if isinstance(value, tuple):
-        return [(f"{i}.", item) for i, item in enumerate(value) if type(item) in RANGES]
-    return [("", value)] if type(value) in RANGES else []
-
-
-def _check_stage(stage: Stage) -> None:
-    where = f"stage {stage.name!r}"
+def _check_stage(stage: Stage, where: str) -> None:
     if not stage.sources:
         raise ConfigError(f"{where} has no sources; add [[stages.sources]]")
     groups = {source.group or source.task for source in stage.sources}

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from glinermt.errors import ConfigError
 from glinermt.outputs import locked
-from glinermt.training.config import TrainConfig, check_config
+from glinermt.training.config import TrainConfig, checked
 from glinermt.training.data.batching import Batches
 from glinermt.training.data.mixture import Mixture, load_feeds
 from glinermt.training.dev_scores import load_dev, score_dev
@@ -62,7 +62,7 @@ def train(
     """
     console, stop = console or Console(stderr=True), stop or Stop()
     output = Path(config.output)
-    check_config(config)
+    config = checked(config, where="the configuration")
     if resume and not has_state(output):
         load_state(output)  # raises, and makes no folder
     processes = launched_processes(config.precision)

@@ -344,7 +344,7 @@ def test_resuming_a_finished_run_adds_nothing(tmp_path: Path) -> None:
 
 def test_what_cannot_be_run_is_refused_before_the_first_step(tmp_path: Path) -> None:
     config = replace(tiny_config(tmp_path), save_every=0)
-    with pytest.raises(ConfigError, match="save_every must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="save_every: should be greater than or equal to 1"):
         train(config)
     assert not Path(config.output).exists()
 
