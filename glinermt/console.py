@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,16 @@ from rich.text import Text
 
 from glinermt import jsonl
 from glinermt.errors import DataError
-from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
+from glinermt.types import (
+    Answer,
+    Classification,
+    Reading,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 _UNSEEN = re.compile("[\u007f-\u009f\u2028\u2029]")
@@ -191,9 +200,9 @@ def show_summary(console: Console, summary: Summary) -> None:
     console.print(table if summary.spans else Text("summary: nothing found", style="dim"))
 
 
-def show_classification(console: Console, found: Classification) -> None:
+def show_classification(console: Console, found: Classification, *, title: str = "classes") -> None:
     """Print a table of the labels, best first, with those that the text has marked."""
-    table = Table(title="classes", title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     for name in ("", "label", "score"):
         table.add_column(name, justify="right" if name == "score" else "left")
     for name, score in sorted(found.scores.items(), key=lambda pair: -pair[1]):
@@ -213,3 +222,54 @@ def show_redaction(console: Console, found: Redaction) -> None:
     console.print(Text(printable(found.text)))
     if not found.spans:
         console.print(Text("redaction: none found", style="dim"))
+
+
+def show_records(
+    console: Console, records: Sequence[Record[Any]], *, title: str = "records"
+) -> None:
+    """Print a table of each record: its fields, their values, and the words that say them."""
+    for i, record in enumerate(records, start=1):
+        table = Table(
+            title=Text(printable(f"{title} {i}  {record.score:.2f}")),
+            title_justify="left",
+            caption=Text(printable(record.error), style="red") if record.error else None,
+        )
+        for name in ("field", "value", "evidence", "start:end"):
+            table.add_column(name, justify="right" if name == "start:end" else "left")
+        for name, value in leaves(record.to_dict()["value"]):
+            spans = record.spans.get(name, ())
+            table.add_row(
+                Text(printable(name)),
+                Text(printable(value)),
+                Text(printable(", ".join(span.text for span in spans))),
+                ", ".join(f"{span.start}:{span.end}" for span in spans),
+            )
+        console.print(table)
+    if not records:
+        console.print(Text(f"{title}: none found", style="dim"))
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the filled fields of a record's plain value, names of nested ones joined with dots."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        if value:
+            yield name, ", ".join(map(str, value))
+    elif value is not None:
+        yield name, str(value)
+
+
+def show_reading(console: Console, text: str, found: Reading) -> None:
+    """Print what there is of each kind."""
+    if found.entities:
+        show_spans(console, text, found.entities, title="entities")
+    if found.relations:
+        show_relations(console, found.relations)
+    for name, classes in found.classes.items():
+        show_classification(console, classes, title=name)
+    for name, records in found.records.items():
+        show_records(console, records, title=name)
+    if not (found.entities or found.relations or found.classes or any(found.records.values())):
+        console.print(Text("none found", style="dim"))

@@ -24,9 +24,8 @@ from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
 from glinermt.network import Output, TrainingBatch
 from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, check_query
-from glinermt.structures import Instance, RecordReader, Structure
 from glinermt.text_model import TextModel
-from glinermt.types import Ask, Example, Query
+from glinermt.types import Example, Query
 
 _WITHOUT_EFFECT = (
     "strict load_tokenizer resize_token_embeddings low_cpu_mem_usage resume_download "
@@ -149,20 +148,6 @@ class GlinerMT(TextModel):
         for label in labels:
             check_query(Query("", (label,)), self.kinds)
         return self.reader.encode_labels(labels)
-
-    def read_records(
-        self, texts: Sequence[str], structure: Structure, ask: Ask
-    ) -> list[list[Instance]]:
-        """Return the instances of a structure in each text; only with the kind ``records``.
-
-        Raises:
-            TypeError: the model finds no records.
-        """
-        if not isinstance(self.reader, RecordReader):
-            raise TypeError(
-                "this model finds no records of its own; one of the GLiNER2 family does"
-            )
-        return self.reader.read_records(texts, structure, ask)
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
         """Make a training batch; shapes are padded to a ``multiple``.

@@ -272,8 +272,12 @@ def check_query(query: object, kinds: frozenset[Kind]) -> Query:
         ("class", query.classes),
     ):
         _check_names(what, names)
-    for kind, names in (("relations", query.relations), ("classes", query.classes)):
-        if names and kind not in kinds:
+    for kind, asked in (
+        ("relations", query.relations),
+        ("classes", query.classes),
+        ("records", query.structures),
+    ):
+        if asked and kind not in kinds:
             raise ValueError(
                 f"the model finds {', '.join(sorted(kinds))}, not {kind}; use one that was trained "
                 "for them"

@@ -1,13 +1,11 @@
-"""What a model with the kind ``records`` is asked for and finds: structures and their instances.
+"""What a model with the kind ``records`` is asked for: structures, whose instances a text holds.
 
 Importing this module costs no torch.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
-
-from glinermt.types import Ask, Span
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +26,14 @@ class Structure:
 
     name: str
     fields: tuple[Field, ...]
+    overlap: Literal["flat", "nested"] | None = None
+    """How spans of one field may overlap; None = ``Ask.overlap``."""
 
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One record that a text holds."""
-
-    spans: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
-    """Spans by field name, best score first; a span's label is the field's name."""
-    choices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Score in [0, 1] of every choice, by field name."""
-
-    def __bool__(self) -> bool:
-        return any(self.spans.values()) or any(self.choices.values())
-
-
-@runtime_checkable
-class RecordReader(Protocol):
-    """A model that reads structures in one pass."""
-
-    def read_records(
-        self, texts: Sequence[str], structure: Structure, ask: Ask
-    ) -> list[list[Instance]]:
-        """Return the instances of the structure in each text, in the order the model counts."""
-        ...
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Structure":
+        """Read what ``dataclasses.asdict`` makes of one."""
+        fields = (
+            Field(**{**field, "choices": tuple(field.get("choices", ()))})
+            for field in data["fields"]
+        )
+        return cls(data["name"], tuple(fields), data.get("overlap"))

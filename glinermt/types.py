@@ -6,13 +6,14 @@ All offsets count characters of the caller's text, ``end`` exclusive, so that
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from glinermt.config import SPAN_SCORES, TaskSettings, check_share
 from glinermt.config import SpanScore as SpanScore
 from glinermt.errors import unknown_choice
 from glinermt.old_rows import guess_task, named_task
+from glinermt.structures import Structure
 
 T = TypeVar("T")
 Overlap = Literal["flat", "nested"]
@@ -42,6 +43,11 @@ class Query:
     across_lines: bool = False
     """Whether a span may run on behind a line's end. Sentences do, names rarely: there the next
     line is another entry of a list or table."""
+    structures: tuple[Structure, ...] = ()
+    """Records that are looked for as a whole, for a model with the kind ``records``."""
+    class_groups: tuple[tuple[str, int], ...] = ()
+    """Where ``classes`` answer several questions: the name of each and its number of classes, in
+    their order, for families whose models read these; () = all answer one question."""
 
     def to_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = {
@@ -55,6 +61,10 @@ class Query:
             data["class_labels"] = list(self.classes)
         if self.across_lines:
             data["across_lines"] = True
+        if self.structures:
+            data["structures"] = [asdict(structure) for structure in self.structures]
+        if self.class_groups:
+            data["class_groups"] = [list(group) for group in self.class_groups]
         if self.entities is not None:
             data["entities"] = [_place(span) for span in self.entities]
         return data
@@ -82,6 +92,8 @@ class Query:
             _names("class_labels", data.get("class_labels") or ()),
             None if given is None else tuple(span_of(text, s) for s in _list("entities", given)),
             _flag(data, "across_lines"),
+            tuple(map(Structure.from_dict, _list("structures", data.get("structures") or ()))),
+            tuple((str(n), int(k)) for n, k in _list("groups", data.get("class_groups") or ())),
         )
 
 
@@ -203,6 +215,19 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """One record that a text holds, as a model with the kind ``records`` finds it."""
+
+    spans: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    """Spans by field name, best score first; a span's label is the field's name."""
+    choices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Score in [0, 1] of every choice, by field name."""
+
+    def __bool__(self) -> bool:
+        return any(self.spans.values()) or any(self.choices.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one pass over a query found."""
 
@@ -211,6 +236,8 @@ class Found:
     classes: Mapping[str, float] = field(default_factory=dict)
     """The logit of each class label: of a long text the mean over its windows, weighted by their
     words; empty for a text without words. Probabilities are made of them by the task."""
+    records: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    """The instances of each structure, by its name, in the order in which the model counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +322,27 @@ class Record(Generic[T]):
         spans = {name: [span.to_dict() for span in its] for name, its in self.spans.items()}
         data = {"value": to_jsonable_python(self.value), "spans": spans, "score": self.score}
         return {**data, "error": self.error} if self.error else data
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What ``read`` found in a text: things of all kinds, each as its own task gives them."""
+
+    entities: tuple[Span, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    classes: "Mapping[str, Classification]" = field(default_factory=dict)
+    """By the name of the question."""
+    records: Mapping[str, tuple[Record[Any], ...]] = field(default_factory=dict)
+    """By the name of the schema."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return {
+            "entities": [span.to_dict() for span in self.entities],
+            "relations": [relation.to_dict() for relation in self.relations],
+            "classes": {name: found.to_dict() for name, found in self.classes.items()},
+            "records": {name: [r.to_dict() for r in own] for name, own in self.records.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class BatchReport:
 
 def estimated_tokens(query: Query) -> int:
     """Return about how many tokens the model reads for a query, without tokenising it."""
-    labels = (*query.labels, *query.relations, *query.classes)
+    fields = (field.name for structure in query.structures for field in structure.fields)
+    labels = (*query.labels, *query.relations, *query.classes, *fields)
     pieces = (query.text, query.prompt, *labels)
     size = sum(len(piece.encode("utf-8", "surrogatepass")) for piece in pieces)
     return size // BYTES_A_TOKEN + len(labels) + 3

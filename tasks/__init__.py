@@ -13,6 +13,7 @@ from glinermt.tasks.instructions import (
 )
 from glinermt.tasks.keyphrases import KEYPHRASES, extract_keyphrases
 from glinermt.tasks.questions import ANSWER, answer, answers
+from glinermt.tasks.reading import read
 from glinermt.tasks.records import RECORDS, extract_records
 from glinermt.tasks.redaction import PII, redact
 from glinermt.tasks.relations import RELATIONS, extract_relations
@@ -45,6 +46,7 @@ __all__ = [
     "extract_open_entities",
     "extract_records",
     "extract_relations",
+    "read",
     "redact",
     "suggest",
     "summarize",

@@ -69,7 +69,9 @@ def register(app: typer.Typer) -> None:
         (matches, "matches", ("match",), True),
         (classify, "classify", (), False),
         (keyphrases, "keyphrases", (), True),
+        (records, "records", (), False),
         (redact, "redact", (), False),
+        (read, "read", (), False),
     )
     for function, name, old_names, has_spans in commands:
         command = _with_shared_options(function, has_spans=has_spans)
@@ -219,6 +221,67 @@ def redact(
     return Job(find, lambda c, _, found: show.show_redaction(c, found), "redaction")
 
 
+def records(
+    schema: Annotated[Path, typer.Option("--schema", help="A JSON schema of an object, a file.")],
+    many: Annotated[bool, typer.Option("--many", help="Find several records.")] = False,
+    anchor: Annotated[
+        str | None, typer.Option(help="The field that each of several records has one of.")
+    ] = None,
+    on_invalid: Annotated[
+        str, typer.Option(help="What becomes of a record that is not valid: drop, raise, keep.")
+    ] = "drop",
+) -> Job:
+    """Fill a schema from a text, each value with the words that say it."""
+    from glinermt.tasks import extract_records
+
+    find = partial(
+        extract_records,
+        schema=_json_file(schema, "--schema"),
+        many=many,
+        anchor=anchor,
+        on_invalid=on_invalid,
+    )
+    return Job(find, lambda c, _, found: show.show_records(c, found), schema.stem)
+
+
+def read(
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            "--schema",
+            help="A JSON file with any of entities, relations, classes (by the name of their "
+            "question) and records (JSON schemas by name).",
+        ),
+    ] = None,
+    labels: SomeLabels = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--relations", help="As in the command relations. May be repeated."),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--classes", help="As 'mood: good, bad'. May be repeated."),
+    ] = None,
+) -> Job:
+    """Find entities, relations, classes and records in one pass of the model."""
+    from glinermt.tasks import read as find_all
+
+    asked: dict[str, Any] = {} if schema is None else dict(_json_file(schema, "--schema"))
+    for key, given in (
+        ("entities", labels and _names(labels, "--labels")),
+        ("relations", names and _relations(names)),
+        ("classes", classes and _questions(classes)),
+    ):
+        if given and key in asked:
+            raise ValueError(f"{key} stand in {schema}, too; give them once")
+        if given:
+            asked[key] = given
+    if not asked:
+        raise ValueError("nothing is asked; give --schema, --labels, --relations or --classes")
+    find = partial(find_all, schema=asked)
+    return Job(find, show.show_reading, ", ".join(asked))
+
+
 def demo(model: Model = None) -> None:
     """Extract from a sample document: entities, an answer and a summary."""
     from glinermt.default_model import load_extractor
@@ -244,6 +307,32 @@ def _names(given: Iterable[str], option: str) -> list[str]:
     if not names:
         raise ValueError(f"{option} is empty; name at least one, several separated by commas")
     return names
+
+
+def _json_file(path: Path, option: str) -> dict[str, Any]:
+    """Return the object in a JSON file."""
+    import json
+
+    if not path.is_file():
+        raise DataError(f"{option}: {path}: no such file; it holds a schema as JSON")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise DataError(f"{option}: {path}: not JSON in UTF-8 ({error})") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{option}: {path}: expected a JSON object, got {found!r:.60}")
+    return found
+
+
+def _questions(given: Iterable[str]) -> dict[str, list[str]]:
+    """Read ``name: class, class``, one a value."""
+    found: dict[str, list[str]] = {}
+    for item in given:
+        name, colon, classes = item.partition(":")
+        if not colon or not name.strip():
+            raise ValueError(f"--classes: expected 'name: class, class', got {item!r}")
+        found[name.strip()] = _names([classes], f"--classes {name.strip()!r}")
+    return found
 
 
 def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:

@@ -49,11 +49,7 @@ def stream_invariant(
             limits = {label.name: task.limit(label, settings) for label in labels}
             mean = _mean([next(found) for _ in range(ORDERS)])
             kept = [span for span in mean if span.score >= limits[span.label]]
-            yield _chosen(kept, overlap=task.overlap, multi_label=task.multi_label)
-
-
-def _with_threshold(label: Label, threshold: float) -> Label:
-    return replace(label, options={**label.options, "threshold": threshold})
+            yield chosen(kept, overlap=task.overlap, multi_label=task.multi_label)
 
 
 def label_orders(labels: Sequence[Label]) -> Iterator[list[Label]]:
@@ -77,7 +73,7 @@ def _mean(parts: Sequence[Sequence[Span]]) -> list[Span]:
     return [replace(span, score=total[key] / len(parts)) for key, span in spans.items()]
 
 
-def _chosen(spans: Iterable[Span], *, overlap: Overlap, multi_label: bool) -> list[Span]:
+def chosen(spans: Iterable[Span], *, overlap: Overlap, multi_label: bool) -> list[Span]:
     """Choose by score what does not conflict, as the engine does; in the order of the text."""
     kept: list[Span] = []
     places: list[tuple[int, int]] = []

@@ -2,11 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
+from glinermt.console import leaves
+from glinermt.types import (
+    Answer,
+    Classification,
+    Reading,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 
 
 def page(results: Iterable[tuple[str, Any]], title: str = "glinermt") -> str:
@@ -27,7 +38,19 @@ def page(results: Iterable[tuple[str, Any]], title: str = "glinermt") -> str:
 
 
 def _items(result: Any) -> list[Any]:
+    if isinstance(result, Reading):
+        named = [_Named(name, item) for name, item in result.classes.items()]
+        named += [_Named(name, item) for name, own in result.records.items() for item in own]
+        return [*named, *result.entities, *result.relations]
     return list(result) if isinstance(result, list | tuple) else [result]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A part of a result that answers one of several questions."""
+
+    name: str
+    item: Any
 
 
 def _article(text: str, items: Sequence[Any], hues: dict[str, int]) -> str:
@@ -35,19 +58,25 @@ def _article(text: str, items: Sequence[Any], hues: dict[str, int]) -> str:
     relations = [item for item in items if isinstance(item, Relation)]
     answers = [item for item in items if isinstance(item, Answer)]
     summaries = [item for item in items if isinstance(item, Summary)]
-    classes = [item for item in items if isinstance(item, Classification)]
+    named = [item if isinstance(item, _Named) else _Named("", item) for item in items]
+    classes = [one for one in named if isinstance(one.item, Classification)]
+    records = [one for one in named if isinstance(one.item, Record)]
     redactions = [item for item in items if isinstance(item, Redaction)]
     if redactions:  # the original is not shown
         return "".join(f"<article>{_redaction(found, hues)}</article>" for found in redactions)
     whole = bool(answers or summaries)  # what is marked needs no names
     parts = [
-        *(_classes(found) for found in classes),
+        *(_heading(one.name) + _classes(one.item) for one in classes),
         "" if whole else _legend(spans, hues),
         _answers(answers) if answers else "",
         *(_summary(summary) for summary in summaries),
         f'<p class="text" dir="auto">{_marked(text, spans, hues, named=not whole)}</p>',
         _table(relations, hues) if relations else "",
-        "" if spans or answers or classes else '<p class="none">Nothing found.</p>',
+        *(
+            _heading(name) + _records([one.item for one in records if one.name == name], hues)
+            for name in dict.fromkeys(one.name for one in records)
+        ),
+        "" if spans or answers or classes or records else '<p class="none">Nothing found.</p>',
     ]
     return f"<article>{''.join(parts)}</article>"
 
@@ -65,6 +94,10 @@ def _spans(items: Iterable[Any]) -> list[Span]:
                 spans.extend([item.span] if item.span else [])
             case Summary() | Redaction():
                 spans.extend(item.spans)
+            case Record():
+                spans.extend(span for own in item.spans.values() for span in own)
+            case _Named():
+                spans.extend(_spans([item.item]))
     return list(dict.fromkeys(spans))
 
 
@@ -113,6 +146,38 @@ def _table(relations: Iterable[Relation], hues: dict[str, int]) -> str:
     )
     names = "".join(f"<th>{name}</th>" for name in ("head", "relation", "tail", "score"))
     return f"<table><tr>{names}</tr>{rows}</table>"
+
+
+def _heading(name: str) -> str:
+    return f"<h2><bdi>{escape(name)}</bdi></h2>" if name else ""
+
+
+def _records(records: Sequence[Record[Any]], hues: dict[str, int]) -> str:
+    """Return a table with a row a record; a value in its field's colour has words that say it."""
+    values = [dict(leaves(record.to_dict()["value"])) for record in records]
+    names = list(dict.fromkeys(name for row in values for name in row))
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{_value(row.get(name, ''), record, name, hues)}</td>" for name in names)
+        + f"<td>{_bar(record.score)}{_error(record)}</td></tr>"
+        for row, record in zip(values, records, strict=True)
+    )
+    heads = "".join(f"<th><bdi>{escape(name)}</bdi></th>" for name in names)
+    return f"<table><tr>{heads}<th>score</th></tr>{rows}</table>"
+
+
+def _value(value: str, record: Record[Any], name: str, hues: Mapping[str, int]) -> str:
+    said = record.spans.get(name, ())
+    shown = f"<bdi>{escape(value)}</bdi>"
+    if not said:
+        return shown
+    tip = escape(", ".join(f"{s.text} {s.start}:{s.end} {s.score:.2f}" for s in said), quote=True)
+    hue = hues[said[0].label]
+    return f'<mark class="begins ends" style="--hue:{hue}" title="{tip}">{shown}</mark>'
+
+
+def _error(record: Record[Any]) -> str:
+    return f'<p class="none">{escape(record.error)}</p>' if record.error else ""
 
 
 def _chip(span: Span, hues: dict[str, int]) -> str:

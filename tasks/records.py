@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
@@ -10,15 +10,15 @@ from typing import Any, Literal
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
 from glinermt.structures import Field as StructureField
-from glinermt.structures import Instance, Structure
-from glinermt.tasks.inputs import by_shape, chunks, restore, rows
+from glinermt.structures import Structure
+from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
 from glinermt.tasks.record_groups import Candidate, Group, groups
-from glinermt.tasks.run import in_force, kinds_of, stream
+from glinermt.tasks.run import kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task
 from glinermt.tasks.values import parse
-from glinermt.types import Ask, Extractor, Found, Query, Record, Threshold
+from glinermt.types import Extractor, Found, Instance, Query, Record, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]
 
@@ -71,24 +71,19 @@ def extract_records(
         ValueError: a schema that cannot be filled, an unknown anchor, or, with ``raise``, a
             record that is not valid.
     """
-    if on_invalid not in ("drop", "raise", "keep"):
-        raise ValueError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
-    fields = read_schema(schema)
     extractor = load_extractor(model)
-    can_choose = "classes" in getattr(extractor, "kinds", ())
-    asked = Wanted(fields, _anchor(fields, anchor) if many else None, can_choose, on_invalid)
+    kinds = kinds_of(extractor)
+    asked = wanted(schema, many=many, anchor=anchor, on_invalid=on_invalid, kinds=kinds)
     given = ((one, asked) for (one,) in rows(text))
-    if "records" in kinds_of(extractor):
-        name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
-        wanted = Structure(str(name), tuple(_structure_field(field) for field in fields.fields))
-        return restore(text, _by_instances(extractor, given, wanted, many, threshold))
-    return restore(text, stream(RECORDS, extractor, given, threshold=threshold))
+    task = INSTANCES if "records" in kinds else RECORDS
+    return restore(text, stream(task, extractor, given, threshold=threshold))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked of a text: a schema, and how its records are told apart."""
 
+    name: str
     schema: Schema
     anchor: Field | None
     """Of several records; None = there is one."""
@@ -107,6 +102,23 @@ class Wanted:
             for choice in field.choices
             if not field.many
         }
+
+
+def wanted(
+    schema: Any,
+    *,
+    many: bool = False,
+    anchor: str | None = None,
+    on_invalid: OnInvalid = "drop",
+    kinds: Set[str] = frozenset(),
+) -> Wanted:
+    """Read what a user wants filled; see ``extract_records``. ``kinds`` are those of the model."""
+    if on_invalid not in ("drop", "raise", "keep"):
+        raise ValueError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
+    fields = read_schema(schema)
+    name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
+    chosen = _anchor(fields, anchor) if many else None
+    return Wanted(str(name), fields, chosen, "classes" in kinds, on_invalid)
 
 
 def _anchor(schema: Schema, name: str | None) -> Field:
@@ -149,30 +161,42 @@ def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> 
     return records
 
 
-def _structure_field(field: Field) -> StructureField:
-    choices = tuple(str(choice) for choice in field.choices)
-    return StructureField(field.name, str(field.label.options.get("description") or ""), choices)
+def _no_labels(_: Wanted, __: TaskSettings) -> Sequence[Label]:
+    return ()
 
 
-def _by_instances(
-    model: Extractor,
-    given: Iterable[tuple[str, Wanted]],
-    structure: Structure,
-    many: bool,
-    threshold: Threshold | None,
-) -> Iterator[list[Record[Any]]]:
-    """Yield the records of models that tell instances apart themselves; without ``many`` one."""
-    settings = in_force(RECORDS, model.settings, threshold)
-    for chunk in chunks(given):
-        asked = chunk[0][1]
-        limits = {field.name: RECORDS.limit(field.label, settings) for field in asked.schema.fields}
-        ask = Ask(limits, RECORDS.overlap, multi_label=True)
-        found = model.read_records([text for text, _ in chunk], structure, ask)  # type: ignore[attr-defined]
-        for instances in found:
-            groups = (_of_instance(asked.schema, instance, limits) for instance in instances)
-            records = (_Maker(asked, group).record() for group in groups if any(group.values()))
-            made = [record for record in records if record is not None]
-            yield made if many else made[:1]
+def structure(asked: Wanted, settings: TaskSettings) -> Structure:
+    """Return what a model is asked for that tells instances apart itself."""
+    fields = (
+        StructureField(
+            field.name,
+            str(field.label.options.get("description") or ""),
+            tuple(str(choice) for choice in field.choices),
+            RECORDS.limit(field.label, settings),
+        )
+        for field in asked.schema.fields
+    )
+    return Structure(asked.name, tuple(fields), overlap="nested")
+
+
+def _instances_query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:
+    return [Query(text, structures=(structure(asked, settings),))]
+
+
+def _whole(query: Query, _: Wanted, __: TaskSettings) -> list[tuple[int, Query]]:
+    """Leave long texts to the model's windows."""
+    return [(0, query)]
+
+
+def _read_instances(
+    _: str, asked: Wanted, found: Sequence[Found], settings: TaskSettings
+) -> list[Record[Any]]:
+    limits = {field.name: RECORDS.limit(field.label, settings) for field in asked.schema.fields}
+    instances = found[0].records.get(asked.name, ())
+    groups = (_of_instance(asked.schema, instance, limits) for instance in instances)
+    records = (_Maker(asked, group).record() for group in groups if any(group.values()))
+    made = [record for record in records if record is not None]
+    return made if asked.anchor else made[:1]
 
 
 def _of_instance(schema: Schema, instance: Instance, limits: Mapping[str, float]) -> "Group":
@@ -198,6 +222,10 @@ RECORDS: Task[Wanted, list[Record[Any]]] = Task(
     overlap="nested",
     multi_label=True,
 )
+INSTANCES: Task[Wanted, list[Record[Any]]] = replace(
+    RECORDS, query=_instances_query, labels=_no_labels, read=_read_instances, cut=_whole
+)
+"""The same for models that tell instances apart themselves."""
 
 
 def _value(field: Field, text: str) -> Any:

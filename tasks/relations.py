@@ -23,6 +23,7 @@ __all__ = [
     "WORDS_AROUND",
     "Paired",
     "Related",
+    "entity_types",
     "extract_relations",
 ]
 
@@ -151,11 +152,14 @@ ANY_ENTITY = ("person", "organization", "location", "date", "event", "product", 
 """Entity types looked for where the caller names none."""
 
 
-def _types(relations: Sequence[Label]) -> tuple[str, ...]:
-    """Return the types the relations speak of; any entity too where one of them takes any head."""
+def entity_types(relations: Sequence[Label], *, others: bool = True) -> tuple[str, ...]:
+    """Return the types the relations speak of.
+
+    With ``others`` also the usual types, where one of the relations takes any head.
+    """
     given = [r.options.get(side) or () for r in relations for side in ("head", "tail")]
     typed = [t for types in given for t in (sorted(types) if isinstance(types, Set) else types)]
-    free = any(not relation.options.get("head") for relation in relations)
+    free = others and any(not relation.options.get("head") for relation in relations)
     return tuple(dict.fromkeys([*typed, *(ANY_ENTITY if free else ())]))
 
 
@@ -164,7 +168,7 @@ def _read_entities(
 ) -> Sequence[Span] | LabelSpec:
     """Return spans, checked, or the entity types to look for."""
     if entities is None:
-        return _types(relations)
+        return entity_types(relations)
     if isinstance(entities, Mapping | str) or not isinstance(entities, Iterable):
         read_labels(entities)
         return entities

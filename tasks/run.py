@@ -183,7 +183,7 @@ def _found(
 
 
 def _asked(model: Extractor, queries: list[Query], how: Ask) -> list[Found]:
-    if any(query.relations or query.classes for query in queries):
+    if any(query.relations or query.classes or query.structures for query in queries):
         return model.read(queries, how)  # type: ignore[attr-defined, no-any-return]  # see ``kinds_of``
     spans = model.extract(
         queries,

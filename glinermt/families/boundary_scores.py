@@ -9,7 +9,15 @@ from torch import Tensor
 from glinermt.decode import Candidates, choose
 from glinermt.families.boundary_network import BoundaryNetwork
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION
-from glinermt.families.gliner2_scores import Asked, Edge, Limits, RowFound, RowVectors, Words
+from glinermt.families.gliner2_scores import (
+    Asked,
+    Edge,
+    Limits,
+    RowFound,
+    RowInstance,
+    RowVectors,
+    Words,
+)
 from glinermt.types import Overlap
 
 
@@ -32,10 +40,10 @@ class BoundaryScorer:
             wanted = self._wanted(vectors, asked, limits)
             spans, logits = self.network.boundary_head(vectors.words, queries, wanted)
             parts = iter(logits.split([len(names) for names in sought]))
-        relation = 0
+        relation = structure = 0
         for group, names in groups:
             if group.marker == CLASS:
-                found.classes = self.network.class_logits(names).tolist()
+                found.classes += self.network.class_logits(names).tolist()
                 continue
             part = next(parts)
             if group.marker == RELATION:
@@ -49,9 +57,12 @@ class BoundaryScorer:
                 scores = scores.masked_fill(
                     self.network.boundary_head.is_silent(names)[:, None], -1
                 )
-            found.spans.append(_candidates(spans, scores, limits.labels, vectors.num_prefix))
-            if group.marker == FIELD:
-                found.choices.append(_prefix_scores(spans, scores, vectors.num_prefix))
+                found.spans.append(_candidates(spans, scores, limits.labels, vectors.num_prefix))
+            elif group.marker == FIELD:
+                own = _candidates(spans, scores, limits.fields[structure], vectors.num_prefix)
+                choices = _prefix_scores(spans, scores, vectors.num_prefix)
+                found.instances.append(RowInstance(structure, own, choices))
+                structure += 1
         return found
 
     def _wanted(self, vectors: RowVectors, asked: Asked, limits: Limits) -> Tensor | None:

@@ -1,8 +1,8 @@
 """Reads queries as GLiNER2 does: one row with all groups; windows of long texts joined again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,14 +17,15 @@ from glinermt.families.gliner2_scores import (
     Edge,
     Limits,
     RowFound,
+    RowInstance,
     RowScorer,
     RowVectors,
     Words,
 )
 from glinermt.families.rows import RowEncoder, by_length
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
-from glinermt.structures import Instance, Structure
-from glinermt.types import Ask, Found, Kind, Query, Relation, Span
+from glinermt.structures import Structure
+from glinermt.types import Ask, Found, Instance, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
 
 ENTITIES, CLASSIFICATION = "entities", "classification"
@@ -40,7 +41,8 @@ class _Row:
     window: Pass
     asked: Asked
     head: Head
-    num_prefix: int
+    prefix: list[str]
+    """Words before the text: choices of structures, and the prompt."""
     token_ids: list[int]
     word_position: list[int]
     """Token position of each word's first token, prefix words first, and the row's end."""
@@ -53,7 +55,9 @@ class _Parts:
     spans: list[Candidates] = field(default_factory=list)
     edges: dict[tuple[int, Words, Words], Edge] = field(default_factory=dict)
     classes: dict[int, list[float]] = field(default_factory=dict)
-    instances: list[tuple[Candidates, np.ndarray]] = field(default_factory=list)
+    instances: list[RowInstance] = field(default_factory=list)
+    prefix: dict[int, list[str]] = field(default_factory=dict)
+    """The words before the text in the rows that ask for a structure."""
 
 
 class Gliner2Reader:
@@ -61,7 +65,8 @@ class Gliner2Reader:
 
     Descriptions reach a model as it was trained to read them: the label ``name: description`` is
     asked as ``name`` with its description. A query's prompt stands before the text, or, where
-    classes are asked, is the name of the classification.
+    classes are asked that have no groups, is the name of the classification. The instances of a
+    structure that windows of a long text hold follow one another; one found twice counts once.
 
     Args:
         encoder: the network's encoder.
@@ -106,36 +111,6 @@ class Gliner2Reader:
         for query, words, part in zip(queries, texts, parts, strict=True):
             yield self._found(query, words, part, ask)
 
-    def read_records(
-        self, texts: Sequence[str], structure: Structure, ask: Ask
-    ) -> list[list[Instance]]:
-        """Return the instances of the structure in each text; see ``structures.RecordReader``.
-
-        A long text is read in windows, whose instances follow one another; the same instance found
-        twice counts once.
-        """
-        names = tuple(f.name for f in structure.fields)
-        about = [(f.name, f.description) for f in structure.fields if f.description]
-        asked = Asked((Group(rows.FIELD, rows.described(structure.name, about), names),))
-        prefix = _choice_prefix(structure)
-        default = ask.threshold if isinstance(ask.threshold, float | int) else None
-        fields = [
-            f.threshold if f.threshold is not None else _threshold(ask, f.name, default)
-            for f in structure.fields
-        ]
-        limits = Limits(np.array(fields), np.zeros(0))
-        words = self._words(texts)
-        planned = [r for i, w in enumerate(words) for r in self._rows(i, w, asked, prefix)]
-        parts = [_Parts() for _ in texts]
-        for row, found in self._run(planned, [limits] * len(texts)):
-            for spans, choices in zip(found.spans, found.choices, strict=True):
-                placed = place(spans, row.window, len(words[row.window.query].offsets))
-                parts[row.window.query].instances.append((placed, choices))
-        return [
-            self._instances(text, w, part, structure, prefix, ask)
-            for text, w, part in zip(texts, words, parts, strict=True)
-        ]
-
     def _words(self, texts: Sequence[str]) -> list[TokenizedWords]:
         """Split and tokenise the texts, lower-cased and closed by a full stop."""
         found = []
@@ -161,21 +136,23 @@ class Gliner2Reader:
         return found
 
     def _plan(self, index: int, query: Query, words: TokenizedWords) -> Iterator[_Row]:
-        prompt = [] if query.classes else self._prompt_words(query.prompt)
+        names_classes = query.classes and not query.class_groups
+        prompt = [] if names_classes else self._prompt_words(query.prompt)
         for asked in self._asked(query, words):
-            yield from self._rows(index, words, asked, prompt)
+            chosen = query.structures[asked.structures.start : asked.structures.stop]
+            yield from self._rows(index, words, asked, [*_choice_prefix(chosen), *prompt])
 
     def _prompt_words(self, prompt: str) -> list[str]:
         return [prompt[start:end].lower() for start, end in self.query_encoder.split_words(prompt)]
 
     def _asked(self, query: Query, words: TokenizedWords) -> Iterator[Asked]:
         """Yield the whole question, or its parts where it leaves too little room for the text."""
-        kinds = [tuple(dict.fromkeys(k)) for k in (query.labels, query.relations, query.classes)]
-        whole = (range(len(kinds[0])), range(len(kinds[1])), range(len(kinds[2])))
+        kinds = _kinds(query)
+        whole = tuple(range(len(names)) for names in kinds)
         if not any(kinds):
             return
         limit = self.query_encoder.max_tokens
-        asked = _question(kinds, whole, query.prompt)
+        asked = _question(query, whole)
         size = len(self._head(asked).token_ids)
         if size + len(words.token_ids) <= limit or size <= limit * LABEL_SHARE:
             yield asked
@@ -183,9 +160,9 @@ class Gliner2Reader:
         for kind, part in enumerate(whole):
             each = max(1, int(len(part) * limit * LABEL_SHARE / size))
             for start in range(0, len(part), each):
-                ranges = [range(0), range(0), range(0)]
+                ranges = [range(0)] * len(kinds)
                 ranges[kind] = part[start : start + each]
-                yield _question(kinds, (ranges[0], ranges[1], ranges[2]), query.prompt)
+                yield _question(query, ranges)
 
     def _head(self, asked: Asked) -> Head:
         return rows.head(asked.groups, self._token_ids, self._markers)
@@ -222,7 +199,7 @@ class Gliner2Reader:
             position += [first + shift for first in words.first_token[start : end + 1]]
             position = [min(place, len(ids)) for place in position]
             window = Pass(index, asked.labels, start, end, len(ids))
-            yield _Row(window, asked, head, len(prefix), ids, position)
+            yield _Row(window, asked, head, list(prefix), ids, position)
 
     @torch.inference_mode()
     def _run(
@@ -256,7 +233,7 @@ class Gliner2Reader:
                 for part in torch.split(words, lengths)
             ]
             words = torch.stack(pooled)
-        return RowVectors(words, prompts, list(torch.split(names, counts)), row.num_prefix)
+        return RowVectors(words, prompts, list(torch.split(names, counts)), len(row.prefix))
 
     def _found(self, query: Query, words: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
         labels = tuple(dict.fromkeys(query.labels))
@@ -265,7 +242,11 @@ class Gliner2Reader:
         relations = self._relations(query, words, parts.edges.values(), spans)
         classes = tuple(dict.fromkeys(query.classes))
         means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}
-        return Found(spans, tuple(relations), means)
+        records = {
+            structure.name: tuple(self._instances(query, words, parts, i, ask))
+            for i, structure in enumerate(query.structures)
+        }
+        return Found(spans, tuple(relations), means, records)
 
     def _relations(
         self,
@@ -319,27 +300,24 @@ class Gliner2Reader:
         return spans_of(together.take(order), text, words.offsets, labels)
 
     def _instances(
-        self,
-        text: str,
-        words: TokenizedWords,
-        parts: _Parts,
-        structure: Structure,
-        prefix: Sequence[str],
-        ask: Ask,
+        self, query: Query, words: TokenizedWords, parts: _Parts, index: int, ask: Ask
     ) -> list[Instance]:
-        found = []
-        lower = [word.lower() for word in prefix]
-        each = Ask(overlap=ask.overlap, multi_label=True)
+        structure = query.structures[index]
+        each = Ask(overlap=structure.overlap or ask.overlap, multi_label=True)
         names = tuple(f.name for f in structure.fields)
-        for candidates, choices in parts.instances:
-            spans = self._spans(text, words, [candidates], names, each)
+        lower = [word.lower() for word in parts.prefix.get(index, ())]
+        found = []
+        for one in parts.instances:
+            if one.structure != index:
+                continue
+            spans = self._spans(query.text, words, [one.spans], names, each)
             by_field = {
                 f.name: tuple(sorted((s for s in spans if s.label == f.name), key=_best_first))
                 for f in structure.fields
                 if not f.choices
             }
             chosen = {
-                f.name: {c: float(choices[i][lower.index(c.lower())]) for c in f.choices}
+                f.name: {c: float(one.choices[i][lower.index(c.lower())]) for c in f.choices}
                 for i, f in enumerate(structure.fields)
                 if f.choices
             }
@@ -353,24 +331,39 @@ def _best_first(span: Span) -> tuple[float, int, int]:
     return -span.score, span.start, span.end
 
 
-def _question(
-    kinds: Sequence[tuple[str, ...]], parts: tuple[range, range, range], prompt: str
-) -> Asked:
-    labels, relations, classes = (
-        [names[i] for i in part] for names, part in zip(kinds, parts, strict=True)
+def _kinds(query: Query) -> tuple[Sequence[Any], ...]:
+    """Return what is asked, kind by kind, in the order of ``Asked``."""
+    names = (query.labels, query.relations, query.classes)
+    return (*(tuple(dict.fromkeys(kind)) for kind in names), query.structures)
+
+
+def _question(query: Query, parts: Sequence[range]) -> Asked:
+    """Return the groups of these parts, in the order in which the package has them."""
+    labels, relations, classes, structures = (
+        [asked[i] for i in part] for asked, part in zip(_kinds(query), parts, strict=True)
     )
     groups = []
+    for structure in structures:
+        about = [(f.name, f.description) for f in structure.fields if f.description]
+        names = tuple(f.name for f in structure.fields)
+        groups.append(Group(rows.FIELD, rows.described(structure.name, about), names))
     if labels:
-        names, about = zip(*map(_name_and_description, labels), strict=True)
-        described = [(n, a) for n, a in zip(names, about, strict=True) if a]
-        groups.append(Group(rows.ENTITY, rows.described(ENTITIES, described), names))
+        groups.append(_described(rows.ENTITY, ENTITIES, labels))
     groups += [Group(rows.RELATION, relation, ("head", "tail")) for relation in relations]
-    if classes:
-        names, about = zip(*map(_name_and_description, classes), strict=True)
-        described = [(n, a) for n, a in zip(names, about, strict=True) if a]
-        task = rows.described(prompt or CLASSIFICATION, described)
-        groups.append(Group(rows.CLASS, task, names))
+    first = 0
+    for name, number in query.class_groups or (
+        (query.prompt or CLASSIFICATION, len(_kinds(query)[2])),
+    ):
+        own = [c for i, c in zip(parts[2], classes, strict=True) if first <= i < first + number]
+        groups += [_described(rows.CLASS, name, own)] if own else []
+        first += number
     return Asked(tuple(groups), *parts)
+
+
+def _described(marker: str, prompt: str, labels: Sequence[str]) -> Group:
+    names, about = zip(*map(_name_and_description, labels), strict=True)
+    described = [(n, a) for n, a in zip(names, about, strict=True) if a]
+    return Group(marker, rows.described(prompt, described), names)
 
 
 def _name_and_description(label: str) -> tuple[str, str]:
@@ -378,20 +371,26 @@ def _name_and_description(label: str) -> tuple[str, str]:
     return name, description.strip()
 
 
-def _choice_prefix(structure: Structure) -> list[str]:
+def _choice_prefix(structures: Iterable[Structure]) -> list[str]:
     """Return the words that name the choices before the text."""
-    inner: list[str] = []
-    for one in structure.fields:
-        if one.choices:
-            options = [piece for choice in one.choices for piece in ("|", choice)][1:]
-            inner += [*([","] if inner else []), one.name, "(", *options, ")"]
-    return ["(", f"{structure.name}:", *inner, ")"] if inner else []
+    words: list[str] = []
+    for structure in structures:
+        inner: list[str] = []
+        for one in structure.fields:
+            if one.choices:
+                options = [piece for choice in one.choices for piece in ("|", choice)][1:]
+                inner += [*([","] if inner else []), one.name, "(", *options, ")"]
+        words += ["(", f"{structure.name}:", *inner, ")"] if inner else []
+    return words
 
 
-def _threshold(ask: Ask, name: str, default: float | None) -> float:
-    if isinstance(ask.threshold, Mapping):
-        return label_thresholds(ask.threshold, (name,))[0]
-    return float(default if default is not None else ask.threshold)
+def _field_limits(structure: Structure, ask: Ask) -> np.ndarray:
+    return np.array(
+        [
+            label_thresholds(ask.threshold, (f.name,))[0] if f.threshold is None else f.threshold
+            for f in structure.fields
+        ]
+    )
 
 
 def _limits(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
@@ -410,14 +409,13 @@ def _limits(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
         np.array(label_thresholds(ask.threshold, labels)),
         np.array(label_thresholds(ask.relation_threshold, relations)),
         given,
+        tuple(_field_limits(structure, ask) for structure in query.structures),
     )
 
 
 def _own(limits: Limits, row: _Row) -> Limits:
-    """Return the limits of what a row asks for; a structure's fields are always asked together."""
+    """Return the limits of what a row asks for."""
     asked, window = row.asked, row.window
-    if any(group.marker == rows.FIELD for group in asked.groups):
-        return limits
     given = limits.given
     if given is not None:
         given = tuple(
@@ -429,6 +427,7 @@ def _own(limits: Limits, row: _Row) -> Limits:
         limits.labels[asked.labels.start : asked.labels.stop],
         limits.relations[asked.relations.start : asked.relations.stop],
         given,
+        limits.fields[asked.structures.start : asked.structures.stop],
     )
 
 
@@ -442,6 +441,11 @@ def _gather(parts: _Parts, row: _Row, found: RowFound, num_words: int) -> None:
         known = parts.edges.get((edge.label, head, tail))
         if known is None or known.score < edge.score:
             parts.edges[edge.label, head, tail] = Edge(edge.label, head, tail, edge.score)
+    for one in found.instances:
+        index = row.asked.structures.start + one.structure
+        spans = place(one.spans, window, num_words)
+        parts.instances.append(RowInstance(index, spans, one.choices))
+        parts.prefix[index] = row.prefix
     for i, logit in zip(row.asked.classes, found.classes, strict=bool(found.classes)):
         parts.classes.setdefault(i, []).append(logit)
 

@@ -46,6 +46,7 @@ class Asked:
     labels: range = range(0)
     relations: range = range(0)
     classes: range = range(0)
+    structures: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ class Limits:
     """Least scores of the names that the row asks for."""
 
     labels: np.ndarray
-    """One a label, or one a field of the structure."""
     relations: np.ndarray
     given: tuple[Words, ...] | None = None
     """The only ranges of words that relations may join; None = any."""
+    fields: tuple[np.ndarray, ...] = ()
+    """One a field, for each structure."""
 
 
 @dataclass(slots=True)
@@ -64,12 +66,23 @@ class RowFound:
     """What one row found."""
 
     spans: list[Candidates] = field(default_factory=list)
-    """Spans of the entity labels; or of a structure's fields, one item an instance."""
+    """Spans of the entity labels."""
     edges: list[Edge] = field(default_factory=list)
     classes: list[float] = field(default_factory=list)
     """One logit a class."""
-    choices: list[np.ndarray] = field(default_factory=list)
-    """Probability of each prefix word for each field, one item an instance."""
+    instances: list["RowInstance"] = field(default_factory=list)
+    """Structure by structure."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowInstance:
+    """One instance of a structure, by the structure's index in the row."""
+
+    structure: int
+    spans: Candidates
+    """Spans of its fields."""
+    choices: np.ndarray
+    """Probability of each prefix word for each field."""
 
 
 class RowScorer(Protocol):
@@ -86,10 +99,10 @@ class SpanScorer:
 
     def __call__(self, vectors: RowVectors, asked: Asked, limits: Limits) -> RowFound:
         found = RowFound()
-        relation = 0
+        relation = structure = 0
         for group, prompt, names in zip(asked.groups, vectors.prompts, vectors.names, strict=True):
             if group.marker == CLASS:
-                found.classes = self.network.class_logits(names).tolist()
+                found.classes += self.network.class_logits(names).tolist()
                 continue
             count = self.network.count(prompt)
             if group.marker == ENTITY:  # any number of instances is asked once
@@ -99,8 +112,13 @@ class SpanScorer:
             if group.marker == ENTITY:
                 found.spans = [candidates(text[0], limits.labels)] if len(text) else []
             elif group.marker == FIELD:
-                found.spans = [candidates(instance, limits.labels) for instance in text]
-                found.choices = list(scores[:, :, : vectors.num_prefix, 0])
+                found.instances += [
+                    RowInstance(structure, candidates(own, limits.fields[structure]), choices)
+                    for own, choices in zip(
+                        text, scores[:, :, : vectors.num_prefix, 0], strict=True
+                    )
+                ]
+                structure += 1
             elif group.marker == RELATION:
                 label = asked.relations[relation]
                 found.edges += best_edges(text, label, limits.relations[relation], limits.given)

@@ -15,7 +15,17 @@ from typer.testing import CliRunner
 from glinermt import console
 from glinermt.cli import app, main
 from glinermt.errors import DataError
-from glinermt.types import Answer, Classification, Query, Redaction, Relation, Span, Summary
+from glinermt.types import (
+    Answer,
+    Classification,
+    Query,
+    Reading,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 from tests.stub import StubExtractor
 from tests.tasks.heads_model import HeadsModel
 
@@ -38,6 +48,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> StubExtractor:
     return stub
 
 
+SCHEMA = Path(__file__).with_name("founder_schema.json")
 COMMANDS: dict[str, tuple[list[str], type]] = {
     "entities": (["--labels", "person,company"], Span),
     "extract": (["--labels", "person"], Span),
@@ -48,6 +59,8 @@ COMMANDS: dict[str, tuple[list[str], type]] = {
     "keyphrases": ([], Span),
     "classify": (["--labels", "praise,blame"], Classification),
     "redact": (["--labels", "person,company", "--placeholder", "<{label}>"], Redaction),
+    "records": (["--schema", str(SCHEMA)], Record),
+    "read": (["--labels", "person,company"], Reading),
     "relations": (["--relations", "founded", "--labels", "person,company"], Relation),
     "answer": (["--question", "Who founded Acme?"], Answer),
     "summarize": (["--sentences", "1"], Summary),
@@ -67,6 +80,8 @@ def read(command: str, line: str) -> list[Any]:
     """Read a line of JSON back as the results that it was made of."""
     data = json.loads(line)
     kind: Any = COMMANDS[command][1]
+    if not hasattr(kind, "from_dict"):  # a record's value is of its schema's type
+        return data if isinstance(data, list) else [data]
     return [kind.from_dict(item) for item in (data if isinstance(data, list) else [data])]
 
 
@@ -74,6 +89,7 @@ def read(command: str, line: str) -> list[Any]:
 def test_a_text_is_shown_with_what_was_found(command: str) -> None:
     output = call(command, TEXT)
     shown = {"relations": "0.80", "summarize": "0.31", "classify": "praise", "redact": "<person>"}
+    shown["records"] = "records 1  0.80"
     assert shown.get(command, "0.90") in output
     assert command == "classify" or ("Ann Lee" in output) != (command == "redact")
 
@@ -221,6 +237,22 @@ def test_relations_take_types_of_their_ends() -> None:
     assert tails("founded: company > person, left") == []
 
 
+def test_a_schema_file_may_ask_for_all_kinds(tmp_path: Path) -> None:
+    schema = {"records": {"founder": json.loads(SCHEMA.read_text())}, "entities": ["person"]}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    asked = ["--schema", str(tmp_path / "schema.json"), "--classes", "tone: praise, blame"]
+    line = CliRunner().invoke(app, ["read", TEXT, "--json", *asked]).stdout
+    found = json.loads(line)
+    assert [span["text"] for span in found["entities"]] == ["Ann Lee"]
+    assert found["classes"]["tone"]["label"] == "praise"
+    assert list(found["records"]) == ["founder"]
+    page = tmp_path / "page.html"
+    assert CliRunner().invoke(app, ["read", TEXT, "--html", str(page), *asked]).exit_code == 0
+    html = page.read_text(encoding="utf-8")
+    assert "<h2><bdi>founder</bdi></h2>" in html
+    assert "<h2><bdi>tone</bdi></h2>" in html
+
+
 def test_a_summary_takes_a_budget_or_pieces() -> None:
     for options, text in (
         (["--words", "2"], "Ann Lee founded Acme in Bonn."),
@@ -304,6 +336,10 @@ def test_an_error_is_one_line_that_says_what_to_do(
         (["relations", TEXT, "--relations", "a: b"], "expected 'name: head type > tail type'"),
         (["relations", TEXT, "--relations", "a: b > "], "got 'a: b >'"),
         (["relations", TEXT, "--relations", "a,a: b > c"], "'a' is given twice"),
+        (["read", TEXT], "nothing is asked; give --schema, --labels, --relations or --classes"),
+        (["read", TEXT, "--classes", "good"], "--classes: expected 'name: class, class'"),
+        (["read", TEXT, "--schema", "no.json"], "--schema: no.json: no such file"),
+        (["records", TEXT, "--schema", __file__], "test_cli.py: not JSON in UTF-8"),
         (["answer", TEXT, "-q", " "], "question is empty"),
         (["answer", TEXT, "-q", "Who?", "--top-k", "0"], "top_k must be at least 1, got 0"),
         (["open", TEXT, "-i", ""], "instruction is empty"),

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.tasks.page import page
-from glinermt.types import Answer, Classification, Redaction, Relation, Span, Summary
+from glinermt.types import (
+    Answer,
+    Classification,
+    Reading,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 
 TEXT = 'Ann & "Bob" <b>met</b> in München.\n\nThen 東京, مرحبا.'
 VOID = {"meta"}
@@ -174,3 +183,13 @@ def test_a_redacted_text_is_shown_without_what_it_hides() -> None:
     reader = read(page([(TEXT, found)]))
     assert reader.text == found.text
     assert "Ann" not in page([(TEXT, found)])
+
+
+def test_records_are_a_table_with_the_words_that_say_each_value() -> None:
+    person = span("Ann", "name")
+    record = Record({"name": "Ann & co", "place": {"city": None}}, {"name": (person,)}, 0.8)
+    html = page([(TEXT, Reading((span("Bob", "person"),), (), {}, {"<friends>": (record,)}))])
+    assert read(html).text == TEXT
+    assert "<h2><bdi>&lt;friends&gt;</bdi></h2>" in html
+    assert "<th><bdi>name</bdi></th><th>score</th>" in html
+    assert f'title="Ann {person.start}:{person.end} 0.90"><bdi>Ann &amp; co</bdi></mark>' in html

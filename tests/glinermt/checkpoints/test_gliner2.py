@@ -175,9 +175,9 @@ def test_records_are_those_of_the_package(fixture: Fixture) -> None:
     ((name, spec),) = case["schema"]["structures"].items()
     compared = 0
     for threshold, rule, result in full_results(case):
-        (found,) = fixture.model.read_records(
-            [case["text"]], _structure(name, spec), Ask(threshold, rule)
-        )
+        query = Query(case["text"], structures=(_structure(name, spec),))
+        (read,) = fixture.model.read([query], Ask(threshold, rule))
+        found = read.records[name]
         theirs = [row for row in result.get(name, []) if any(row.values())]
         ours = [
             instance
@@ -204,6 +204,45 @@ def test_records_are_those_of_the_package(fixture: Fixture) -> None:
                     assert same(places, expected), (threshold, field["name"])
                 compared += len(expected)
     assert compared > 1
+
+
+def test_all_kinds_in_one_row_are_those_of_the_package(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, reader = fixture.case("all"), fixture.model.reader
+    assert isinstance(reader, Gliner2Reader)
+    rows, encoder = [], reader.encoder
+    monkeypatch.setattr(
+        reader, "encoder", lambda ids, wanted: rows.extend(ids) or encoder(ids, wanted)
+    )
+    schema = case["schema"]
+    (task,) = schema["classifications"]
+    ((name, spec),) = schema["structures"].items()
+    query = Query(
+        case["text"],
+        tuple(schema["entities"]),
+        relations=tuple(schema["relations"]),
+        classes=tuple(task["labels"]),
+        class_groups=((task["task"], len(task["labels"])),),
+        structures=(_structure(name, spec),),
+        across_lines=True,
+    )
+    for threshold, rule, result in full_results(case):
+        (found,) = fixture.model.read([query], Ask(threshold, rule, True, "mean", threshold))
+        for label, theirs in result["entities"].items():
+            ours = {(s.start, s.end): s.score for s in found.spans if s.label == label}
+            assert same(ours, _their_spans(theirs, case["text"]))
+        relations = result["relation_extraction"]["works for"]
+        assert len(found.relations) == len(relations)
+        best = max(found.classes, key=lambda label: found.classes[label])
+        assert best == result["sentiment"]["label"]
+        for instance, row in zip(
+            filter(bool, found.records[name]), result.get(name, []), strict=True
+        ):
+            for field, value in row.items():
+                places = [(s.start, s.end) for s in instance.spans[field]]
+                assert places[:1] == list(_their_spans(value, case["text"]))
+    assert len(rows) == len(full_results(case))
 
 
 def row_vectors(fixture: Fixture, case: Mapping[str, Any]) -> tuple[list[Group], RowVectors]:
@@ -410,5 +449,5 @@ def test_an_unknown_configuration_is_refused_with_its_key(
 
 def test_a_model_without_records_says_so() -> None:
     model = GlinerMT.from_pretrained(FIXTURES / "variants/query/checkpoint")
-    with pytest.raises(TypeError, match="finds no records of its own"):
-        model.read_records(["x"], Structure("a", (Field("b"),)), Ask())
+    with pytest.raises(ValueError, match="the model finds spans, not records"):
+        model.read([Query("x", structures=(Structure("a", (Field("b"),)),))], Ask())
