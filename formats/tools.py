@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from glinermt.errors import DataError
+from glinermt.errors import DataError, unknown_choice
 from glinermt.formats.document import Document, Lost, Utf16
 from glinermt.formats.tokens import rows
 from glinermt.jsonl import write_jsonl, write_text
@@ -18,15 +19,24 @@ FROM, TO, TEXT, CHOICE = "label", "text", "text", "choice"
 def read_label_studio(path: Path) -> Iterator[Document]:
     """Read a JSON export: the first annotation of each task that was not cancelled.
 
-    Label Studio counts UTF-16 units where its offsets come from a browser.
+    A task that nobody annotated is read with its first prediction. One that was skipped, so that
+    nobody said what is in it, is passed over; so is one with neither. Label Studio counts UTF-16
+    units where its offsets come from a browser.
     """
+    yield from _label_studio(path, predictions=True)
+
+
+def _label_studio(path: Path, *, predictions: bool) -> Iterator[Document]:
     for where, task in rows(path):
-        annotations = [a for a in task.get("annotations") or [] if not a.get("was_cancelled")] or (
-            task.get("predictions") or []
-        )
+        said = task.get("annotations") or []
+        annotations = [each for each in said if not each.get("was_cancelled")]
+        if predictions and not said:
+            annotations = task.get("predictions") or []
+        if not annotations:
+            continue
         data = task.get("data") or {}
         text = data.get(_text_key(data, where))
-        results = annotations[0].get("result") or [] if annotations else []
+        results = annotations[0].get("result") or []
         yield _label_studio_document(text, results, where)
 
 
@@ -82,11 +92,19 @@ def _span(text: str, start: Any, end: Any, label: Any, said: Any, where: str) ->
 
 def write_label_studio(documents: Iterable[Document], path: Path, lost: Lost) -> None:
     """Write tasks with annotations, for import into a project with the tags named above."""
-    tasks = [_label_studio_task(document, lost) for document in documents]
+    del lost  # it holds all
+    tasks = [
+        {
+            "data": {TEXT: document.text},
+            "annotations": [{"result": label_studio_results(document)}],
+        }
+        for document in documents
+    ]
     write_text(path, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
 
 
-def _label_studio_task(document: Document, _: Lost) -> dict[str, Any]:
+def label_studio_results(document: Document) -> list[dict[str, Any]]:
+    """Return what Label Studio's annotations and predictions call their results."""
     units = Utf16(document.text)
     names = {_key(span): f"s{i}" for i, span in enumerate(document.spans)}
     results: list[dict[str, Any]] = []
@@ -101,6 +119,7 @@ def _label_studio_task(document: Document, _: Lost) -> dict[str, Any]:
         }
         results.append(
             {"id": name, "from_name": FROM, "to_name": TO, "type": "labels", "value": value}
+            | ({"score": span.score} if span.score != 1 else {})
         )
     results += [
         {
@@ -115,7 +134,18 @@ def _label_studio_task(document: Document, _: Lost) -> dict[str, Any]:
     if document.classes is not None:
         value = {"choices": list(document.classes)}
         results.append({"from_name": CHOICE, "to_name": TO, "type": "choices", "value": value})
-    return {"data": {TEXT: document.text}, "annotations": [{"result": results}]}
+    return results
+
+
+def label_studio_config(labels: Iterable[str]) -> str:
+    """Return the labelling configuration of a project for entities with these labels."""
+    view = Element("View")
+    choice = SubElement(view, "Labels", name=FROM, toName=TO)
+    for label in labels:
+        SubElement(choice, "Label", value=label)
+    SubElement(view, "Text", name=TO, value=f"${TEXT}")
+    indent(view)
+    return tostring(view, encoding="unicode") + "\n"
 
 
 def _key(span: Span) -> tuple[int, int, str]:
@@ -124,9 +154,11 @@ def _key(span: Span) -> tuple[int, int, str]:
 
 def read_prodigy(path: Path) -> Iterator[Document]:
     """Read what ``prodigy db-out`` writes; rejected and ignored examples are passed over."""
-    for where, row in rows(path):
-        if row.get("answer", "accept") != "accept":
-            continue
+    yield from _prodigy(row for row in rows(path) if row[1].get("answer", "accept") == "accept")
+
+
+def _prodigy(accepted: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Document]:
+    for where, row in accepted:
         text = _text(row, where)
         spans = [
             _span(text, s.get("start"), s.get("end"), s.get("label"), None, where)
@@ -240,3 +272,64 @@ def _text(row: Mapping[str, Any], where: str) -> str:
     if not isinstance(text, str):
         raise DataError(f"{where}: expected a string in 'text', got {text!r:.60}")
     return text
+
+
+TOOLS = ("label-studio", "prodigy", "doccano")
+"""Tools whose users correct what a model found."""
+
+
+def write_for_correction(
+    documents: Iterable[Document], path: Path, tool: str, *, model: str = "glinermt"
+) -> None:
+    """Write texts with what a model found, to be corrected in a tool.
+
+    Label Studio is given predictions, Prodigy unanswered examples: both tell what people looked at
+    from what they did not. doccano has no such difference.
+
+    Args:
+        documents: with the model's spans.
+        path: JSON for Label Studio, else JSON lines.
+        tool: one of ``TOOLS``.
+        model: the name that Label Studio shows for the predictions.
+
+    Raises:
+        ValueError: an unknown tool.
+    """
+    if tool == "label-studio":
+        tasks = [_predicted(document, model) for document in documents]
+        write_text(path, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
+    elif tool == "prodigy":
+        answered = map(_prodigy_row, documents)
+        write_jsonl(path, ({k: v for k, v in row.items() if k != "answer"} for row in answered))
+    elif tool == "doccano":
+        write_doccano(documents, path, Lost())
+    else:
+        raise ValueError(unknown_choice("tool", tool, TOOLS))
+
+
+def _predicted(document: Document, model: str) -> dict[str, Any]:
+    scores = [span.score for span in document.spans]
+    prediction = {
+        "model_version": model,
+        "score": sum(scores) / len(scores) if scores else 0.0,
+        "result": label_studio_results(document),
+    }
+    return {"data": {TEXT: document.text}, "predictions": [prediction]}
+
+
+def read_corrected(path: Path, tool: str) -> Iterator[Document]:
+    """Read a tool's export, without what nobody has looked at, skipped or rejected.
+
+    Raises:
+        DataError: the file is not such an export.
+        ValueError: an unknown tool.
+    """
+    if tool not in TOOLS:
+        raise ValueError(unknown_choice("tool", tool, TOOLS))
+    if tool == "label-studio":
+        yield from _label_studio(path, predictions=False)
+    elif tool == "prodigy":
+        answered = (row for row in rows(path) if row[1].get("answer") == "accept")
+        yield from _prodigy(answered)
+    else:
+        yield from read_doccano(path)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("self-train")(self_train_command)
     app.command("distill")(distill_command)
     app.command("diagnose")(diagnose_command)
+    app.command("annotate-loop")(annotate_loop_command)
 
 
 def train_command(
@@ -268,6 +269,78 @@ def diagnose_command(
         cells = (str(problem.count), "\n".join([*problem.cases, *more]), problem.advice)
         table.add_row(problem.name, *map(Text, cells))
     Console(soft_wrap=False).print(table)
+
+
+def annotate_loop_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that keeps the loop.")],
+    texts: Annotated[
+        Path | None, typer.Option(help="Begin: the pool, JSON lines or Parquet with 'text'.")
+    ] = None,
+    labels: Annotated[str, typer.Option(help="Begin: entity types, separated by commas.")] = "",
+    tool: Annotated[str, typer.Option(help="label-studio, prodigy or doccano.")] = "label-studio",
+    by: Annotated[
+        str, typer.Option(help="margin, entropy, disagreement or diversity; see suggest.")
+    ] = "margin",
+    n: Annotated[int, typer.Option("-n", min=1, help="Texts suggested each round.")] = 50,
+    held: Annotated[
+        int, typer.Option(min=1, help="Random texts of the first round to measure the gain on.")
+    ] = 30,
+    model: Annotated[
+        str | None, typer.Option(help="Folder or hub id to begin with; the shipped model if none.")
+    ] = None,
+    corrected: Annotated[
+        Path | None, typer.Option(help="Go on: what the tool exported of the last round.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="General Example JSONL mixed in against forgetting.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
+) -> None:
+    """Annotate with a model that learns: give out texts, take them back corrected, learn, repeat.
+
+    With --texts it begins; with --corrected it learns and gives out the next round.
+    """
+    from glinermt.console import read_jsonl
+    from glinermt.outputs import locked
+    from glinermt.tasks.active_learning import By
+    from glinermt.training.adapt.annotation_loop import (
+        begin_loop,
+        learn_round,
+        next_round,
+        open_loop,
+    )
+    from glinermt.training.data.readers import read_examples
+
+    if (texts is None) == (corrected is None):
+        raise ValueError("give --texts to begin a loop, or --corrected to go on with one")
+    if corrected is None:
+        pool = list(read_jsonl(cast(Path, texts), "text"))
+        with locked(folder):
+            path = begin_loop(
+                folder,
+                pool,
+                _names(labels),
+                tool=tool,
+                by=cast(By, by),
+                n=n,
+                held=held,
+                model=model,
+            )
+    else:
+        open_loop(folder)
+        with locked(folder):
+            rows = read_examples(replay) if replay else ()
+            report = learn_round(folder, corrected, replay=rows, steps=steps)
+            _show_scores(report, scored=True)
+            low, high = report.gain
+            typer.echo(
+                f"round {report.round}: learned from {report.learned} texts; gain on {report.held} "
+                f"held texts {report.after - report.before:+.3f} (95%: {low:+.3f} to {high:+.3f})"
+            )
+            if report.missing:
+                typer.echo(f"{report.missing} texts of the round are not in the export", err=True)
+            path = next_round(folder)
+    typer.echo(f"to correct: {path}")
 
 
 def _names(labels: str) -> list[str]:
