@@ -1,0 +1,190 @@
+"""How many annotated sentences each strategy of ``suggest`` needs for the same F1, by simulation.
+
+``python -m glinermt.training.shipped.annotation_curves --data-root DATA --out DIR``: the train
+sentences of a CrossNER domain are the pool, their gold stands for the annotator. All strategies
+begin with the same random sentences; at every size the shipped model is fine-tuned afresh on what
+is annotated so far, and scored on dev sentences. ``random`` is what they are compared with.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from glinermt.model import GlinerMT
+from glinermt.tasks.active_learning import STRATEGIES, By, suggest
+from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
+from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.shipped.domains import read_domain
+from glinermt.types import Example
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a strategy had reached at a size."""
+
+    strategy: str
+    seed: int
+    sentences: int
+    spans: int
+    """Entities annotated in these sentences: what they cost an annotator besides reading."""
+    f1: float
+
+
+def simulate(
+    pool: Sequence[Example],
+    dev: Sequence[Example],
+    *,
+    sizes: Sequence[int],
+    seed: int,
+    steps: int,
+    tuning: Tuning,
+) -> list[Point]:
+    """Return the points of all strategies; those of the first size are the same."""
+    first = random.Random(seed).sample(range(len(pool)), sizes[0])
+    begin = _point(RANDOM, seed, pool, first, dev, steps, tuning)
+    points = []
+    for strategy in (RANDOM, *STRATEGIES):
+        model, taken = begin[1], list(first)
+        points.append(Point(strategy, seed, begin[0].sentences, begin[0].spans, begin[0].f1))
+        for size in sizes[1:]:
+            taken += _next(strategy, pool, taken, size - len(taken), model, seed)
+            point, model = _point(strategy, seed, pool, taken, dev, steps, tuning)
+            typer.echo(f"seed {seed} {strategy:13} {size:4} sentences F1 {point.f1:.3f}")
+            points.append(point)
+    return points
+
+
+def _next(
+    strategy: str, pool: Sequence[Example], taken: Sequence[int], n: int, model: GlinerMT, seed: int
+) -> list[int]:
+    left = [i for i in range(len(pool)) if i not in set(taken)]
+    if strategy == RANDOM:
+        return random.Random(f"{seed}:{len(taken)}").sample(left, n)
+    texts = [pool[i].query.text for i in left]
+    found = suggest(texts, pool[0].query.labels, by=cast(By, strategy), n=n, model=model)
+    return [left[one.index] for one in found]
+
+
+def _point(
+    strategy: str,
+    seed: int,
+    pool: Sequence[Example],
+    taken: Sequence[int],
+    dev: Sequence[Example],
+    steps: int,
+    tuning: Tuning,
+) -> tuple[Point, GlinerMT]:
+    rows = [pool[i] for i in taken]
+    model = GlinerMT.from_pretrained()
+    fine_tune(model, rows, steps=steps, tuning=tuning)
+    f1 = strict_f1([row.spans for row in dev], predict(model, dev))
+    spans = sum(len(row.spans) for row in rows)
+    return Point(strategy, seed, len(rows), spans, f1), model
+
+
+def needed(points: Sequence[Point], f1: float) -> float | None:
+    """Return the sentences after which a strategy's mean curve reaches ``f1``, between its points.
+
+    None where it does not reach it.
+    """
+    curve = mean_curve(points)
+    for (size, score), (following, higher) in pairwise(curve):
+        if score >= f1:
+            return size
+        if higher >= f1:
+            return size + (following - size) * (f1 - score) / (higher - score)
+    return float(curve[-1][0]) if curve[-1][1] >= f1 else None
+
+
+def mean_curve(points: Sequence[Point]) -> list[tuple[int, float]]:
+    """Return (sentences, mean F1 over seeds) by size."""
+    sizes = sorted({point.sentences for point in points})
+    return [
+        (size, sum(scores) / len(scores))
+        for size in sizes
+        for scores in [[point.f1 for point in points if point.sentences == size]]
+    ]
+
+
+def report(points: Sequence[Point], start: float) -> str:
+    """Return a Markdown table; F1 in percent."""
+    curves = {name: [p for p in points if p.strategy == name] for name in (RANDOM, *STRATEGIES)}
+    sizes = sorted({point.sentences for point in points})
+    goals = [score for _, score in mean_curve(curves[RANDOM])[1:]]
+    heads = [*(f"F1 at {size}" for size in sizes), f"entities in {sizes[-1]}"]
+    heads += [f"sentences for {100 * goal:.1f}" for goal in goals]
+    lines = [f"Without fine-tuning: F1 {100 * start:.1f}.", ""]
+    lines += [f"| strategy | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, own in curves.items():
+        last = [point.spans for point in own if point.sentences == sizes[-1]]
+        cells = [f"{100 * score:.1f}" for _, score in mean_curve(own)]
+        cells.append(f"{sum(last) / len(last):.0f}")
+        for goal in goals:
+            number = needed(own, goal)
+            cells.append("not reached" if number is None else f"{number:.0f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(points: Sequence[Point], path: Path, title: str) -> None:
+    """Draw the mean curves."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
+    for name in (RANDOM, *STRATEGIES):
+        curve = mean_curve([point for point in points if point.strategy == name])
+        style = {"linestyle": "--", "color": "black"} if name == RANDOM else {}
+        axes.plot(*zip(*curve, strict=True), marker="o", label=name, **style)  # type: ignore[arg-type]
+    axes.set(xlabel="annotated sentences", ylabel="strict F1 on dev", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def main(
+    data_root: Annotated[Path, typer.Option(help="Folder that holds eval/ner/crossner_*.")],
+    out: Annotated[Path, typer.Option(help="Folder for annotation_curves.md, .json and .svg.")],
+    domain: Annotated[str, typer.Option(help="Of CrossNER.")] = "politics",
+    sizes: Annotated[str, typer.Option(help="Annotated sentences, ascending.")] = "10,20,40,80",
+    seeds: Annotated[str, typer.Option(help="Of the first draw, separated by commas.")] = "1",
+    steps: Annotated[int, typer.Option(help="Steps of each fine-tuning.")] = 40,
+    limit: Annotated[int, typer.Option(help="Dev sentences; 0 = all.")] = 100,
+    whole: Annotated[bool, typer.Option("--whole", help="Train the encoder, too.")] = False,
+) -> None:
+    """Simulate, and write what came out after each seed."""
+    pool = read_domain(data_root, domain, "train")
+    dev = read_domain(data_root, domain, "dev", limit=limit)
+    start = strict_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
+    typer.echo(f"{len(pool)} sentences in the pool; the model as it is: F1 {start:.3f}")
+    points: list[Point] = []
+    out.mkdir(parents=True, exist_ok=True)
+    for seed in map(int, seeds.split(",")):
+        points += simulate(
+            pool,
+            dev,
+            sizes=[int(size) for size in sizes.split(",")],
+            seed=seed,
+            steps=steps,
+            tuning=Tuning(head_only=not whole, replay_share=0.0),
+        )
+        data = {"domain": domain, "start": start, "points": [asdict(point) for point in points]}
+        (out / "annotation_curves.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+        (out / "annotation_curves.md").write_text(report(points, start), "utf-8")
+        draw(points, out / "annotation_curves.svg", f"CrossNER {domain}")
+    typer.echo(report(points, start))
+
+
+if __name__ == "__main__":
+    typer.run(main)
