@@ -12,7 +12,7 @@ from glinermt import checkpoints
 from glinermt.added_heads import with_heads
 from glinermt.batch import Batch
 from glinermt.build import Parts, build, with_words
-from glinermt.checkpoints import hub, native
+from glinermt.checkpoints import hub
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import WordEncoder
@@ -124,9 +124,24 @@ class GlinerMT(TextModel):
         """Build an untrained model around the pretrained encoder that ``config.encoder`` names."""
         return cls(build(config, settings))
 
-    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
-        """Write configuration, weights and tokenizer; ``dtype`` converts the weights."""
-        native.save(self._parts, folder, dtype=dtype)
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        dtype: torch.dtype | None = None,
+        format: checkpoints.Format = "glinermt",
+    ) -> None:
+        """Write configuration, weights and tokenizer.
+
+        Args:
+            folder: where; made if need be.
+            dtype: what the weights are converted to.
+            format: ``gliner`` writes what the package of that name loads too.
+
+        Raises:
+            CheckpointError: a checkpoint of the package gliner cannot hold the model; says why.
+        """
+        checkpoints.save(self._parts, folder, format=format, dtype=dtype)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload what ``save_pretrained`` writes; return the repository's address."""

@@ -14,18 +14,14 @@ import torch
 from torch import Tensor
 
 from glinermt.checkpoints import SHIPPED
+from glinermt.checkpoints.gliner import names
+from glinermt.checkpoints.weights import renamed
 from glinermt.model import GlinerMT
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _SIZES = {"small": (6, 768, 12), "base": (12, 768, 12)}
-_THEIR_NAMES = {
-    "encoder.encoder.": "token_rep_layer.bert_layer.model.",
-    "encoder.projection.": "token_rep_layer.projection.",
-    "rnn.": "rnn.",
-    "head.": "scorer.",
-}
 
 
 def quietly(function: Callable[P, R]) -> Callable[P, R]:
@@ -112,12 +108,11 @@ def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     The package reads a label at its ``<<ENT>>``, the shipped model over the label's tokens. In
     the benchmark both read the ``<<ENT>>``: scores are not those of the shipped model, the work is.
+    Its relation head and class head, which the package has no place for, are not asked there.
     """
-    renamed = {}
-    for name, tensor in weights.items():
-        prefix = next(old for old in _THEIR_NAMES if name.startswith(old))
-        renamed[_THEIR_NAMES[prefix] + name[len(prefix) :]] = tensor
-    return renamed
+    others = ("relation_head.", "class_head.")
+    asked = {name: tensor for name, tensor in weights.items() if not name.startswith(others)}
+    return renamed(asked, {ours: theirs for theirs, ours in names("token").items()})
 
 
 def _for_transformers(ours: GlinerMT) -> Any:

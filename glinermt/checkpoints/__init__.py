@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from glinermt.build import Parts
 from glinermt.checkpoints import gliner, gliner2, hub, native
-from glinermt.errors import CheckpointError, ConfigError
+from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS: dict[str, Callable[[Path], Parts]] = {
@@ -14,6 +17,9 @@ LOADERS: dict[str, Callable[[Path], Parts]] = {
     gliner2.CONFIG: gliner2.load,
 }
 """The file that tells a family's checkpoints, and what reads a folder that has it."""
+Format = Literal["glinermt", "gliner"]
+WRITERS = {"glinermt": native.save, "gliner": gliner.save}
+"""The formats that models can be saved in: our own, and that of the package gliner."""
 
 
 def load(path: str | Path | None = None, download: hub.Download | None = None) -> Parts:
@@ -30,3 +36,17 @@ def load(path: str | Path | None = None, download: hub.Download | None = None) -
             except (ConfigError, TypeError, ValueError) as error:
                 raise CheckpointError(f"{folder / name}: {error}") from error
     raise CheckpointError(f"{folder}: neither {' nor '.join(LOADERS)} is there")
+
+
+def save(
+    parts: Parts, folder: str | Path, *, format: Format, dtype: torch.dtype | None = None
+) -> None:
+    """Write a model in one of the formats; ``dtype`` converts floating weights.
+
+    Raises:
+        CheckpointError: the format cannot hold the model.
+        ValueError: there is no such format.
+    """
+    if format not in WRITERS:
+        raise ValueError(unknown_choice("format", format, WRITERS))
+    WRITERS[format](parts, folder, dtype=dtype)

@@ -9,23 +9,40 @@ from glinermt.build import Parts
 
 CARD = "README.md"
 TAGS = ("gliner", "glinermt", "named-entity-recognition", "information-extraction")
+_USE = {
+    "glinermt": (
+        "from glinermt import GlinerMT, extract_entities",
+        "",
+        'model = GlinerMT.from_pretrained("THIS/MODEL")',
+        'extract_entities("Marie Curie was born in Warsaw.", ["person", "city"], model=model)',
+    ),
+    "gliner": (
+        "from gliner import GLiNER  # or: from glinermt import GlinerMT as GLiNER",
+        "",
+        'model = GLiNER.from_pretrained("THIS/MODEL")',
+        'model.predict_entities("Marie Curie was born in Warsaw.", ["person", "city"])',
+    ),
+}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def write_card(parts: Parts, folder: Path) -> None:
+def write_card(parts: Parts, folder: Path, library: str = "glinermt") -> None:
     """Write ``README.md``, which the hub shows; one that is there stays."""
     path = folder / CARD
     if not path.exists():
-        path.write_text(card(parts), encoding="utf-8")
+        path.write_text(card(parts, library), encoding="utf-8")
 
 
-def card(parts: Parts) -> str:
-    """Return the card: what the hub reads of a model, how to load it, and its settings."""
+def card(parts: Parts, library: str = "glinermt") -> str:
+    """Return the card: what the hub reads of a model, how to load it, and its settings.
+
+    ``library`` is the package whose format the model is in.
+    """
     encoder = parts.config.encoder
     base = [f"base_model: {encoder}"] if _is_hub_id(encoder) else []
     lines = [
         "---",
-        "library_name: glinermt",
+        f"library_name: {library}",
         "pipeline_tag: token-classification",
         *base,
         "tags:",
@@ -37,10 +54,7 @@ def card(parts: Parts) -> str:
         "summaries from text.",
         "",
         "```python",
-        "from glinermt import GlinerMT, extract_entities",
-        "",
-        'model = GlinerMT.from_pretrained("THIS/MODEL")',
-        'extract_entities("Marie Curie was born in Warsaw.", ["person", "city"], model=model)',
+        *_USE[library],
         "```",
         "",
         "## Network",

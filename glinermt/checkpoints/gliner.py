@@ -1,28 +1,35 @@
-"""Reads checkpoints of the package gliner: one encoder, token or span head, old and new.
+"""Reads and writes checkpoints of the package gliner: one encoder, token or span head.
 
 The names and rules were verified against the PyPI package ``gliner`` 0.2.29. What a configuration
 of another family says is read by ``gliner_bi``, ``relex`` and ``gliformer``.
 """
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from glinermt.build import Parts, assemble, position_limit, token_ids
-from glinermt.checkpoints import gliformer, gliner_bi, relex
+from glinermt.checkpoints import gliformer, gliner_bi, native, relex
+from glinermt.checkpoints.card import write_card
 from glinermt.checkpoints.gliner_folder import (
     CONFIG,
     ENCODER,
     FLERT,
     POOLINGS,
+    VECTORS,
     GlinerFolder,
     entity_head,
     head_names,
     without_unread,
 )
-from glinermt.checkpoints.weights import fill, renamed
-from glinermt.config import ModelConfig, TaskSettings
+from glinermt.checkpoints.weights import WEIGHTS, fill, renamed, vocabulary_size
+from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
 from glinermt.families.fused_layers import FusedLayers
@@ -30,19 +37,19 @@ from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.prompted_reader import PromptedReader, RowFormat
 from glinermt.families.rows import RowEncoder
 from glinermt.heads import TokenHead
-from glinermt.word_libraries import word_splitter
+from glinermt.word_libraries import LIBRARY_SPLITTERS, word_splitter
 
-__all__ = ["CONFIG", "NAMES", "load"]
+__all__ = ["CONFIG", "load", "names", "save"]
 
-NAMES = {
+_NAMES = {
     ENCODER: "encoder.encoder.",
     "token_rep_layer.projection.": "encoder.projection.",
     "rnn.": "rnn.",
-    "scorer.": "head.",
-    "span_rep_layer.span_rep_layer.": "head.",
-    "prompt_rep_layer.": "head.prompt_rep.",
 }
-"""Beginnings of published names of weights, and ours."""
+_HEAD_NAMES = {
+    "token": {"scorer.": "head."},
+    "span": {"prompt_rep_layer.": "head.prompt_rep.", VECTORS: "head."},
+}
 _VARIANT_NAMES = {
     ENCODER: "encoder.",
     "token_rep_layer.projection.": "projection.",
@@ -51,6 +58,8 @@ _VARIANT_NAMES = {
 _FUSER = "token_rep_layer.bert_layer.layers_fuser."
 _DECODER = ("decoder.", "_enc2dec_proj.")
 """Weights that word a label for each span found; spans and scores do not depend on them."""
+DEFAULT_TYPES = 25
+"""Labels that a row of that package has at most in training, unless told otherwise."""
 _NATIVE_MODES = ("markerV0", "marker", "token_level")
 # Wordings the published multitask checkpoints were trained with.
 _SETTINGS = TaskSettings(
@@ -62,6 +71,90 @@ _SETTINGS = TaskSettings(
     thresholds={"summarize": 0.25},
     span_score="min",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a model of ours says beyond the format, under the key ``glinermt``."""
+
+    settings: TaskSettings = _SETTINGS
+    max_labels: int = 0
+    max_tokens: int = 0
+
+
+def names(head: str) -> dict[str, str]:
+    """Return the beginnings of published names of weights, and ours; for reading and writing."""
+    return _NAMES | _HEAD_NAMES[head]
+
+
+def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write a model as a folder that the package gliner loads; ``dtype`` converts its weights.
+
+    What is scored there is equal. That package joins the scores of a span's words by the rule
+    ``min`` whatever the settings say, leaves out what a text has beyond ``max_len`` words, and
+    knows no settings of tasks; these are kept for our own reader.
+
+    Raises:
+        CheckpointError: the format has no place for something that the model does.
+    """
+    folder = Path(folder)
+    if parts.source is not None and (parts.source / CONFIG).exists():
+        native.save(parts, folder, dtype=dtype)  # as it was read
+        return
+    refused = list(_not_held(parts))
+    if refused:
+        raise CheckpointError(
+            f"a checkpoint of the package gliner cannot hold {'; '.join(refused)}; save the model "
+            "in the own format"
+        )
+    config, own = parts.config, {ours: theirs for theirs, ours in names(parts.config.head).items()}
+    weights = renamed(native.weights_of(parts, dtype), own)
+    vocab_size = vocabulary_size(weights, folder)
+    data = {
+        "model_name": config.encoder,
+        "encoder_config": {**config.encoder_config, "vocab_size": vocab_size},
+        "vocab_size": vocab_size,
+        "class_token_index": config.ent_token_id,
+        "ent_token": config.ent_token,
+        "sep_token": config.sep_token,
+        "span_mode": "token_level" if config.head == "token" else config.span_mode,
+        "hidden_size": config.hidden_size,
+        "num_rnn_layers": config.num_rnn_layers,
+        "dropout": config.dropout,
+        "max_width": config.max_width,
+        "max_types": config.max_labels or DEFAULT_TYPES,
+        "max_len": config.max_tokens,
+        "words_splitter_type": "whitespace" if config.words == "reference" else config.words,
+        "subtoken_pooling": "first",
+        "embed_ent_token": True,
+        "glinermt": asdict(_Own(parts.settings, config.max_labels, config.max_tokens)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_card(parts, folder, library="gliner")
+    save_file(weights, folder / WEIGHTS)
+    parts.query_encoder.tokenizer.save_pretrained(folder)
+    (folder / CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def _not_held(parts: Parts) -> Iterator[str]:
+    """Yield what a model does that the format has no word for."""
+    config = parts.config
+    if parts.source is not None:
+        yield f"a model of another family, read from {parts.source}"
+        return
+    if config.head not in _HEAD_NAMES:
+        yield f"the head {config.head!r}, only {' and '.join(map(repr, _HEAD_NAMES))}"
+    if config.relation_head:
+        yield "a relation head"
+    if config.class_head:
+        yield "a class head"
+    if config.label_pooling != "marker":
+        yield f"labels read as label_pooling = {config.label_pooling!r}, only 'marker'"
+    if config.words not in ("reference", *LIBRARY_SPLITTERS):
+        yield (
+            f"words = {config.words!r}; to split texts as that package does, load the model with "
+            "words='reference'"
+        )
 
 
 def load(folder: Path) -> Parts:
@@ -111,6 +204,7 @@ def _native(files: GlinerFolder) -> Parts:
     encoder = files.encoder()
     tokenizer, ids = _tokenizer(files)
     mode = files.get("span_mode", "markerV0")
+    own = from_mapping(_Own, files.get("glinermt", {}), where="glinermt")
     config = ModelConfig(
         encoder=files.get("model_name", ""),
         head="token" if mode == "token_level" else "span",
@@ -124,10 +218,11 @@ def _native(files: GlinerFolder) -> Parts:
         sep_token=files.get("sep_token", "<<SEP>>"),
         ent_token_id=ids[0],
         sep_token_id=ids[1],
-        max_labels=0,
+        max_labels=own.max_labels,
+        max_tokens=own.max_tokens,
     )
-    parts = assemble(config, encoder, tokenizer, _SETTINGS)
-    fill(parts.network, _weights(files, NAMES), where=files.folder)
+    parts = assemble(config, encoder, tokenizer, own.settings)
+    fill(parts.network, _weights(files, names(config.head)), where=files.folder)
     return parts
 
 
@@ -136,12 +231,12 @@ def _variant(files: GlinerFolder) -> Parts:
     encoder: Any = files.encoder()
     size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
     head = entity_head(files, size, dropout)
-    names = dict(_VARIANT_NAMES)
+    named = dict(_VARIANT_NAMES)
     if files.get("fuse_layers", False):
         width = int(encoder.config.hidden_size)
         encoder = FusedLayers(encoder, int(encoder.config.num_hidden_layers), width)
-        names = {_FUSER: "encoder.layers_fuser."} | names | {ENCODER: "encoder.encoder."}
-    names |= head_names(head)
+        named = {_FUSER: "encoder.layers_fuser."} | named | {ENCODER: "encoder.encoder."}
+    named |= head_names(head)
     network = PromptedNetwork(
         encoder,
         head,
@@ -150,7 +245,7 @@ def _variant(files: GlinerFolder) -> Parts:
         dropout=dropout,
         represent_spans=isinstance(head, TokenHead) and bool(files.get("represent_spans", False)),
     )
-    fill(network, _weights(files, names), where=files.folder)
+    fill(network, _weights(files, named), where=files.folder)
     tokenizer, (ent, sep) = _tokenizer(files)
     query_encoder = QueryEncoder(
         tokenizer,
@@ -176,9 +271,9 @@ def _num_rnn_layers(files: GlinerFolder) -> int:
     return int(files.get("num_rnn_layers", int(files.get("has_rnn", True))))
 
 
-def _weights(files: GlinerFolder, names: dict[str, str]) -> dict[str, Tensor]:
+def _weights(files: GlinerFolder, named: dict[str, str]) -> dict[str, Tensor]:
     unread = _DECODER if files.data.get("labels_decoder") else ()
-    return renamed(without_unread(files.weights, *unread), names)
+    return renamed(without_unread(files.weights, *unread), named)
 
 
 def _tokenizer(files: GlinerFolder) -> tuple[Any, tuple[int, int]]:

@@ -46,13 +46,18 @@ def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) 
         "model": dataclasses.asdict(parts.config),
         "settings": dataclasses.asdict(parts.settings),
     }
+    save_file(weights_of(parts, dtype), folder / WEIGHTS)
+    parts.query_encoder.tokenizer.save_pretrained(folder)
+    (folder / CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def weights_of(parts: Parts, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """Return copies of a network's weights as they are saved; ``dtype`` converts floating ones."""
     weights = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
         for name, tensor in parts.network.state_dict().items()
     }
-    save_file({k: v.contiguous().clone() for k, v in weights.items()}, folder / WEIGHTS)
-    parts.query_encoder.tokenizer.save_pretrained(folder)
-    (folder / CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    return {name: tensor.contiguous().clone() for name, tensor in weights.items()}
 
 
 def load(folder: Path) -> Parts:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from glinermt.config import ModelConfig, TaskSettings
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 from tests.tiny_models import save_encoder, save_tokenizer
@@ -115,6 +116,47 @@ def test_the_oldest_format_loads(tmp_path: Path) -> None:
     (spans,) = ours.extract([Query(TEXTS[0], ("person", "city"))], threshold=0.3)
     expected = their_entities(theirs, TEXTS[0], ["person", "city"], threshold=0.3)
     assert {(s.start, s.end, s.label) for s in spans} == expected.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("deberta", {"head": "token"}),
+        ("deberta", {"head": "span", "hidden_size": 24, "num_rnn_layers": 2}),
+        ("deberta", {"head": "span", "span_mode": "marker"}),
+        ("bert", {"head": "token", "hidden_size": 24, "num_rnn_layers": 0}),
+    ],
+)
+def test_the_package_loads_what_is_saved_for_it_and_scores_the_same(
+    tmp_path: Path, kind: str, changes: dict[str, Any]
+) -> None:
+    encoder = save_encoder(tmp_path / "encoder", kind=kind)
+    torch.manual_seed(1)
+    config = ModelConfig(encoder=str(encoder), max_width=4, words="reference", **changes)
+    settings = TaskSettings(span_score="min", thresholds={"answer": 0.3})
+    ours = GlinerMT.from_config(config, settings).eval()
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.mul_(1.5)
+    ours.save_pretrained(tmp_path / "saved", format="gliner")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = gliner.GLiNER.from_pretrained(str(tmp_path / "saved")).eval()
+    again = GlinerMT.from_pretrained(tmp_path / "saved")
+    assert (again.settings, again.config) == (ours.settings, ours.config)
+    number = 0
+    for text in TEXTS[:3]:
+        expected = their_entities(theirs, text, LABELS[2], threshold=0.3)
+        found = [
+            (e["start"], e["end"], e["label"], e["score"])
+            for model in (ours, again)
+            for e in model.predict_entities(text, LABELS[2], threshold=0.3)
+        ]
+        assert {tuple(place) for *place, _ in found} == expected.keys()
+        for *place, score in found:
+            assert score == pytest.approx(expected[tuple(place)], abs=5e-5)
+        number += len(expected)
+    assert number
 
 
 def test_the_tokenizer_fixture_writes_a_fast_tokenizer(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_loaded_model_gives_the_same_scores(tmp_path: Path, head: str) -> None
     assert loaded.config == model.config
 
 
+def test_what_a_gliner_checkpoint_cannot_hold_is_refused_by_name(saved: Path) -> None:
+    model = GlinerMT.from_pretrained(saved).with_heads()
+    with pytest.raises(
+        CheckpointError,
+        match=r"hold a relation head; a class head; words = 'graphemes'; .*words='reference'",
+    ):
+        model.save_pretrained(saved.parent / "theirs", format="gliner")
+    assert not (saved.parent / "theirs").exists()
+    with pytest.raises(ValueError, match="unknown format 'onnx': choose from 'gliner', 'glinermt'"):
+        model.save_pretrained(saved.parent / "theirs", format="onnx")  # type: ignore[arg-type]
+
+
 def test_half_precision_weights_load_as_float32(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "encoder")
     model.save_pretrained(tmp_path / "model", dtype=torch.float16)
