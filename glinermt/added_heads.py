@@ -2,13 +2,20 @@
 
 import copy
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
 from glinermt.build import Parts, assemble, empty_encoder, token_ids, with_ids
 
 
-def with_heads(parts: Parts, *, relations: bool = True, classes: bool = True) -> Parts:
+def with_heads(
+    parts: Parts,
+    *,
+    relations: bool = True,
+    classes: bool = True,
+    class_reading: Literal["joint", "apart"] | None = None,
+) -> Parts:
     """Return new parts that also have the heads asked for, with random weights.
 
     Their marker tokens join the vocabulary as copies of ``<<ENT>>``, which the encoder has learned
@@ -18,12 +25,17 @@ def with_heads(parts: Parts, *, relations: bool = True, classes: bool = True) ->
         parts: of a model whose network is ``Network``; left as they are.
         relations: whether the new parts have a relation head; one that is there stays.
         classes: the same for a class head.
+        class_reading: see ``ModelConfig``; a class head that reads in another way is replaced, and
+            None leaves it.
     """
     config = parts.config
+    class_reading = class_reading or config.class_reading
+    classes = config.class_head or classes
+    in_prompt = classes and class_reading == "joint"
     tokenizer = copy.deepcopy(parts.query_encoder.tokenizer)
     wanted = {
         "rel": (relations and not config.relation_head, config.rel_token),
-        "cls": (classes and not config.class_head, config.cls_token),
+        "cls": (in_prompt and config.cls_token_id < 0, config.cls_token),
     }
     added = {name: token for name, (new, token) in wanted.items() if new}
     tokenizer.add_tokens(list(added.values()), special_tokens=True)
@@ -31,7 +43,8 @@ def with_heads(parts: Parts, *, relations: bool = True, classes: bool = True) ->
     config = replace(
         with_ids(config, ids),
         relation_head=config.relation_head or relations,
-        class_head=config.class_head or classes,
+        class_head=classes,
+        class_reading=class_reading,
     )
     old = parts.network.state_dict()
     encoder_config = parts.network.encoder.encoder.config.to_dict()  # type: ignore[union-attr, operator]

@@ -15,7 +15,7 @@ from glinermt.encoder import WordEncoder
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 from glinermt.heads import HEADS
-from glinermt.heads.class_ import ClassHead
+from glinermt.heads.class_ import ClassHead, ClassSimilarity
 from glinermt.heads.relation import RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.network import Network
@@ -66,7 +66,7 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
     markers = {"ent": config.ent_token, "sep": config.sep_token}
     if config.relation_head:
         markers["rel"] = config.rel_token
-    if config.class_head:
+    if config.class_head and config.class_reading == "joint":
         markers["cls"] = config.cls_token
     tokenizer.add_special_tokens({"additional_special_tokens": list(markers.values())})
     encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -98,7 +98,8 @@ def assemble(
         raise ConfigError(unknown_choice("head", config.head, HEADS))
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
-    for name, present in (("rel", config.relation_head), ("cls", config.class_head)):
+    in_prompt = config.class_head and config.class_reading == "joint"
+    for name, present in (("rel", config.relation_head), ("cls", in_prompt)):
         if present and getattr(config, f"{name}_token_id") < 0:
             raise ConfigError(f"{name}_token_id is not set, which the head needs")
     size = config.hidden_size or encoder.config.hidden_size
@@ -114,7 +115,7 @@ def assemble(
         rnn=BiLSTM(size, layers, config.dropout) if layers else None,
         head=HEADS[config.head].from_config(size, config),
         relation_head=RelationHead(size, config.dropout) if config.relation_head else None,
-        class_head=ClassHead(size, config.dropout) if config.class_head else None,
+        class_head=_class_head(config, size) if config.class_head else None,
     )
     query_encoder = QueryEncoder(
         tokenizer,
@@ -122,12 +123,19 @@ def assemble(
         ent_token_id=config.ent_token_id,
         sep_token_id=config.sep_token_id,
         rel_token_id=config.rel_token_id if config.relation_head else None,
-        cls_token_id=config.cls_token_id if config.class_head else None,
+        cls_token_id=config.cls_token_id if in_prompt else None,
+        classes_apart=config.class_head and not in_prompt,
         max_tokens=config.max_tokens,
         max_labels=config.max_labels,
         plain=config.words in PLAIN,
     )
     return Parts(network, query_encoder, settings or TaskSettings(), config)
+
+
+def _class_head(config: ModelConfig, size: int) -> ClassHead | ClassSimilarity:
+    if config.class_reading == "apart":
+        return ClassSimilarity()
+    return ClassHead(size, config.dropout)
 
 
 def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, int]]]) -> Parts:

@@ -34,7 +34,7 @@ def training_batch(
     if not passes:
         raise ValueError("none of the examples has both a label and a word")
     batch = Batch.from_rows(encoder.collate(queries, passes, multiple=multiple))
-    label_mask, relation_mask, class_mask = batch.by_kind(batch.label_mask)
+    label_mask, relation_mask, _ = batch.by_kind(batch.label_mask)
     shape = (*batch.word_mask.shape, batch.num_labels[0])
     by_score = _gold_spans(examples, queries, passes, encoder.same)
     targets = head.targets(by_score.pop(1.0, NO_SPANS), shape)
@@ -51,7 +51,7 @@ def training_batch(
         torch.tensor([p.query for p in passes]),
         len(examples),
         _relations(examples, queries, passes, batch, relation_mask),
-        _classes(examples, queries, passes, class_mask),
+        _classes(examples, queries, passes, batch.class_mask),
     )
 
 

@@ -146,6 +146,9 @@ class ModelConfig:
     """Whether relations between mentions can be asked for (``heads.relation``)."""
     class_head: bool = False
     """Whether classes of the text can be asked for (``heads.class_``)."""
+    class_reading: Literal["joint", "apart"] = "joint"
+    """``joint``: class labels stand in the prompt. ``apart``: they and the text are read in rows of
+    their own and compared (``heads.class_.ClassSimilarity``), as sentence encoders do."""
     rel_token: str = "<<REL>>"
     cls_token: str = "<<CLS>>"
     rel_token_id: int = -1

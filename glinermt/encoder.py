@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from glinermt.batch import Batch
@@ -41,6 +41,16 @@ class WordEncoder(nn.Module):
         if self.label_pooling == "marker":
             return words, _gather(tokens, batch.label_position)
         return words, _label_means(tokens, batch)
+
+    def sentence_vectors(
+        self, input_ids: Int[Tensor, "row token"], attention_mask: Bool[Tensor, "row token"]
+    ) -> Float[Tensor, "row width"]:
+        """Return the mean over the tokens of each row, in the encoder's own width."""
+        mask = attention_mask.long()
+        tokens = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        weight = attention_mask.to(tokens.dtype)[:, None]  # row 1 token
+        mean: Tensor = (weight @ tokens).squeeze(1) / weight.sum(-1)
+        return mean
 
 
 def _gather(

@@ -26,6 +26,7 @@ NO_TOKEN = -1
 """Position of a word's first token where the word has none."""
 NO_LABELS = range(0)
 KINDS = ("labels", "relations", "classes")
+CLASSES = KINDS.index("classes")
 """The kinds of labels, as ``Query`` and ``Pass`` name them, in the order of a row."""
 
 
@@ -82,6 +83,22 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class ApartRows:
+    """Texts and class labels in rows of their own, for ``heads.class_.ClassSimilarity``."""
+
+    text_ids: Int[np.ndarray, "text token"]
+    text_mask: Bool[np.ndarray, "text token"]
+    label_ids: Int[np.ndarray, "label label_token"]
+    label_mask: Bool[np.ndarray, "label label_token"]
+    text: Int[np.ndarray, " row"]
+    """Which of the texts belongs to each row of the batch; 0 for rows that ask for no class."""
+    label: Int[np.ndarray, "row class"]
+    """Which of the labels each row asks for; 0 is padding as well."""
+    mask: Bool[np.ndarray, "row class"]
+    """The classes that each row asks for; the rest is padding."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaddedRows:
     """Rows of equal length. Word axes hold the prompt's words first, then the text's.
 
@@ -102,6 +119,8 @@ class PaddedRows:
     num_labels: tuple[int, int, int]
     """Places of the label axis that each kind takes."""
     num_prompt_words: tuple[int, ...]
+    apart: ApartRows | None = None
+    """What classes are compared by where they do not stand in the rows."""
 
     @property
     def text_mask(self) -> Bool[np.ndarray, "row word"]:
@@ -127,6 +146,7 @@ class QueryEncoder:
         max_labels: labels of each kind one pass may ask for; 0 = no limit but the tokens.
         rel_token_id: marks the beginning of each relation label; None where the model reads none.
         cls_token_id: the same for classes of the text.
+        classes_apart: classes and texts that ask for them are read in rows of their own instead.
         plain: whether words and labels are read in a plain form; see ``words.PLAIN``.
     """
 
@@ -141,6 +161,7 @@ class QueryEncoder:
         max_labels: int = 0,
         rel_token_id: int | None = None,
         cls_token_id: int | None = None,
+        classes_apart: bool = False,
         plain: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
@@ -148,6 +169,7 @@ class QueryEncoder:
         self.plain = plain
         self.markers = (ent_token_id, rel_token_id, cls_token_id)
         self.sep_token_id = sep_token_id
+        self.classes_apart = classes_apart
         self.max_tokens = max_tokens
         self.max_labels = max_labels
         self.prefix, self.suffix = _frame(tokenizer)
@@ -188,10 +210,16 @@ class QueryEncoder:
     def overhead(self, query: TokenizedQuery, asked: LabelRanges) -> int:
         """Tokens of a pass that are not its text's."""
         label_tokens = sum(
-            1 + len(ids[i]) for ids, part in zip(query.label_ids, asked, strict=True) for i in part
+            self.label_tokens(kind, query.label_ids[kind][i])
+            for kind, part in enumerate(asked)
+            for i in part
         )
         frame = len(self.prefix) + len(self.suffix) + 1
         return frame + label_tokens + len(query.prompt.token_ids)
+
+    def label_tokens(self, kind: int, label_ids: Sequence[int]) -> int:
+        """Return the tokens that a label of ``KINDS[kind]`` takes of a pass."""
+        return 0 if kind == CLASSES and self.classes_apart else 1 + len(label_ids)
 
     def collate(
         self,
@@ -224,14 +252,48 @@ class QueryEncoder:
             np.concatenate([mask for _, mask in places], axis=1),
             (spans, relations, classes),
             tuple(len(queries[p.query].prompt.offsets) for p in passes),
+            self._apart(queries, passes, multiple),
         )
+
+    def _apart(
+        self, queries: Sequence[TokenizedQuery], passes: Sequence[Pass], multiple: int
+    ) -> ApartRows | None:
+        if not self.classes_apart or not any(p.classes for p in passes):
+            return None
+        texts: list[list[int]] = []
+        labels: dict[tuple[int, ...], int] = {}
+        text, label = [], []
+        for p in passes:
+            query = queries[p.query]
+            names = [tuple(query.label_ids[CLASSES][i]) for i in p.classes]
+            label.append([labels.setdefault(ids, len(labels)) for ids in names])
+            text.append(len(texts) if p.classes else 0)
+            if p.classes:
+                first = query.text.first_token
+                texts.append(query.text.token_ids[first[p.start] : first[p.end]])
+        place, mask = _pad(label, 0)
+        return ApartRows(
+            *self._alone(texts, multiple),
+            *self._alone([list(ids) for ids in labels], 1),
+            np.array(text),
+            place,
+            mask,
+        )
+
+    def _alone(self, token_ids: list[list[int]], multiple: int) -> tuple[np.ndarray, np.ndarray]:
+        room = self.max_tokens - len(self.prefix) - len(self.suffix)
+        rows = [[*self.prefix, *ids[:room], *self.suffix] for ids in token_ids]
+        return _pad(rows, self.pad_token_id, multiple)
 
     def _row(self, query: TokenizedQuery, window: Pass) -> "_Row":
         ids = list(self.prefix)
         label_position: list[list[int]] = [[] for _ in KINDS]
         label_length: list[list[int]] = [[] for _ in KINDS]
+        if self.classes_apart and not window.labels and not window.relations:
+            unread = len(query.prompt.offsets) + window.end - window.start
+            return _Row([*ids, *self.suffix], [NO_TOKEN] * unread, label_position, label_length)
         for kind, (marker, part) in enumerate(zip(self.markers, window.kinds, strict=True)):
-            for i in part:
+            for i in part if kind != CLASSES or not self.classes_apart else ():
                 assert marker is not None  # ``check_query`` refuses what the model does not read
                 label = query.label_ids[kind][i]
                 label_position[kind].append(len(ids))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -202,11 +202,17 @@ class GlinerMT(TextModel):
             class_weight=class_weight,
         )
 
-    def with_heads(self, *, relations: bool = True, classes: bool = True) -> "GlinerMT":
+    def with_heads(
+        self,
+        *,
+        relations: bool = True,
+        classes: bool = True,
+        class_reading: Literal["joint", "apart"] | None = None,
+    ) -> "GlinerMT":
         """Return a copy that also has an untrained relation head, class head, or both.
 
         What the copy finds of spans is what this model finds, to the bit. Heads that are there
-        stay as they are.
+        stay as they are, but a class head that is to read in another way (see ``ModelConfig``).
 
         Raises:
             ValueError: the model is of a family that reads queries in a way of its own.
@@ -217,7 +223,9 @@ class GlinerMT(TextModel):
                 "from one of glinermt's own or from a GLiNER checkpoint with a single encoder"
             )
         return GlinerMT(
-            with_heads(self._parts, relations=relations, classes=classes),
+            with_heads(
+                self._parts, relations=relations, classes=classes, class_reading=class_reading
+            ),
             precision=self.fast.precision,
         ).train(self.training)
 

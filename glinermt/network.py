@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from glinermt.batch import Batch
+from glinermt.batch import Apart, Batch
 from glinermt.encoder import WordEncoder
 from glinermt.heads.base import Head
-from glinermt.heads.class_ import ClassHead, class_loss
+from glinermt.heads.class_ import ClassHead, ClassSimilarity, class_loss
 from glinermt.heads.relation import Pairs, RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.loss import bce_loss
@@ -110,7 +110,7 @@ class Network(nn.Module):
         rnn: BiLSTM | None,
         head: Head,
         relation_head: RelationHead | None = None,
-        class_head: ClassHead | None = None,
+        class_head: ClassHead | ClassSimilarity | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -137,14 +137,28 @@ class Network(nn.Module):
             words = self.rnn(words, batch.word_mask)
         spans, relations, classes = batch.by_kind(labels)
         class_logits = classes.sum(2)
-        if classes.shape[1]:
-            assert self.class_head is not None
+        if batch.apart is not None:
+            vectors = map(self.encoder.sentence_vectors, *zip(*batch.apart.rows, strict=True))
+            class_logits = self.compare(batch.apart, *vectors)
+        elif classes.shape[1]:
+            assert isinstance(self.class_head, ClassHead)
             class_logits = self.class_head(words, batch.text_mask, classes)
         if places is None:
             logits = self.head(words, spans)
         else:
             logits = self.head.logits_at(words, spans, places)
         return Output(logits, class_logits, words, relations)
+
+    def compare(
+        self,
+        apart: Apart,
+        texts: Float[Tensor, "text width"],
+        labels: Float[Tensor, "label width"],
+    ) -> Float[Tensor, "batch class"]:
+        """Return the logits of classes that were read apart from their texts."""
+        assert isinstance(self.class_head, ClassSimilarity)
+        logits: Tensor = self.class_head(texts[apart.text], labels[apart.label])
+        return logits
 
     def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
         """Return the logits of pairs of mentions for the relation labels of their rows."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from glinermt.decode import Candidates, possible
-from glinermt.encoding import LabelRanges, Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import CLASSES, LabelRanges, Pass, QueryEncoder, TokenizedQuery
 
 OVERLAP = 0.25
 """Share of a window's tokens that the next window reads again."""
@@ -192,7 +192,8 @@ def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[Labe
     counts = [len(ids) for ids in query.label_ids]
     everything = _ranges([0, 0, 0], counts)
     whole = encoder.overhead(query, everything) + len(query.text.token_ids)
-    if whole <= max_tokens and (not max_labels or max(counts) <= max_labels):
+    asked = counts[:CLASSES] if encoder.classes_apart else counts
+    if whole <= max_tokens and (not max_labels or max(asked) <= max_labels):
         yield everything
         return
     frame = encoder.overhead(query, _ranges([0, 0, 0], [0, 0, 0]))
@@ -202,9 +203,9 @@ def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[Labe
         end, used = list(start), 0
         for kind, ids in enumerate(query.label_ids):
             for i in range(start[kind], counts[kind]):
-                size = 1 + len(ids[i])
+                size = encoder.label_tokens(kind, ids[i])
                 full = max_labels and i - start[kind] >= max_labels
-                if used and (used + size > limit or full):
+                if size and used and (used + size > limit or full):
                     break
                 used += size
                 end[kind] = i + 1

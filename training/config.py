@@ -124,6 +124,19 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentences:
+    """Vectors of whole texts and labels that the encoder must keep; see ``run.sentences``."""
+
+    teacher: str = ""
+    """Hugging Face id or folder of the sentence encoder that the model began as; empty = nothing
+    is kept. Needs a model whose ``class_reading`` is ``apart``."""
+    share: Share = 0.25
+    """Of a batch's examples whose text and labels are compared."""
+    weight: NotNegative = 10.0
+    """Of the loss, 1 - cosine."""
+
+
+@dataclass(frozen=True, slots=True)
 class Optim:
     """AdamW with two learning rates."""
 
@@ -162,6 +175,7 @@ class Stage:
     sampling: Sampling = field(default_factory=Sampling)
     loss: Loss = field(default_factory=Loss)
     optim: Optim = field(default_factory=Optim)
+    sentences: Sentences = field(default_factory=Sentences)
 
 
 @dataclass(frozen=True, slots=True)

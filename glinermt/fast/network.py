@@ -11,6 +11,7 @@ from glinermt.encoding import NO_TOKEN
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import FastRelationHead, fast_head
 from glinermt.fast.linear import MakeLinears
+from glinermt.heads.class_ import ClassHead
 from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
 
@@ -45,12 +46,24 @@ class FastForward:
         related = network.relation_head
         self.relation_head = None if related is None else FastRelationHead(related, make)
         self.class_head = network.class_head
+        self.compare = network.compare
 
     def __call__(self, batch: Batch) -> Output:
         """Read the batch; logits of padding are arbitrary."""
         places = _places(batch, whole_labels=self.pooling == "mean")
         keep, words, labels = _needed(places)
-        tokens = self.encoder(places.ids, places.lengths, keep)
+        ids, lengths = places.ids, places.lengths
+        kept, apart = len(keep), batch.apart
+        if apart is not None:  # further rows of the stream, of which every token is wanted
+            alone = [row_ids[mask] for row_ids, mask in apart.rows]
+            sizes = [mask.sum(1) for _, mask in apart.rows]
+            keep = torch.cat([keep, torch.arange(len(ids), len(ids) + sum(map(len, alone)))])
+            ids, lengths = torch.cat([ids, *alone]), lengths + torch.cat(sizes).tolist()
+        tokens = self.encoder(ids, lengths, keep)
+        if apart is not None:
+            means = _means(tokens[kept:], torch.cat(sizes)[:, None])[:, 0]
+            compared = self.compare(apart, *torch.split(means, [len(size) for size in sizes]))
+            tokens = tokens[:kept]
         if self.project is not None:
             tokens = self.project(tokens).float()
         tokens = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[1])])
@@ -58,9 +71,9 @@ class FastForward:
         if self.rnn is not None:
             word_vectors = self.rnn(word_vectors, batch.word_mask)
         spans, relations, classes = batch.by_kind(_means(tokens[labels], places.label_counts))
-        class_logits = classes.sum(2)
+        class_logits = classes.sum(2) if apart is None else compared
         if classes.shape[1]:
-            assert self.class_head is not None
+            assert isinstance(self.class_head, ClassHead)
             class_logits = self.class_head(word_vectors, batch.text_mask, classes)
         span_logits = word_vectors.new_zeros(*word_vectors.shape[:2], 0, 0)
         if spans.shape[1]:
@@ -114,4 +127,4 @@ def _means(
     each = counts.flatten()
     owner = torch.arange(len(each)).repeat_interleave(each)
     total = tokens.new_zeros(len(each), tokens.shape[1]).index_add_(0, owner, tokens)
-    return (total / each.clamp(min=1)[:, None]).view(*counts.shape, -1)
+    return (total / each.clamp(min=1)[:, None]).view(*counts.shape, tokens.shape[1])

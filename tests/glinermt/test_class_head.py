@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from glinermt.heads.class_ import ClassHead, class_loss
+from glinermt.heads.class_ import BIAS, SCALE, ClassHead, ClassSimilarity, class_loss
 
 
 def test_the_class_head_equals_the_mlp_of_label_text_and_product() -> None:
@@ -21,6 +21,12 @@ def test_the_class_head_equals_the_mlp_of_label_text_and_product() -> None:
             joined = torch.cat([classes[row, label], text, classes[row, label] * text])
             hidden = (weight @ joined + head.label.bias).relu()
             torch.testing.assert_close(logits[row, label], head.out(hidden)[0])
+
+
+def test_similarity_is_a_scaled_cosine() -> None:
+    texts, classes = torch.tensor([[3.0, 4.0]]), torch.tensor([[[6.0, 8.0], [4.0, -3.0]]])
+    logits = ClassSimilarity()(texts, classes)
+    assert logits.tolist() == [pytest.approx([SCALE + BIAS, BIAS])]
 
 
 VALID = torch.tensor([[True, True, False], [True, True, True]])

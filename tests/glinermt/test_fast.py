@@ -3,7 +3,7 @@
 import copy
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -122,6 +122,7 @@ def random_model(
     *,
     module: Any = None,
     more: bool = False,
+    reading: Literal["joint", "apart"] = "joint",
 ) -> GlinerMT:
     """Return a model, with a relation head and a class head where there is to be ``more``."""
     torch.manual_seed(0)
@@ -129,7 +130,12 @@ def random_model(
     backbone: PreTrainedModel = module or kind(config(**sizes))
     ids = dict(zip(("ent", "sep", "rel", "cls"), token_ids(tokenizer, *MARKERS), strict=True))
     network = ModelConfig(
-        encoder="random", dropout=0.0, relation_head=more, class_head=more, **HEADS[head]
+        encoder="random",
+        dropout=0.0,
+        relation_head=more,
+        class_head=more,
+        class_reading=reading,
+        **HEADS[head],
     )
     network = with_ids(network, ids)
     return GlinerMT(assemble(network, backbone, tokenizer)).eval()
@@ -148,7 +154,8 @@ def largest_difference(model: GlinerMT, batch: Batch, make: MakeLinears) -> floa
     assert encoder is not None
     forward = FastForward(model.network, encoder, make)
     fast, plain = forward(batch), model(batch)
-    labels, relations, classes = batch.by_kind(batch.label_mask)
+    labels, relations, _ = batch.by_kind(batch.label_mask)
+    classes = batch.class_mask
     valid = model.head.valid(batch.word_mask, labels)
     differences = [(fast.spans.sigmoid() - plain.spans.sigmoid())[valid]]
     if classes.shape[1]:
@@ -195,13 +202,14 @@ everything = st.builds(
 )
 
 
+@pytest.mark.parametrize("reading", ["joint", "apart"])
 @pytest.mark.parametrize("head", ["token-mean", "span-no-rnn"])
 @given(asked=st.lists(everything, min_size=1, max_size=4))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_relations_and_classes_score_as_their_own_forward(
-    tokenizer: Tokenizer, head: str, asked: list[Query]
+    tokenizer: Tokenizer, head: str, reading: Literal["joint", "apart"], asked: list[Query]
 ) -> None:
-    model = random_model(tokenizer, head=head, more=True)
+    model = random_model(tokenizer, head=head, more=True, reading=reading)
     assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -85,8 +86,11 @@ def places(relation: Relation) -> tuple[int, str, int]:
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_a_tiny_model_learns_eight_examples_of_classes(tmp_path: Path, multi_label: bool) -> None:
-    model = tiny_model(tmp_path).with_heads(relations=False)
+@pytest.mark.parametrize("reading", ["joint", "apart"])
+def test_a_tiny_model_learns_eight_examples_of_classes(
+    tmp_path: Path, multi_label: bool, reading: Literal["joint", "apart"]
+) -> None:
+    model = tiny_model(tmp_path).with_heads(relations=False, class_reading=reading)
     names = ("paris", "city", "person", "answer")
     gold = []
     for i, word in enumerate(("oslo", "rome", "lima", "bill", "gates", "in", "the", "x")):

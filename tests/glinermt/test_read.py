@@ -19,10 +19,12 @@ QUERY = Query(
 )
 
 
-@pytest.fixture(scope="module", params=["bert", "deberta"])
+@pytest.fixture(scope="module", params=["bert", "deberta", "apart"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
     """A random model whose relation and class scores differ."""
     folder = tmp_path_factory.mktemp("model")
+    if request.param == "apart":
+        return spread(tiny_model(folder).with_heads(class_reading="apart"))
     return spread(tiny_model(folder, kind=request.param).with_heads())
 
 
@@ -32,7 +34,7 @@ def spread(model: GlinerMT) -> GlinerMT:
         for head in (model.network.relation_head, model.network.class_head):
             assert head is not None
             for name, parameter in head.named_parameters():
-                parameter.mul_(0 if name == "bias" else 3)
+                parameter.mul_({"bias": 0, "log_scale": 1}.get(name, 3))
     return model
 
 

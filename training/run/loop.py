@@ -89,6 +89,7 @@ class StageRun:
             seed=config.seed,
             steps=self.stage.steps,
             pad_multiple=config.pad_multiple,
+            sentences=self.stage.sentences,
         )
         if state is not None:
             self._stepper.optimizer.load_state_dict(state["optimizer"])

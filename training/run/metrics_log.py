@@ -30,6 +30,11 @@ class Meter:
             self._counts[name] += 1
         self._examples += 1
 
+    def add_part(self, name: str, loss: float) -> None:
+        """Note a loss of a whole batch, besides those of its examples."""
+        self._sums[f"loss_{name}"] += loss
+        self._counts[f"loss_{name}"] += 1
+
     def add_tokens(self, number: int) -> None:
         self._tokens += number
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glinermt.errors import BackendError, ConfigError
-from glinermt.heads.class_ import ClassHead
+from glinermt.heads.class_ import ClassHead, ClassSimilarity
 from glinermt.heads.relation import RelationHead
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -141,7 +141,10 @@ class ManyProcesses:
         from accelerate import DistributedDataParallelKwargs
 
         # A batch of one process may ask for no relation, or for no class: that head then waits.
-        heads = any(isinstance(part, RelationHead | ClassHead) for part in module.modules())
+        heads = any(
+            isinstance(part, RelationHead | ClassHead | ClassSimilarity)
+            for part in module.modules()
+        )
         self._accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=heads)
         prepared: tuple[nn.Module, torch.optim.Optimizer]
         prepared = self._accelerator.prepare(module, optimizer)

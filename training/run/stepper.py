@@ -8,13 +8,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from glinermt.errors import DataError
+from glinermt.batch import Apart
+from glinermt.encoding import QueryEncoder
+from glinermt.errors import ConfigError, DataError
 from glinermt.network import Network, TrainingBatch
-from glinermt.training.config import Loss, Optim
+from glinermt.training.config import Loss, Optim, Sentences
 from glinermt.training.data.mixture import Item, normalised
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.optim import make_optimizer, set_rates
 from glinermt.training.run.processes import Processes, seeded
+from glinermt.training.run.sentences import SentenceTeacher, sentence_loss
 from glinermt.types import Example, Extractor
 
 
@@ -25,6 +28,9 @@ class Trainable(Extractor, Protocol):
     def network(self) -> Network:
         """The module that is trained; its ``loss`` takes what ``collate`` makes."""
         ...
+
+    @property
+    def query_encoder(self) -> QueryEncoder: ...
 
     @property
     def training(self) -> bool: ...
@@ -69,7 +75,10 @@ class LossModule(nn.Module):
         self.network = network
         self._loss = loss
 
-    def forward(self, batch: TrainingBatch) -> Tensor:
+    def forward(
+        self, batch: TrainingBatch, rows: Apart | None = None, wanted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return each example's loss, and that of the sentence vectors (``run.sentences``)."""
         losses: Tensor = self.network.loss(
             batch,
             positive_weight=self._loss.positive_weight,
@@ -79,7 +88,9 @@ class LossModule(nn.Module):
             relation_weight=self._loss.relation_weight,
             class_weight=self._loss.class_weight,
         )
-        return losses
+        if rows is None or wanted is None:
+            return losses, losses.new_zeros(())
+        return losses, sentence_loss(self.network, rows, wanted)
 
 
 class Stepper:
@@ -95,6 +106,7 @@ class Stepper:
         optim: learning rates and their schedule.
         steps: how many the run has; see ``rate_factor``.
         pad_multiple: shapes are padded to multiples of it.
+        sentences: what is kept of the encoder's sentence vectors.
     """
 
     def __init__(
@@ -107,6 +119,7 @@ class Stepper:
         seed: int,
         steps: int,
         pad_multiple: int = 1,
+        sentences: Sentences | None = None,
     ) -> None:
         self._processes = processes
         self._model = model
@@ -115,6 +128,8 @@ class Stepper:
         self._seed = seed
         self._stride = 1 / steps
         self._pad_multiple = pad_multiple
+        self._sentences = sentences or Sentences()
+        self._teacher = self._load_teacher() if self._sentences.teacher else None
         self._module, self.optimizer = processes.prepare(
             LossModule(model.network, loss), make_optimizer(model, optim)
         )
@@ -142,8 +157,9 @@ class Stepper:
                 processes.gather(self._module, last=i == mine[-1][0]),
                 seeded(seed, processes.device),
             ):
-                losses = self._losses(items, number, meter)
-                processes.backward(losses.sum() * (processes.number / total))
+                losses, kept = self._losses(items, number, meter)
+                kept = self._sentences.weight * kept * len(items)
+                processes.backward((losses.sum() + kept) * (processes.number / total))
         set_rates(self.optimizer, self._optim, progress, stride=self._stride)
         norm = processes.update(self._module, self.optimizer, self._optim.clip or math.inf)
         self.optimizer.zero_grad()
@@ -154,11 +170,34 @@ class Stepper:
         rates = [group["lr"] for group in self.optimizer.param_groups]
         return {"encoder_lr": rates[0], "other_lr": rates[-1]}
 
-    def _losses(self, items: list[Item], number: int, meter: Meter) -> Tensor:
+    def _load_teacher(self) -> SentenceTeacher:
+        encoder = self._model.query_encoder
+        if not encoder.classes_apart:
+            raise ConfigError(
+                "sentences.teacher keeps what a model with class_reading = 'apart' compares; set "
+                "it in [model], or leave the teacher out"
+            )
+        vocabulary = encoder.tokenizer.get_vocab()
+        teacher = SentenceTeacher(self._sentences.teacher, vocabulary, share=self._sentences.share)
+        return teacher.to(self._processes.device)
+
+    def _sentence_rows(self, items: list[Item]) -> tuple[Apart | None, Tensor | None]:
+        """Return texts and labels of a batch that are read apart, and the vectors wanted."""
+        if self._teacher is None:
+            return None, None
+        examples = self._teacher.class_examples(items)
+        rows = self._model.collate(examples).batch.apart if examples else None
+        if rows is None:
+            return None, None
+        rows = rows.to(self._processes.device)
+        return rows, self._teacher.vectors(rows)
+
+    def _losses(self, items: list[Item], number: int, meter: Meter) -> tuple[Tensor, Tensor]:
         examples = [item.example for item in items]
         batch = self._model.collate(examples, multiple=self._pad_multiple)
+        rows, wanted = self._sentence_rows(items)
         with self._processes.autocast():
-            losses: Tensor = self._module(batch.to(self._processes.device))
+            losses, kept = self._module(batch.to(self._processes.device), rows, wanted)
         weights, power = dict(self._loss.task_weights), self._loss.positive_power
         factors = [normalised(item, weights, power) for item in items]
         losses = losses * losses.new_tensor(factors)
@@ -171,5 +210,7 @@ class Stepper:
             )
         for item, loss in zip(items, losses.detach().tolist(), strict=True):
             meter.add(item.group, loss)
+        if rows is not None:
+            meter.add_part("sentences", float(kept.detach()))
         meter.add_tokens(batch.num_tokens)
-        return losses
+        return losses, kept

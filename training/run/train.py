@@ -126,7 +126,8 @@ def _build(config: TrainConfig) -> Trainable:
     with seeded(config.seed):  # the head begins at random
         if config.init:
             model = GlinerMT.from_pretrained(config.init)
-            model = model.with_heads() if config.add_heads else model
+            if config.add_heads:
+                model = model.with_heads(class_reading=config.model.class_reading)
         else:
             model = GlinerMT.from_config(config.model)
     if config.frozen_layers:

@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 
 from glinermt.errors import ConfigError
 from glinermt.model import GlinerMT
-from glinermt.training.config import Source, Stage, TrainConfig
+from glinermt.training.config import Sentences, Source, Stage, TrainConfig
+from glinermt.training.run.metrics_log import read_journal
+from glinermt.training.run.sentences import SentenceTeacher
 from glinermt.training.run.train import train
 from tests.training.tiny import tiny_config, with_stage, write_rows
 
@@ -83,6 +85,31 @@ def test_heads_that_learn_alone_leave_all_else_as_it_is(tmp_path: Path) -> None:
     assert torch.equal(moved["class_head.out.weight"], after["class_head.out.weight"])
     with pytest.raises(ConfigError, match="trained_parts"):
         train(replace(alone, trained_parts=("relation_hed",), output=str(tmp_path / "wrong")))
+
+
+def test_sentence_vectors_are_kept_close_to_the_teacher(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=12)
+    apart = replace(config.model, class_head=True, class_reading="apart")
+    kept = Sentences(teacher=config.model.encoder, share=1.0, weight=50.0)
+    stage = replace(config.stages[0], sentences=kept)
+    train(replace(config, model=apart, stages=(stage,), log_every=1))
+    losses = [record["loss_sentences"] for record in read_journal(Path(config.output))[:12]]
+    assert losses[0] < 0.01  # the encoder begins as its teacher, but for dropout
+    without = replace(config, model=apart, log_every=1, output=str(tmp_path / "without"))
+    lost = replace(stage, sentences=replace(kept, weight=0.0))
+    train(replace(without, stages=(lost,)))
+    drifted = [record["loss_sentences"] for record in read_journal(tmp_path / "without")[:12]]
+    assert losses[-1] < drifted[-1] / 2
+
+
+def test_a_teacher_needs_a_model_that_reads_apart_and_its_own_vocabulary(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=1)
+    kept = Sentences(teacher=config.model.encoder)
+    stages = (replace(config.stages[0], sentences=kept),)
+    with pytest.raises(ConfigError, match="class_reading = 'apart'"):
+        train(replace(config, stages=stages))
+    with pytest.raises(ConfigError, match="another vocabulary"):
+        SentenceTeacher(config.model.encoder, {"other": 0}, share=1.0)
 
 
 def _one_step(config: TrainConfig) -> Stage:
