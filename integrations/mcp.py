@@ -109,6 +109,17 @@ def make_server(model: Extractor) -> MCPServer:
 
     @server.tool()
     @_telling
+    def read(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+        """Find several kinds of things at once; the schema has any of these keys.
+
+        entities: a list of types, such as ["person"]. relations: {"works for": {"head":
+        ["person"], "tail": ["company"]}}. classes: lists by question, such as {"mood": ["good",
+        "bad"]}. records: JSON schemas of objects by name.
+        """
+        return tasks.read(text, schema, model=model).to_dict()
+
+    @server.tool()
+    @_telling
     def redact(text: str, labels: list[str] | None = None) -> Redaction:
         """Replace what is private, such as names and numbers, by placeholders."""
         given: dict[str, Any] = {} if labels is None else {"labels": labels}

@@ -11,7 +11,16 @@ from glinermt import tasks
 from glinermt.serve import schemas
 from glinermt.serve.errors import RequestError
 from glinermt.serve.offsets import Offsets
-from glinermt.types import Answer, Extractor, Record, Redaction, Relation, Span, Summary
+from glinermt.types import (
+    Answer,
+    Extractor,
+    Reading,
+    Record,
+    Redaction,
+    Relation,
+    Span,
+    Summary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,14 @@ def _moved(result: Any, offsets: Offsets) -> Any:
         case Record():
             spans = {name: tuple(map(move, own)) for name, own in result.spans.items()}
             return replace(result, spans=spans)
+        case Reading():
+            records = {name: tuple(map(move, own)) for name, own in result.records.items()}
+            return replace(
+                result,
+                entities=tuple(map(move, result.entities)),
+                relations=tuple(map(move, result.relations)),
+                records=records,
+            )
         case list():
             return [move(item) for item in result]
         case _:
@@ -135,9 +152,20 @@ def _records(body: schemas.RecordsRequest, offsets: list[Offsets]) -> dict[str, 
     """Return the arguments; a pattern could be one that a text makes run for ever."""
     given = _fields(body, offsets)
     schema = given.pop("schema_")
+    _refuse_patterns(schema)
+    return {**given, "schema": schema}
+
+
+def _read(body: schemas.ReadRequest, offsets: list[Offsets]) -> dict[str, Any]:
+    given = _fields(body, offsets)
+    schema = given.pop("schema_")
+    _refuse_patterns(schema.get("records"))
+    return {**given, "schema": schema}
+
+
+def _refuse_patterns(schema: Any) -> None:
     if _has_key(schema, _PATTERNS):
         raise RequestError(422, "schema: patterns are not taken from requests", field="schema")
-    return {**given, "schema": schema}
 
 
 _PATTERNS = ("pattern", "patternProperties")
@@ -221,6 +249,14 @@ ENDPOINTS: Sequence[Endpoint] = (
         schemas.RecordsReply,
         tasks.extract_records,
         _records,
+    ),
+    Endpoint(
+        "read",
+        "Find entities, relations, classes and records in one pass of the model",
+        schemas.ReadRequest,
+        schemas.ReadReply,
+        tasks.read,
+        _read,
     ),
     Endpoint(
         "redact",

@@ -76,6 +76,10 @@ class TaskRequest(BaseModel):
         """Return the texts; one is a list of one."""
         return [self.text] if isinstance(self.text, str) else self.text
 
+    def asked(self) -> dict[str, Any]:
+        """Return what is looked for, by the fields that hold labels or entities."""
+        return {name: getattr(self, name, None) for name in ("labels", "relations", "entities")}
+
     @model_validator(mode="before")
     @classmethod
     def _has_characters_only(cls, data: Any) -> Any:
@@ -148,6 +152,46 @@ class RecordsRequest(TaskRequest):
     threshold: Threshold = None
 
 
+class ClassOptions(BaseModel):
+    """Classes that answer one question, and how."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    labels: Labels
+    multi_label: bool = Field(False, description="whether a text may have several, or none")
+    threshold: Share | None = None
+
+
+class ReadSchema(BaseModel):
+    """What is looked for in one pass."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    entities: Labels | None = None
+    relations: Relations | None = None
+    classes: dict[Name, Labels | ClassOptions] | None = Field(
+        None, description="classes by the name of the question that they answer"
+    )
+    records: dict[Name, dict[str, Any]] | None = Field(
+        None,
+        description='JSON schemas by name, without patterns, or {"schema", "many", "anchor", '
+        '"on_invalid"}',
+    )
+
+
+class ReadRequest(TaskRequest):
+    schema_: ReadSchema = Field(alias="schema")
+    threshold: Threshold = None
+
+    def asked(self) -> dict[str, Any]:
+        asked = self.schema_
+        classes = [
+            question.labels if isinstance(question, ClassOptions) else question
+            for question in (asked.classes or {}).values()
+        ]
+        return {"schema": [asked.entities, asked.relations, *classes]}
+
+
 class RedactRequest(TaskRequest):
     labels: Labels | None = Field(None, description="what is private; null = the usual")
     placeholder: str = Field("[{label}]", description="with {label}, {number}; or pseudonym")
@@ -209,6 +253,15 @@ class Record(_Result):
     error: str = Field("", description="why the value is not an instance")
 
 
+class Reading(_Result):
+    """What there is of each kind."""
+
+    entities: list[Span]
+    relations: list[Relation]
+    classes: dict[str, Classification] = Field(description="by the name of the question")
+    records: dict[str, list[Record]] = Field(description="by the name of the schema")
+
+
 class Redaction(_Result):
     """The text with its private spans replaced, and what was where."""
 
@@ -247,6 +300,10 @@ class ClassifyReply(Reply):
 
 class RecordsReply(Reply):
     result: list[Record] | list[list[Record]]
+
+
+class ReadReply(Reply):
+    result: Reading | list[Reading]
 
 
 class RedactReply(Reply):

@@ -16,8 +16,6 @@ from glinermt.serve.schemas import GivenSpan, Reply, TaskRequest
 from glinermt.serve.settings import ServeSettings
 from glinermt.types import Extractor
 
-_LABELS = ("labels", "relations", "entities")
-
 
 class Service:
     """The models of a server and the requests that are under way.
@@ -162,8 +160,8 @@ class Service:
                 most = limits.max_text_chars
                 message = f"{field}: {len(text)} characters; at most {most} in a text"
                 raise RequestError(413, message, field=field)
-        for field in _LABELS:
-            number = _number(getattr(body, field, None))
+        for field, asked in body.asked().items():
+            number = _number(asked)
             if number > limits.max_labels:
                 raise RequestError(
                     422, f"{field}: {number}; at most {limits.max_labels} at once", field=field

@@ -21,7 +21,7 @@ from tests.tiny_models import tiny_model
 pytestmark = [pytest.mark.extras, pytest.mark.anyio]
 ROOT = Path(__file__).parents[2]
 TEXT = "Bob works for Acme."
-TOOLS = {"entities", "relations", "answer", "summary", "classify", "records", "redact"}
+TOOLS = {"entities", "relations", "answer", "summary", "classify", "records", "read", "redact"}
 
 
 @pytest.fixture
@@ -80,6 +80,15 @@ async def test_summary_records_and_redaction() -> None:
     assert (await call("redact", text=TEXT, labels=["person"]))[
         "text"
     ] == "[person] works for Acme."
+
+
+async def test_several_kinds_are_read_at_once() -> None:
+    schema = {"type": "object", "properties": {"company": {"type": "string"}}}
+    found = await call(
+        "read", text=TEXT, schema={"entities": ["person"], "records": {"job": schema}}
+    )
+    assert [span["text"] for span in found["entities"]] == ["Bob"]
+    assert found["records"]["job"][0]["value"] == {"company": "Acme"}
 
 
 async def test_a_text_is_classified_by_a_model_that_can() -> None:

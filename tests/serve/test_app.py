@@ -90,6 +90,15 @@ BODIES: dict[str, dict[str, Any]] = {
             "properties": {"person": {"type": "string"}, "city": {"type": "string"}},
         }
     },
+    "read": {
+        "schema": {
+            "entities": {"person": "a human", "city": {"threshold": 0.95}},
+            "classes": {"news": ["sport", "politics"]},
+            "records": {
+                "stay": {"type": "object", "properties": {"city": {"type": "string"}}},
+            },
+        }
+    },
     "redact": {"labels": ["person", "city"], "placeholder": "<{label} {number}>"},
 }
 FUNCTIONS = {
@@ -102,6 +111,7 @@ FUNCTIONS = {
     "keyphrases": tasks.extract_keyphrases,
     "classify": tasks.classify,
     "records": tasks.extract_records,
+    "read": tasks.read,
     "redact": tasks.redact,
 }
 
@@ -121,6 +131,10 @@ def test_an_endpoint_gives_what_the_function_gives(
     if endpoint.path == "records":  # an empty error is left out by the library
         for records in [found["result"]] if isinstance(text, str) else found["result"]:
             for record in records:
+                assert record.pop("error") == ""
+    if endpoint.path == "read":
+        for one in [found["result"]] if isinstance(text, str) else found["result"]:
+            for record in one["records"]["stay"]:
                 assert record.pop("error") == ""
     assert found == {"model": "small", "offset_unit": "codepoint", "result": expected}
 
@@ -240,6 +254,22 @@ def test_a_schema_from_outside_has_no_patterns_and_no_circles(
     schema = {"type": "object", "properties": {"a": field}}
     reply = client.post("/v1/records", json={"text": "a" * 40, "schema": schema})
     assert reply.status_code == 422, reply.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "schema asks for nothing"),
+        ({"relations": ["met"]}, "no relations in the same pass"),
+        ({"records": {"a": {"type": "object", "properties": {"b": {"pattern": "x"}}}}}, "patterns"),
+        ({"entities": [f"type {i}" for i in range(2000)]}, "schema: 2000; at most"),
+        ({"entities": {"x": {"pattern": "(a+)+$"}}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_read_is_limited_as_its_tasks_are(asked: Any, message: str, client: TestClient) -> None:
+    reply = client.post("/v1/read", json={"text": TEXT, "schema": asked})
+    assert reply.status_code == 422, reply.text
+    assert message in reply.text
 
 
 def test_what_the_library_refuses_is_told_in_its_words(client: TestClient) -> None:

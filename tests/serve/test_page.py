@@ -14,9 +14,10 @@ pytest.importorskip("selenium", reason="needs selenium")
 from selenium import webdriver
 
 from glinermt.serve.app import create_app
-from glinermt.types import Query, Span
+from glinermt.types import Query, Relation, Span
 from tests.serve.running import running
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 pytestmark = pytest.mark.extras
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -26,6 +27,7 @@ if not CHROMIUM or not DRIVER:
 
 TEXT = "Zoë 🎉 met Bob in Paris."
 KNOWN = {"Zoë 🎉": ("person", 0.95), "Bob": ("person", 0.6), "Paris": ("city", 0.8)}
+MET = ("Zoë 🎉 <> met",)
 HEBREW = "פגשתי את Bob ברחוב."
 
 
@@ -36,14 +38,22 @@ def script(query: Query) -> list[Span]:
     for name, (label, score) in KNOWN.items():
         place = query.text.find(name)
         for asked in query.labels if place >= 0 else ():
-            if asked.split(":")[0] == label or (asked == "Zoë 🎉 <> met" and name == "Bob"):
+            words = asked.split(":")[0], asked
+            if label in words or "keyphrase" in words or (words[1:] == MET and name == "Bob"):
                 found.append(Span(place, place + len(name), name, asked, score))
     return found
 
 
+def met(query: Query) -> list[Relation]:
+    ends = {span.text: span for span in script(query)}
+    both = "met" in query.relations and ends.keys() >= {"Bob", "Paris"}
+    return [Relation(ends["Bob"], "met", ends["Paris"], 0.7)] if both else []
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with running(create_app({"stub": StubExtractor(script)})) as address:
+    heads = HeadsModel(script, relations=met, classes={"travel": 2.0, "sport": 0.5})
+    with running(create_app({"stub": StubExtractor(script), "heads": heads})) as address:
         yield address
 
 
@@ -150,6 +160,77 @@ def test_relations_are_arcs_and_rows(page: Page) -> None:
     assert row == ["Zoë 🎉", "met", "Bob", "0.600"]
     page.move_slider(0.9)
     assert page.all("#arcs path") == []
+
+
+def on(page: Page, task: str, model: str = "heads") -> None:
+    """Go to a task's tab with a model that can do all."""
+    page.driver.execute_script("document.getElementById('model').value = arguments[0]", model)
+    page.one(f"[data-task={task}]").click()
+    page.type("#text", TEXT)
+
+
+def said(page: Page) -> list[str]:
+    return [quote.text for quote in page.all("#said blockquote")]
+
+
+def test_classes_are_listed_by_their_scores_and_the_given_one_is_marked(page: Page) -> None:
+    on(page, "classify")
+    page.type("#field-classes", "sport\ntravel: going places\nlaw")
+    page.run()
+    assert [line.split()[0] for line in said(page)] == ["sport", "travel", "law"]
+    assert [line.endswith("✓") for line in said(page)] == [True, False, False]
+    page.move_slider(0.5)
+    assert len(said(page)) == 1
+
+
+def test_records_are_rows_whose_words_are_marked(page: Page) -> None:
+    on(page, "records")
+    fields = {"person": {"type": "string"}, "city": {"type": "string"}}
+    page.type("#field-schema", json.dumps({"type": "object", "properties": fields}))
+    page.run()
+    assert [cell.text for cell in page.all("#table th")] == ["person", "city", "score"]
+    assert [cell.text for cell in page.all("#table td")] == ["Zoë 🎉", "Paris", "0.875"]
+    assert page.marked() == ["Zoë 🎉", "Paris"]
+    page.type("#field-schema", "{")
+    page.one("#run").click()
+    page.until(lambda: "JSON" in page.one("#status").text)
+
+
+def test_a_redacted_text_is_shown_with_what_it_replaced(page: Page) -> None:
+    on(page, "redact")
+    page.type("#field-labels", "person")
+    page.run()
+    assert said(page) == ["[person] met [person] in Paris."]
+    assert page.marked() == ["Zoë 🎉", "Bob"]
+
+
+def test_key_phrases_are_marked_in_the_text(page: Page) -> None:
+    on(page, "keyphrases")
+    page.run()
+    assert page.marked() == ["Zoë 🎉", "Bob", "Paris"]
+    assert page.one("#count").text == "3 found"
+
+
+def test_all_kinds_are_shown_at_once(page: Page, server: str) -> None:
+    on(page, "read")
+    page.type("#field-labels", "person\ncity")
+    page.type("#field-relations", "met: person > city")
+    page.type("#field-questions", "topic: travel, sport")
+    page.type("#field-schema", '{"type": "object", "properties": {"city": {"type": "string"}}}')
+    page.requests()
+    page.run()
+    assert page.requests() == [f"{server}v1/read"]
+    assert [line.startswith("topic: travel 0.8") for line in said(page)] == [True]
+    assert [text.text for text in page.all("#arcs text")] == ["met"]
+    assert page.marked() == ["Zoë 🎉", "Bob", "Paris"]
+    assert [len(table.text.splitlines()) for table in page.all("#table table")] == [2, 2]
+
+
+def test_kinds_that_a_model_lacks_are_not_asked_of_it(page: Page) -> None:
+    on(page, "read", "stub")
+    page.run()
+    assert page.marked() == ["Paris"]
+    assert said(page) == []
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
