@@ -90,6 +90,14 @@ def fine_tune_command(
         int, typer.Option(min=0, help="Layers of the encoder, the first ones, that stay.")
     ] = 0,
     head_only: Annotated[bool, typer.Option(help="Leave the whole encoder as it is.")] = False,
+    balance: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Examples of labels below this share come more often."),
+    ] = 0.0,
+    hard_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of examples in which the model finds too much."),
+    ] = 0.0,
     patience: Annotated[
         int, typer.Option(min=0, help="Scorings without a new best that end it; 0 = none.")
     ] = 3,
@@ -106,7 +114,12 @@ def fine_tune_command(
     from glinermt.training.data.readers import read_examples
 
     tuning = Tuning(
-        lora_rank=lora_rank, frozen_layers=frozen_layers, head_only=head_only, patience=patience
+        lora_rank=lora_rank,
+        frozen_layers=frozen_layers,
+        head_only=head_only,
+        balance=balance,
+        hard_share=hard_share,
+        patience=patience,
     )
     with locked(out):
         check_no_model(out, overwrite=overwrite)

@@ -1,6 +1,7 @@
 """Fine-tunes a model on a handful of examples."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from glinermt.tasks.rewording import reworded
 from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
 from glinermt.training.data.batching import Batches
-from glinermt.training.data.mixture import Feed, Mixture
-from glinermt.training.data.sampling import make_sampler
+from glinermt.training.data.hard_examples import false_positives, repeated
+from glinermt.training.data.mixture import Feed, Item, Mixture
+from glinermt.training.data.sampling import Sampler, make_sampler, shuffled
 from glinermt.training.dev_scores import predict, strict_f1
 from glinermt.training.run.frozen import freeze
 from glinermt.training.run.metrics_log import Meter
@@ -33,6 +35,14 @@ class Tuning:
     sampling: Sampling = field(default_factory=lambda: Sampling(drop_share=0.2, max_words=300))
     replay_share: float = 0.3
     """Share of examples drawn from ``replay``, general data against forgetting."""
+    balance: float = 0.0
+    """Examples with a label that fewer than this share of them have are drawn more often, by the
+    square root of what is missing; 0 = all equally often."""
+    hard_share: float = 0.0
+    """Share of examples drawn from those in which the model finds what is not there: hard
+    negatives, mined from its own false positives, whose labels are then always asked."""
+    minings: int = 2
+    """Times that the model reads the examples for these, spread evenly from the start."""
     evaluations: int = 10
     """Times the dev set is scored, spread evenly."""
     patience: int = 3
@@ -101,7 +111,8 @@ def fine_tune(
         callbacks: told of steps and scores; the first that says so ends the training.
 
     Raises:
-        ValueError: there is no example, one asks for nothing, or ``steps`` is not positive.
+        ValueError: there is no example, one asks for nothing, ``steps`` is not positive, or the
+            shares of ``tuning`` leave no room for the examples.
         ConfigError: layers are to be frozen that the encoder does not have.
     """
     tuning = tuning or Tuning()
@@ -163,14 +174,7 @@ def tune(
     callbacks: Sequence[Callback] = (),
 ) -> TuningReport:
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
-    if not examples:
-        raise ValueError("there are no examples to learn from")
-    for row in (*examples, *replay):
-        if not (row.query.labels or row.query.relations or row.query.classes):
-            raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    batches = _batches(examples, replay, tuning)
+    _check(examples, replay, steps, tuning)
     with _unharmed(model), denormals_flushed():
         encoder = model.network.encoder.encoder
         if tuning.frozen_layers:
@@ -180,7 +184,8 @@ def tune(
         elif tuning.lora_rank:
             with_lora(model, tuning.lora_rank, seed=tuning.seed)
         keeper = _BestWeights(model, score, tuning.patience, callbacks)
-        report = _steps(model, batches, steps, keeper, tuning, keep_best=keep_best)
+        stream = _Stream(model, examples, replay, steps, tuning)
+        report = _steps(model, stream, steps, keeper, tuning, keep_best=keep_best)
         if tuning.lora_rank and not tuning.head_only:
             merge_lora(model)
     model.eval()
@@ -189,9 +194,23 @@ def tune(
     return report
 
 
+def _check(
+    examples: Sequence[Example], replay: Sequence[Example], steps: int, tuning: Tuning
+) -> None:
+    if not examples:
+        raise ValueError("there are no examples to learn from")
+    for row in (*examples, *replay):
+        if not (row.query.labels or row.query.relations or row.query.classes):
+            raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    if tuning.hard_share + (tuning.replay_share if replay else 0.0) >= 1:
+        raise ValueError("hard_share and replay_share together must be below 1")
+
+
 def _steps(
     model: Trainable,
-    batches: Batches,
+    stream: "_Stream",
     steps: int,
     keeper: "_BestWeights",
     tuning: Tuning,
@@ -211,9 +230,10 @@ def _steps(
     step, since = 0, [0.0, 0.0]
     keeper.look(0)
     while step < steps and not keeper.done:
+        batch = stream.take(step)
         model.train()
         meter = Meter()
-        stepper.step(batches.take(1), number=step, progress=step / steps, meter=meter)
+        stepper.step(batch, number=step, progress=step / steps, meter=meter)
         step += 1
         loss = meter.read()["loss"]
         since = [since[0] + loss, since[1] + 1]
@@ -298,17 +318,55 @@ def _dev_score(dev: Sequence[Example], threshold: float | None) -> Score:
     return lambda model: strict_f1(gold, predict(model, dev, threshold=threshold))
 
 
-def _batches(examples: Sequence[Example], replay: Sequence[Example], tuning: Tuning) -> Batches:
-    feeds = []
-    for name, rows in (("examples", examples), ("replay", replay)):
-        if rows:
-            sampler = make_sampler(Source(name, "examples"), rows, (), tuning.sampling)
-            feeds.append(Feed(name, name, rows, sampler, 1.0))
-    shares = {"examples": 1.0 - tuning.replay_share, "replay": tuning.replay_share}
-    known = {feed.group: shares[feed.group] for feed in feeds}
-    return Batches(
-        Mixture(feeds, known, seed=tuning.seed),
-        batch_tokens=0,
-        batch_size=tuning.batch_size,
-        seed=tuning.seed,
-    )
+class _Stream:
+    """The batches of a fine-tuning; hard negatives are mined from time to time."""
+
+    def __init__(
+        self,
+        model: Trainable,
+        examples: Sequence[Example],
+        replay: Sequence[Example],
+        steps: int,
+        tuning: Tuning,
+    ) -> None:
+        self._model = model
+        self._examples = examples
+        self._replay = replay
+        self._tuning = tuning
+        self._every = max(1, math.ceil(steps / max(1, tuning.minings)))
+        self._batches: Batches | None = None
+
+    def take(self, step: int) -> list[list[Item]]:
+        """Return the batches of a step; steps count from 0."""
+        if self._batches is None or (self._tuning.hard_share and step % self._every == 0):
+            self._batches = self._made(step)
+        return self._batches.take(1)
+
+    def _made(self, step: int) -> Batches:
+        tuning, hard = self._tuning, []
+        if tuning.hard_share:
+            self._model.eval()
+            hard = false_positives(self._model, self._examples, threshold=tuning.threshold)
+        rows = self._examples
+        if tuning.balance:
+            rows = repeated(rows, tuning.balance, seed=tuning.seed)
+        shares = {
+            "replay": tuning.replay_share if self._replay else 0.0,
+            "hard": tuning.hard_share if hard else 0.0,
+        }
+        shares["examples"] = 1.0 - sum(shares.values())
+        feeds = []
+        for name, some in (("examples", rows), ("replay", self._replay), ("hard", hard)):
+            if some:
+                sampler: Sampler = shuffled
+                if name != "hard":
+                    sampler = make_sampler(Source(name, "examples"), some, (), tuning.sampling)
+                feeds.append(Feed(name, name, some, sampler, 1.0))
+        return Batches(
+            Mixture(
+                feeds, {feed.group: shares[feed.group] for feed in feeds}, seed=tuning.seed + step
+            ),
+            batch_tokens=0,
+            batch_size=tuning.batch_size,
+            seed=tuning.seed + step,
+        )

@@ -5,6 +5,7 @@ import json
 import lzma
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from glinermt.training.adapt.fine_tuning import (
 )
 from glinermt.training.adapt.self_training import SelfTraining
 from glinermt.training.cli import register
-from glinermt.training.config import Optim
+from glinermt.training.config import Optim, Sampling
 from glinermt.training.dev_scores import strict_f1
 from glinermt.training.run.stepper import Stepper
 from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
@@ -60,6 +61,60 @@ def test_a_single_step_learns(model: GlinerMT) -> None:
 def test_an_example_that_asks_for_nothing_is_an_error(model: GlinerMT) -> None:
     with pytest.raises(ValueError, match="an example asks for no label: 'ann left'"):
         fine_tune(model, [Example(Query("ann left", ()), ())], steps=1)
+
+
+def seen_queries(model: GlinerMT, monkeypatch: pytest.MonkeyPatch) -> list[Query]:
+    """Return a list that fills with what the model is trained on."""
+    seen: list[Query] = []
+    collate = model.collate
+
+    def watched(examples: Sequence[Example], **options: Any) -> Any:
+        seen.extend(example.query for example in examples)
+        return collate(examples, **options)
+
+    monkeypatch.setattr(model, "collate", watched)
+    return seen
+
+
+def test_rare_labels_are_seen_more_often(model: GlinerMT, monkeypatch: pytest.MonkeyPatch) -> None:
+    common = sentences(NAMES, CITIES)[:15]
+    rare = Example(Query("kim visits river", ("river",)), (Span(11, 16, "river", "river"),))
+    shares = []
+    for balance in (0.0, 1.0):
+        with monkeypatch.context() as patch:
+            seen = seen_queries(model, patch)
+            fine_tune(model, [*common, rare], steps=10, tuning=tuning(balance=balance))
+        shares.append(sum(query.text == rare.query.text for query in seen) / len(seen))
+    # 1 of 16 examples; with sqrt(16) copies 4 of 19 or a few more where others are repeated too.
+    assert shares[0] < 0.13 < shares[1] < 0.35
+
+
+def test_what_the_model_wrongly_finds_is_asked_more_often(
+    model: GlinerMT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("person", "city", "river")
+    rows = [
+        replace(row, query=replace(row.query, labels=labels)) for row in sentences(NAMES, CITIES)
+    ]
+    wrong = rows[3].query.text
+
+    def extract(queries: Sequence[Query], **_: Any) -> list[list[Span]]:
+        river = Span(0, 3, wrong[:3], "river", 0.9)
+        return [[river] if query.text == wrong else [] for query in queries]
+
+    monkeypatch.setattr(model, "extract", extract)
+    seen = seen_queries(model, monkeypatch)
+    sampling = Sampling(max_negatives=0)  # else the label would be asked by chance, too
+    fine_tune(model, rows, steps=10, tuning=tuning(hard_share=0.5, sampling=sampling))
+    asked = [query for query in seen if "river" in query.labels]
+    assert {query.text for query in asked} == {wrong}
+    assert 0.3 < len(asked) / len(seen) < 0.7
+
+
+def test_shares_that_leave_nothing_for_the_examples_are_refused(model: GlinerMT) -> None:
+    rows = sentences(NAMES, CITIES)
+    with pytest.raises(ValueError, match="hard_share and replay_share together must be below 1"):
+        fine_tune(model, rows, replay=rows, tuning=tuning(hard_share=0.8, replay_share=0.3))
 
 
 def words(query: Query) -> tuple[str, str, tuple[str, ...]]:
