@@ -70,7 +70,8 @@ def bench(
         str | None, typer.Option("--method", help="Of relations: pairs or labels.")
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="exact, bf16 or int8, as from_pretrained takes it.")
+        str,
+        typer.Option("--precision", help="exact, bf16, int8 or auto, as from_pretrained takes it."),
     ] = "exact",
     device: Annotated[str | None, typer.Option("--device", help="Such as cpu or cuda.")] = None,
     leak_check: Annotated[

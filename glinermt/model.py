@@ -63,7 +63,7 @@ class GlinerMT(TextModel):
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
-        precision: Precision = "exact",
+        precision: Precision | Literal["auto"] = "exact",
         words: str | Callable[[str], Iterable[tuple[int, int]]] | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -82,7 +82,8 @@ class GlinerMT(TextModel):
             device: such as ``cpu``, ``cuda``, ``mps``; None = cpu.
             dtype: of the weights, such as ``bfloat16``; None = float32.
             precision: ``exact``, or ``bf16`` or ``int8`` for products of 16-bit or 8-bit numbers:
-                faster on a processor, with scores that differ a little.
+                faster on a processor, with scores that differ a little. ``auto`` is ``bf16`` where
+                the processor has instructions for it and the model a fast forward, else ``exact``.
             words: how texts are split: ``reference``, ``characters`` (for scripts without
                 spaces), the name of a library's splitter such as ``jieba``, ``janome``, ``mecab``,
                 ``pythainlp``, ``spacy``, ``stanza`` or ``universal``, or a function from a text to
@@ -109,12 +110,14 @@ class GlinerMT(TextModel):
         chosen = _weight_dtype(dtype)
         download = hub.Download(revision, token, cache_dir, local_files_only, subfolder)
         parts = checkpoints.load(path, download)
-        if parts.reader is not None and precision != "exact":
+        if parts.reader is not None and precision not in ("exact", "auto"):
             raise ValueError(f"precision {precision!r} is not to be had with {path}; use 'exact'")
         if words is not None:
             parts = with_words(parts, words)
-        model = cls(parts, precision=precision)
+        model = cls(parts, precision="exact" if precision == "auto" else precision)
         model.to(device=device, dtype=chosen).eval()
+        if precision == "auto":
+            model.fast.choose_precision(model.network)
         if parts.reader is None:
             model.fast.check(model.network)
         return model

@@ -15,6 +15,7 @@ class Precision(StrEnum):
     EXACT = "exact"
     BF16 = "bf16"
     INT8 = "int8"
+    AUTO = "auto"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +35,12 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     precision: Annotated[
-        Precision, typer.Option(help="bf16 and int8 are faster, with scores that differ a little.")
-    ] = Precision.EXACT,
+        Precision,
+        typer.Option(
+            help="bf16 and int8 are faster, with scores that differ a little; auto is bf16 where "
+            "the processor has instructions for it, else exact."
+        ),
+    ] = Precision.AUTO,
     device: Annotated[str | None, typer.Option(help="Such as cuda; cpu without.")] = None,
     max_wait_ms: Annotated[
         float, typer.Option(min=0, help="How long a batch waits for requests on their way.")

@@ -34,7 +34,7 @@ class Models(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     places: dict[str, str | None]
-    precision: str = "exact"
+    precision: str = "auto"
     device: str | None = None
 
     @classmethod

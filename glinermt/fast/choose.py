@@ -55,6 +55,12 @@ class FastPath:
             return network.relate(output, pairs.to(network.device))
         return fast.relate(output, pairs)
 
+    def choose_precision(self, network: Network) -> None:
+        """Take bf16 where the processor has instructions for it and a fast forward fits."""
+        faster = has_bf16() and self._forward(network) is not None
+        self.precision = "bf16" if faster else "exact"
+        self.forget()
+
     def check(self, network: Network) -> None:
         """Raise ValueError where the precision asked for cannot be had."""
         if self.precision not in PRECISIONS:

@@ -26,6 +26,7 @@ from transformers import (
 from glinermt.batch import Batch
 from glinermt.build import assemble, load_tokenizer, token_ids, with_ids
 from glinermt.config import ModelConfig
+from glinermt.fast.choose import FastPath
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import (
     MakeLinears,
@@ -236,6 +237,19 @@ def test_lower_precision_scores_nearly_the_same(
     long = "the person founded a city " * 30
     batch = collate(model, [Query(long, ("person", "city")), Query("a city", ("person",))])
     assert 0 < largest_difference(model, batch, linears_for(precision)) < 0.1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_auto_is_bf16_where_the_processor_has_it(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr("glinermt.fast.choose.has_bf16", lambda: known)
+    network = random_model(tokenizer).network
+    path = FastPath()
+    path.choose_precision(network)
+    assert path.precision == ("bf16" if known else "exact")
+    path.choose_precision(network.to(torch.bfloat16))
+    assert path.precision == "exact"  # such weights have no fast forward
 
 
 def test_the_same_linear_is_chosen_in_every_process() -> None:
