@@ -24,6 +24,9 @@ from glinermt.eval.metrics.entities import (
 from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
+from glinermt.tasks.labels import read_labels
+from glinermt.tasks.patterned import with_patterns
+from glinermt.tasks.redaction import PII
 from glinermt.types import Extractor, Span
 
 FLOOR = 0.05
@@ -41,6 +44,7 @@ NAMES = {
     "EMAIL_ADDRESS": "email address",
     "US_DRIVER_LICENSE": "driver license number",
     "IP_ADDRESS": "ip address",
+    "CREDIT_CARD": "credit card number",
 }
 """Natural words for tags of Presidio's that do not read well in lower case without underscores."""
 
@@ -56,7 +60,9 @@ class Pii:
     protocol: tuple[str, ...] = (
         "Every .json or .jsonl file below the folder whose name has 'test' in it is a set: "
         "presidio-research's (full_text, spans) or ours (tokens or text, and spans). Every text is "
-        "asked all types of its file.",
+        "asked all types of its file, as redact asks them: types that have a form of their own "
+        f"({', '.join(name for name in PII if 'pattern' in PII[name])}) with its patterns too, "
+        "whose matches have score 1 and take the place of what the model has there.",
         f"Spans are looked for once, from a score of {FLOOR} up, flat; a threshold keeps those at "
         f"or above it. recall_at_pX: the most recall that any of the thresholds {THRESHOLDS[0]}, "
         f"{THRESHOLDS[1]}, ... {THRESHOLDS[-1]} gives with a precision of X% or more (0 where none "
@@ -65,8 +71,8 @@ class Pii:
         "f1, precision, recall: at the threshold saved with the model (0.5 if none), characters "
         "and type (strict). leaked: share of the characters of personal data that no span of any "
         "type covers at that threshold: what a redacted text would still show.",
-        "capitals and digits: runs of capitalised words, and words with a digit, of the most "
-        "frequent type.",
+        "patterns: those of redact alone. capitals and digits: runs of capitalised words, and "
+        "words with a digit, of the most frequent type.",
     )
 
     def load(self, folder: Path) -> list[NerCase]:
@@ -88,14 +94,14 @@ class Pii:
     def predict(self, model: Extractor, cases: Sequence[NerCase]) -> list[Prediction]:
         found = extract_entities(
             [case.text for case in cases],
-            [list(case.labels) for case in cases],
+            [_asked(case) for case in cases],
             threshold=FLOOR,
             model=model,
         )
         return [{"spans": [span.to_dict() for span in spans]} for spans in found]
 
     def baselines(self) -> Mapping[str, Baseline]:
-        return {"capitals and digits": _capitals_and_digits}
+        return {"patterns": _patterns, "capitals and digits": _capitals_and_digits}
 
     def score(
         self, case: NerCase, prediction: Prediction, settings: Mapping[str, Any]
@@ -182,6 +188,24 @@ def _spans(text: str, row: Any, where: str) -> Iterator[Span]:
             )
         tag = field(raw, "entity_type", str, where)
         yield Span(start, end, text[start:end], NAMES.get(tag, tag.replace("_", " ").lower()))
+
+
+def _asked(case: NerCase) -> dict[str, Mapping[str, Any]]:
+    """Return the types with the patterns that ``redact`` has for them."""
+    return {label: PII.get(label, {}) for label in case.labels}
+
+
+def _patterns(cases: Sequence[NerCase]) -> list[Prediction | None]:
+    options = ("pattern",)
+    return [
+        {
+            "spans": [
+                span.to_dict()
+                for span in with_patterns(case.text, (), read_labels(_asked(case), options=options))
+            ]
+        }
+        for case in cases
+    ]
 
 
 def _capitals_and_digits(cases: Sequence[NerCase]) -> list[Prediction | None]:

@@ -61,7 +61,8 @@ class EndToEnd:
         "--threshold for entities. Relations are scored by pairs (a relation head) or asked as "
         "labels of each head (the paper's way); which, --method or else the model says.",
         "neighbours: capitalised words as entities of the most frequent type, each related to the "
-        "next by the set's most frequent relation, given its types where these are known.",
+        "next by the set's most frequent relation and direction, given its types where these are "
+        "known.",
     )
 
     def load(self, folder: Path) -> list[DocumentCase]:
@@ -206,32 +207,40 @@ def _row(counts: Mapping[str, int], name: str) -> dict[str, Any]:
     return {"relation": name, "f1": f1, "gold": gold, "predicted": predicted}
 
 
+Usual = Counter[tuple[str, str, str, bool]]
+"""Types of the first and the second entity, their relation, whether the first is its head."""
+
+
 def _neighbours(cases: Sequence[DocumentCase]) -> list[Prediction | None]:
     """Relate each entity to the next; the gold of the set says which types and names are usual."""
     labels: dict[str, Counter[str]] = {}
-    names: dict[str, Counter[tuple[str, str, str]]] = {}
+    usual: dict[str, Usual] = {}
     for case in cases:
         labels.setdefault(case.group, Counter()).update(span.label for span in case.spans)
-        names.setdefault(case.group, Counter()).update(
-            (r.head.label, r.tail.label, r.label) for r in case.relations
-        )
-    return [_guess(case, labels[case.group], names[case.group]) for case in cases]
+        usual.setdefault(case.group, Counter()).update(map(_in_order, case.relations))
+    return [_guess(case, labels[case.group], usual[case.group]) for case in cases]
 
 
-def _guess(
-    case: DocumentCase, labels: Counter[str], names: Counter[tuple[str, str, str]]
-) -> Prediction:
-    usual = labels.most_common(1)[0][0] if labels else ""
-    spans = case.spans if case.group.endswith(GIVEN) else tuple(capitalised(case.text, usual))
-    by_types: dict[tuple[str, str], str] = {}
-    for (of_head, of_tail, name), _ in names.most_common():
-        by_types.setdefault((of_head, of_tail), name)
-    anything = names.most_common(1)[0][0][2] if names else ""
+def _in_order(relation: Relation) -> tuple[str, str, str, bool]:
+    is_first = relation.head.start <= relation.tail.start
+    ends = (relation.head, relation.tail) if is_first else (relation.tail, relation.head)
+    return ends[0].label, ends[1].label, relation.label, is_first
+
+
+def _guess(case: DocumentCase, labels: Counter[str], usual: Usual) -> Prediction:
+    type_ = labels.most_common(1)[0][0] if labels else ""
+    spans = case.spans if case.group.endswith(GIVEN) else tuple(capitalised(case.text, type_))
+    by_types: dict[tuple[str, str], tuple[str, bool]] = {}
+    for (first, second, name, is_first), _ in usual.most_common():
+        by_types.setdefault((first, second), (name, is_first))
+    anything = usual.most_common(1)[0][0][2:] if usual else ("", True)
     related = []
-    for head, tail in itertools.pairwise(spans):
-        usual_name = by_types.get((head.label, tail.label))
-        if usual_name or not case.group.endswith(GIVEN):
-            related.append(Relation(head, usual_name or anything, tail))
+    for ends in itertools.pairwise(spans):
+        known = by_types.get((ends[0].label, ends[1].label))
+        if known or not case.group.endswith(GIVEN):
+            name, is_first = known or anything
+            head, tail = ends if is_first else ends[::-1]
+            related.append(Relation(head, name, tail))
     return _prediction(spans, related)
 
 

@@ -129,6 +129,14 @@ def test_the_neighbours_of_the_baseline_are_related_as_is_usual(tmp_path: Path) 
     assert value(report, "gold entities", "f1") == 0.0
 
 
+def test_the_baseline_knows_which_way_relations_run(tmp_path: Path) -> None:
+    ends = {"head": {"start": 1, "end": 1}, "tail": {"start": 0, "end": 0}}
+    row = {"tokens": ["Stata", "12"], "relations": [{**ends, "relation": "version of"}]}
+    write(tmp_path / "a.test.jsonl", row)
+    report = measured(tmp_path, lambda _: [])
+    assert value(report, "gold entities", "f1", "neighbours") == 1.0
+
+
 def test_sets_without_types_are_scored_by_borders(tmp_path: Path) -> None:
     untyped = {**OURS, "spans": []}
     write(tmp_path / "a.test.jsonl", untyped)

@@ -65,6 +65,21 @@ def test_recall_is_that_of_the_best_threshold_with_the_precision(tmp_path: Path)
     assert values["leaked"] == pytest.approx(8 / (12 + 7 + 8))
 
 
+def test_types_with_a_form_are_found_by_the_patterns_of_redact(tmp_path: Path) -> None:
+    rows = [
+        row("Pay DE89 3704 0044 0532 0130 00", ("DE89 3704 0044 0532 0130 00", "IBAN_CODE")),
+        row("not DE89 3704 0044 0532 0130 01"),
+    ]
+    (tmp_path / "presidio.test.json").write_text(json.dumps(rows), encoding="utf-8")
+    benchmark = make_benchmark("pii", Options())
+    cases = benchmark.load(tmp_path)
+    model = StubExtractor(lambda _: [])
+    report = bench(benchmark, model, cases, tmp_path / "out", model_name="s", model_id="s")
+    found = {r.system: r.metrics["f1"].value for r in report.results}
+    assert found[MODEL] == found["patterns"] == 1.0
+    assert found["capitals and digits"] < 1
+
+
 def test_types_are_asked_in_natural_words_and_places_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "presidio.test.json"
     file.write_text(json.dumps(ROWS), encoding="utf-8")
