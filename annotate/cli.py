@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from glinermt.errors import UsageError
+
 Many = list[str] | None
 
 
@@ -152,7 +154,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not readable as JSON: {error}") from error
+        raise UsageError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(data, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(data).__name__}")
+        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}")
     return data

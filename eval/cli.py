@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from glinermt.errors import DataError
+from glinermt.errors import DataError, UsageError
 from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, entry, make_benchmark, sampled
 from glinermt.outputs import check_no_model, locked
 
@@ -88,7 +88,7 @@ def bench(
     from glinermt.eval.report import write_reports
 
     if (data is None) != sample:
-        raise ValueError("give either --data FOLDER or --sample")
+        raise UsageError("give either --data FOLDER or --sample")
     few = sample or str(data) == HUB  # neither has the MIT sets
     if leak_check is not None and not leak_check.is_file():
         raise DataError(f"{leak_check}: no such file; pass the training JSONL to --leak-check")
@@ -189,7 +189,7 @@ def calibrate(
     extractor = _extractor(model)
     save = getattr(extractor, "save_pretrained", None)
     if save is None:
-        raise ValueError(f"{model}: only models of glinermt can keep their thresholds")
+        raise UsageError(f"{model}: only models of glinermt can keep their thresholds")
     dev_cases = read_dev(files, limit=limit)
     for task in dev_cases.keys() - {*WAYS, "summarize"}:
         console.print(f"left out {len(dev_cases[task])} examples of {task}: it has no threshold")
@@ -235,16 +235,16 @@ def _threshold(given: str) -> float | None:
     try:
         number = None if given == SAVED else float(given)
     except ValueError:
-        raise ValueError(f"--threshold {given!r} is neither a number nor {SAVED!r}") from None
+        raise UsageError(f"--threshold {given!r} is neither a number nor {SAVED!r}") from None
     if number is not None and not 0 <= number <= 1:
-        raise ValueError(f"--threshold {given} lies outside [0, 1]")
+        raise UsageError(f"--threshold {given} lies outside [0, 1]")
     return number
 
 
 def _names(name: str, sample: bool) -> list[str]:
     """Return the benchmarks to run; ``all`` leaves out those whose data the user chooses."""
     if sample and name not in (ALL, *sampled()):
-        raise ValueError(f"there is no sample for {name!r}; see eval/samples/SOURCES.md")
+        raise UsageError(f"there is no sample for {name!r}; see eval/samples/SOURCES.md")
     if name != ALL:
         return [name]
     return sampled() if sample else [each for each in BENCHMARKS if not entry(each).own_data]
@@ -261,14 +261,14 @@ def _folder(data: Path | None, name: str, options: "Options") -> Path:
 
     sets = entry(name).hub
     if sets is None:
-        raise ValueError(f"{name} is not read from the hub; pass --data FOLDER")
+        raise UsageError(f"{name} is not read from the hub; pass --data FOLDER")
     return fetch(sets(options), Path(HF_HOME) / "glinermt-bench" / name)
 
 
 def _extractor(model: str | None, precision: str = "exact", device: str | None = None) -> Any:
     if model is not None and model.startswith(GLINER):
         if precision != "exact" or device is not None:
-            raise ValueError("--precision and --device are for models of glinermt only")
+            raise UsageError("--precision and --device are for models of glinermt only")
         from glinermt.eval.gliner_adapter import GlinerExtractor
 
         return GlinerExtractor.load(model.removeprefix(GLINER))
@@ -287,9 +287,9 @@ def _set_up(extractor: Any, head: str | None, batch_tokens: int | None) -> None:
         return
     config = getattr(extractor, "config", None)
     if config is None:
-        raise ValueError("--head and --batch-tokens are for models of glinermt only")
+        raise UsageError("--head and --batch-tokens are for models of glinermt only")
     if head not in (None, config.head):
-        raise ValueError(f"--head {head}: the model has a {config.head} head; pass another --model")
+        raise UsageError(f"--head {head}: the model has a {config.head} head; pass another --model")
     if batch_tokens is not None:
         extractor.batch_tokens = batch_tokens
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from glinermt.config import TaskSettings
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.eval.data.hub import HubSet
 from glinermt.eval.metrics.entities import FloatArray, Totals
 from glinermt.types import Extractor
@@ -39,9 +39,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
-            raise ValueError(unknown_choice("split", self.split, SPLITS))
+            raise UsageError(unknown_choice("split", self.split, SPLITS))
         if self.method not in (None, *METHODS):
-            raise ValueError(unknown_choice("method", self.method, METHODS))
+            raise UsageError(unknown_choice("method", self.method, METHODS))
 
 
 class Benchmark(Protocol[C]):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from glinermt.errors import UsageError
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
@@ -23,7 +25,7 @@ def convert_command(
     from glinermt.formats import convert
 
     if target.exists() and not force and not (target.is_dir() and not any(target.iterdir())):
-        raise ValueError(f"{target} is there already; name another, or use --force")
+        raise UsageError(f"{target} is there already; name another, or use --force")
     lost = convert(source, target, to, from_)
     for what, number in sorted(lost.items()):
         typer.echo(f"{to} cannot hold: {number:,} {what}", err=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glinermt.config import TaskSettings
-from glinermt.errors import DataError, unknown_choice
+from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.formats.brat import read_brat, write_brat
 from glinermt.formats.docbin import read_docbin, write_docbin
 from glinermt.formats.document import Document, Lost, count_lost
@@ -155,7 +155,7 @@ def read_documents(path: str | Path, format: str = "auto") -> list[Document]:
     if name == OURS:
         return [_document(one) for one in _own(path)]
     if name not in FORMATS:
-        raise ValueError(unknown_choice("format", name, [OURS, "auto", *FORMATS]))
+        raise UsageError(unknown_choice("format", name, [OURS, "auto", *FORMATS]))
     return list(FORMATS[name].read(path))
 
 
@@ -206,7 +206,7 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
         ValueError: there is no such format.
     """
     if to not in (OURS, *FORMATS):
-        raise ValueError(unknown_choice("format", to, [OURS, *FORMATS]))
+        raise UsageError(unknown_choice("format", to, [OURS, *FORMATS]))
     lost: Lost = Lost()
     target = Path(target)
     if to == OURS:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from glinermt.errors import UsageError
 from glinermt.types import Relation, Span
 from glinermt.words import split_graphemes
 
@@ -45,7 +46,7 @@ def token_span(
         ValueError: there are no such tokens.
     """
     if not 0 <= first <= last < len(places):
-        raise ValueError(f"span {first}:{last} lies outside the {len(places)} tokens")
+        raise UsageError(f"span {first}:{last} lies outside the {len(places)} tokens")
     start, end = places[first][0], places[last][1]
     return Span(start, end, text[start:end], label)
 

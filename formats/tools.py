@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from glinermt.errors import DataError, unknown_choice
+from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.formats.document import Document, Lost, Utf16
 from glinermt.formats.tokens import rows
 from glinermt.jsonl import write_jsonl, write_text
@@ -304,7 +304,7 @@ def write_for_correction(
     elif tool == "doccano":
         write_doccano(documents, path, Lost())
     else:
-        raise ValueError(unknown_choice("tool", tool, TOOLS))
+        raise UsageError(unknown_choice("tool", tool, TOOLS))
 
 
 def _predicted(document: Document, model: str) -> dict[str, Any]:
@@ -325,7 +325,7 @@ def read_corrected(path: Path, tool: str) -> Iterator[Document]:
         ValueError: an unknown tool.
     """
     if tool not in TOOLS:
-        raise ValueError(unknown_choice("tool", tool, TOOLS))
+        raise UsageError(unknown_choice("tool", tool, TOOLS))
     if tool == "label-studio":
         yield from _label_studio(path, predictions=False)
     elif tool == "prodigy":

@@ -13,6 +13,7 @@ from glinermt.errors import (
     ConfigError,
     DataError,
     GlinerMTError,
+    UsageError,
 )
 from glinermt.types import (
     Answer,
@@ -97,6 +98,7 @@ __all__ = [
     "Summary",
     "TaskSettings",
     "Tuning",
+    "UsageError",
     "answer",
     "answers",
     "classify",

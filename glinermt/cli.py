@@ -31,8 +31,8 @@ from glinermt.tasks import cli as tasks_cli
 from glinermt.training import cli as training_cli
 
 TRACEBACK = "--traceback"
-_EXPECTED = (GlinerMTError, ValueError, OSError, ModuleNotFoundError)
-"""What a user's data, arguments and machine cause. All else is a fault of the program."""
+_EXPECTED = (GlinerMTError, ModuleNotFoundError)
+"""What a user's data, arguments and installation cause. All else says its kind."""
 
 
 class Commands(TyperGroup):
@@ -152,6 +152,8 @@ def _show(error: Exception) -> None:
         message = f"{type(error).__name__}: {message}"
     if TRACEBACK in sys.argv:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
+    elif isinstance(error, OSError) and error.filename is not None:  # it may be the machine's
+        message += f" ({TRACEBACK} shows where)"
     elif not isinstance(error, _EXPECTED):
         message += f" (a fault of glinermt? {TRACEBACK} shows where)"
     console = Console(stderr=True)

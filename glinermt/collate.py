@@ -10,6 +10,7 @@ from torch import Tensor
 
 from glinermt.batch import Batch
 from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
+from glinermt.errors import UsageError
 from glinermt.heads import Head
 from glinermt.heads.relation import Pairs
 from glinermt.network import ClassTargets, RelationTargets, TrainingBatch
@@ -32,7 +33,7 @@ def training_batch(
     queries = encoder.tokenize([example.query for example in examples])
     passes = [p for i, query in enumerate(queries) for p in plan_passes(encoder, query, i)]
     if not passes:
-        raise ValueError("none of the examples has both a label and a word")
+        raise UsageError("none of the examples has both a label and a word")
     batch = Batch.from_rows(encoder.collate(queries, passes, multiple=multiple))
     label_mask, relation_mask, _ = batch.by_kind(batch.label_mask)
     shape = (*batch.word_mask.shape, batch.num_labels[0])
@@ -145,7 +146,7 @@ class _GoldPairs:
         self.judged: set[tuple[int, int]] | None = None
         if example.judged is not None:
             if given is None:
-                raise ValueError("judged pairs count the query's entities, of which it has none")
+                raise UsageError("judged pairs count the query's entities, of which it has none")
             self.judged = {(which[head], which[tail]) for head, tail in example.judged}
 
 

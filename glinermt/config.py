@@ -10,7 +10,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
-from glinermt.errors import ConfigError, unknown_choice
+from glinermt.errors import ConfigError, UsageError, unknown_choice
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -203,7 +203,7 @@ def check_share(name: str, value: object) -> float:
     """
     number = check_number(name, value)
     if not 0 <= number <= 1:  # NaN fails too
-        raise ValueError(f"{name} {value!r} lies outside [0, 1]")
+        raise UsageError(f"{name} {value!r} lies outside [0, 1]")
     return number
 
 
@@ -217,7 +217,7 @@ def check_count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, got {value!r:.80}")
     if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value!r}")
+        raise UsageError(f"{name} must be at least 1, got {value!r}")
     return int(value)
 
 

@@ -1,12 +1,13 @@
 """The exceptions of glinermt.
 
     GlinerMTError
+    ├── UsageError       an argument has an impossible value; also a ValueError
     ├── ConfigError      a configuration has an unknown key or an impossible value
     ├── CheckpointError  a checkpoint is missing, damaged, unsupported or does not fit
     ├── DataError        a data file has a bad line; the message begins "file:line: "
     └── BackendError     an LLM, a server or an optional package is not usable
 
-Wrong *arguments* raise ``ValueError`` or ``TypeError``, as Python users expect.
+An argument of the wrong type raises ``TypeError``, as Python users expect.
 """
 
 import difflib
@@ -15,6 +16,10 @@ from collections.abc import Iterable
 
 class GlinerMTError(Exception):
     """Base of every error that is ours."""
+
+
+class UsageError(GlinerMTError, ValueError):
+    """An argument, or what a command was given, has an impossible value."""
 
 
 class ConfigError(GlinerMTError, ValueError):
@@ -34,7 +39,7 @@ class BackendError(GlinerMTError):
 
 
 def unknown_choice(kind: str, value: object, choices: Iterable[str]) -> str:
-    """Give the message for a wrong name: ``unknown head 'spam': choose from 'span', 'token'``."""
+    """Return the message for a wrong name: ``unknown head 'spam': choose from 'span', 'token'``."""
     names = sorted(choices)
     close = difflib.get_close_matches(str(value), names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from glinermt.errors import UsageError
 from glinermt.types import Extractor, Query, Span, Threshold
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -73,7 +74,7 @@ def _for_each(labels: Labels | Sequence[Labels], number: int) -> Sequence[Labels
     if not several:
         return [labels] * number  # type: ignore[list-item]  # one list for all
     if len(labels) != number:
-        raise ValueError(f"{number} texts have {len(labels)} lists of labels; give each text one")
+        raise UsageError(f"{number} texts have {len(labels)} lists of labels; give each text one")
     return labels  # type: ignore[return-value]
 
 

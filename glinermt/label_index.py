@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glinermt.errors import CheckpointError
+from glinermt.errors import CheckpointError, UsageError
 
 _FORMAT = "glinermt label index 1"
 
@@ -45,7 +45,7 @@ class LabelIndex(Sequence[str]):
         self, labels: Sequence[str], vectors: Float[Tensor, "label hidden"], model: str
     ) -> None:
         if len(labels) != len(vectors):
-            raise ValueError(f"{len(labels)} labels do not go with {len(vectors)} vectors")
+            raise UsageError(f"{len(labels)} labels do not go with {len(vectors)} vectors")
         self.vectors = vectors
         self.model = model
         self._labels = [self._label(name, row) for row, name in enumerate(labels)]
@@ -116,7 +116,7 @@ def vectors_of(labels: Sequence[str], model: str) -> dict[str, Tensor]:
     for label in labels:
         if isinstance(label, IndexedLabel):
             if label.owner.model != model:
-                raise ValueError(
+                raise UsageError(
                     f"label {str(label)!r} was encoded by another model; encode the labels again "
                     "with this model's encode_labels"
                 )

@@ -16,6 +16,7 @@ from glinermt.checkpoints import hub
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import WordEncoder
+from glinermt.errors import UsageError
 from glinermt.fast.choose import FastPath, TorchScorer
 from glinermt.fast.linear import Precision
 from glinermt.gliner_calls import refuse_unknown
@@ -111,7 +112,7 @@ class GlinerMT(TextModel):
         download = hub.Download(revision, token, cache_dir, local_files_only, subfolder)
         parts = checkpoints.load(path, download)
         if parts.reader is not None and precision not in ("exact", "auto"):
-            raise ValueError(f"precision {precision!r} is not to be had with {path}; use 'exact'")
+            raise UsageError(f"precision {precision!r} is not to be had with {path}; use 'exact'")
         if words is not None:
             parts = with_words(parts, words)
         model = cls(parts, precision="exact" if precision == "auto" else precision)
@@ -221,7 +222,7 @@ class GlinerMT(TextModel):
             ValueError: the model is of a family that reads queries in a way of its own.
         """
         if not isinstance(self.reader, NetworkReader):
-            raise ValueError(
+            raise UsageError(
                 f"heads cannot be added to a model that {type(self.reader).__name__} reads; start "
                 "from one of glinermt's own or from a GLiNER checkpoint with a single encoder"
             )
@@ -311,7 +312,7 @@ def _check_device(device: str | torch.device | None) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
-        raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+        raise UsageError(f"device {device!r} cannot be used here: {error}") from error
 
 
 def _weight_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -319,4 +320,4 @@ def _weight_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
     found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
     if found is None or (isinstance(found, torch.dtype) and found.is_floating_point):
         return found
-    raise ValueError(f"dtype {dtype!r} is not one of weights, such as 'float32' or 'bfloat16'")
+    raise UsageError(f"dtype {dtype!r} is not one of weights, such as 'float32' or 'bfloat16'")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from glinermt.config import TASKS
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 
 OLD_NAMES = {
     "ner": "entities",
@@ -35,7 +35,7 @@ def named_task(name: object) -> str:
     """
     task = OLD_NAMES.get(name, name) if isinstance(name, str) else name
     if task not in TASKS:
-        raise ValueError(unknown_choice("task", name, TASKS))
+        raise UsageError(unknown_choice("task", name, TASKS))
     return str(task)
 
 

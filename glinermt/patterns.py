@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from glinermt.errors import BackendError
+from glinermt.errors import BackendError, UsageError
 from glinermt.types import Span
 
 _EDGE = r"(?<![\w@.-])"
@@ -66,7 +66,7 @@ def find(text: str, label: str, pattern: AnyPattern) -> list[Span]:
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"label {label!r}: pattern {pattern!r}: {error}") from error
+            raise UsageError(f"label {label!r}: pattern {pattern!r}: {error}") from error
         pattern = Pattern(compiled.pattern, flags=compiled.flags)
     if not hasattr(pattern, "find"):
         raise TypeError(f"label {label!r}: pattern must be a regular expression, got {pattern!r}")

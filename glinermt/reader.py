@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import PaddedRows, Pass, QueryEncoder, TokenizedQuery
+from glinermt.errors import UsageError
 from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches
@@ -278,7 +279,7 @@ def check_query(query: object, kinds: frozenset[Kind]) -> Query:
         ("records", query.structures),
     ):
         if asked and kind not in kinds:
-            raise ValueError(
+            raise UsageError(
                 f"the model finds {', '.join(sorted(kinds))}, not {kind}; use one that was trained "
                 "for them"
             )
@@ -286,7 +287,7 @@ def check_query(query: object, kinds: frozenset[Kind]) -> Query:
         if not isinstance(span, Span):
             raise TypeError(f"entities must be Spans, got {type(span).__name__}: {span!r:.80}")
         if span.start >= span.end or query.text[span.start : span.end] != span.text:
-            raise ValueError(
+            raise UsageError(
                 f"entity {span.text!r:.80} is not at {span.start}:{span.end}, where the text has "
                 f"{query.text[span.start : span.end]!r:.80}; pass the text it was found in"
             )
@@ -304,7 +305,7 @@ def _check_names(what: str, names: object) -> None:
         if not isinstance(name, str):
             raise TypeError(f"{what} {i} must be str, got {type(name).__name__}: {name!r}")
         if not name.strip():
-            raise ValueError(f"{what} {i} is empty; it is read by the model, so name it")
+            raise UsageError(f"{what} {i} is empty; it is read by the model, so name it")
 
 
 def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[float]:
@@ -317,7 +318,7 @@ def label_thresholds(threshold: Threshold, labels: tuple[str, ...]) -> list[floa
         return [float(threshold)] * len(labels)
     missing = [label for label in labels if label not in threshold]
     if missing:
-        raise ValueError(f"no threshold for label {missing[0]!r}; give each label one")
+        raise UsageError(f"no threshold for label {missing[0]!r}; give each label one")
     return [float(threshold[label]) for label in labels]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from glinermt.config import SPAN_SCORES, TaskSettings, check_share
 from glinermt.config import SpanScore as SpanScore
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.old_rows import guess_task, named_task
 from glinermt.structures import Structure
 
@@ -82,7 +82,7 @@ class Query:
         prompt = "" if prompt is None else prompt
         for name, value in (("text", text), ("prompt", prompt)):
             if not isinstance(value, str):
-                raise ValueError(f"{name} should be a string, got {value!r:.80}")
+                raise UsageError(f"{name} should be a string, got {value!r:.80}")
         given = data.get("entities")
         return cls(
             text,
@@ -123,7 +123,7 @@ class Ask:
             ("span_score", self.span_score, SPAN_SCORES),
         ):
             if value not in allowed:
-                raise ValueError(unknown_choice(name, value, allowed))
+                raise UsageError(unknown_choice(name, value, allowed))
         if type(self.multi_label) is not bool:
             raise TypeError(f"multi_label must be True or False, got {self.multi_label!r:.80}")
         for name in ("threshold", "relation_threshold"):
@@ -166,9 +166,9 @@ class Span:
         text, label = _field(data, "text"), _field(data, "label")
         for name, value in (("text", text), ("label", label)):
             if not isinstance(value, str):
-                raise ValueError(f"{name} of span {start}:{end} should be a string, got {value!r}")
+                raise UsageError(f"{name} of span {start}:{end} should be a string, got {value!r}")
         if not 0 <= start < end or end - start != len(text):
-            raise ValueError(f"span {start}:{end} cannot be the place of {text!r:.80}")
+            raise UsageError(f"span {start}:{end} cannot be the place of {text!r:.80}")
         return cls(start, end, text, label, _share(data, "score") if "score" in data else 1.0)
 
     def overlaps(self, other: "Span") -> bool:
@@ -205,7 +205,7 @@ class Relation:
         """
         head, label, tail = (_field(data, name) for name in ("head", "label", "tail"))
         if not isinstance(label, str):
-            raise ValueError(f"label of a relation should be a string, got {label!r:.80}")
+            raise UsageError(f"label of a relation should be a string, got {label!r:.80}")
         return cls(
             Span.from_dict(head),
             label,
@@ -365,7 +365,7 @@ class Redaction:
             ValueError: the offset lies outside ``text``.
         """
         if not 0 <= offset <= len(self.text):
-            raise ValueError(
+            raise UsageError(
                 f"offset {offset} lies outside the redacted text, which has {len(self.text)} "
                 "characters"
             )
@@ -400,7 +400,7 @@ class Redaction:
         for span, replacement in zip(self.spans, self.replacements, strict=True):
             first = originals.setdefault(replacement, span.text)
             if first.casefold().split() != span.text.casefold().split():
-                raise ValueError(
+                raise UsageError(
                     f"{replacement!r} stands for {first!r} and {span.text!r}; "
                     "redact with placeholder='[{label} {number}]' or 'pseudonym' to restore other "
                     "texts"
@@ -450,9 +450,9 @@ class Classification:
         """
         label, scores = _field(data, "label"), _field(data, "scores")
         if label is not None and not isinstance(label, str):
-            raise ValueError(f"label should be a string or null, got {label!r:.80}")
+            raise UsageError(f"label should be a string or null, got {label!r:.80}")
         if not isinstance(scores, Mapping):
-            raise ValueError(f"scores should be a mapping, got {scores!r:.80}")
+            raise UsageError(f"scores should be a mapping, got {scores!r:.80}")
         return cls(
             label,
             _names("labels", _field(data, "labels")),
@@ -536,7 +536,7 @@ class Example:
             task = named_task(data["task"])
         multi_label = data.get("multi_label", False)
         if type(multi_label) is not bool:
-            raise ValueError(f"multi_label should be true or false, got {multi_label!r:.80}")
+            raise UsageError(f"multi_label should be true or false, got {multi_label!r:.80}")
         return cls(
             query,
             tuple(spans),
@@ -558,11 +558,11 @@ def span_of(text: str, data: Mapping[str, Any]) -> Span:
     """
     (start, end), label = _places(data), _field(data, "label")
     if not isinstance(label, str):
-        raise ValueError(f"label of span {start}:{end} should be a string, got {label!r:.80}")
+        raise UsageError(f"label of span {start}:{end} should be a string, got {label!r:.80}")
     _inside(text, start, end)
     given = data.get("text")
     if given is not None and given != text[start:end]:
-        raise ValueError(
+        raise UsageError(
             f"span {given!r:.80} is not at {start}:{end}, where the text has "
             f"{text[start:end]!r:.80}"
         )
@@ -576,13 +576,13 @@ def _place(span: Span) -> dict[str, Any]:
 def _places(data: object) -> tuple[int, int]:
     start, end = _field(data, "start"), _field(data, "end")
     if type(start) is not int or type(end) is not int:
-        raise ValueError(f"span {start!r}:{end!r} should be two whole numbers")
+        raise UsageError(f"span {start!r}:{end!r} should be two whole numbers")
     return start, end
 
 
 def _inside(text: str, start: int, end: int) -> None:
     if not 0 <= start < end <= len(text):
-        raise ValueError(
+        raise UsageError(
             f"span {start}:{end} lies outside the text, which has {len(text)} characters"
         )
 
@@ -598,7 +598,7 @@ def _gold_relation(query: Query, raw: object) -> Relation:
     _asked("relation", label, query.relations)
     relation = Relation(span_of(query.text, head), label, span_of(query.text, tail))
     if (relation.head.start, relation.head.end) == (relation.tail.start, relation.tail.end):
-        raise ValueError(f"relation {label!r}: {relation.head.text!r:.80} is both head and tail")
+        raise UsageError(f"relation {label!r}: {relation.head.text!r:.80} is both head and tail")
     return relation
 
 
@@ -610,7 +610,7 @@ def _judged(query: Query, raw: object) -> tuple[tuple[int, int], ...] | None:
     for pair in _list("judged", raw):
         head, tail = _two_numbers("judged", pair)
         if head == tail or not (0 <= head < number and 0 <= tail < number):
-            raise ValueError(
+            raise UsageError(
                 f"judged pair {head}:{tail} should be two different entities of the query, which "
                 f"has {number}"
             )
@@ -620,47 +620,47 @@ def _judged(query: Query, raw: object) -> tuple[tuple[int, int], ...] | None:
 
 def _two_numbers(name: str, raw: object) -> tuple[int, int]:
     if not isinstance(raw, list | tuple) or [type(i) for i in raw] != [int, int]:
-        raise ValueError(f"{name} should be pairs of whole numbers, got {raw!r:.80}")
+        raise UsageError(f"{name} should be pairs of whole numbers, got {raw!r:.80}")
     first, second = raw
     return first, second
 
 
 def _asked(what: str, name: str, names: tuple[str, ...]) -> None:
     if name not in names:
-        raise ValueError(f"{what} {name!r} is not among the labels {names}")
+        raise UsageError(f"{what} {name!r} is not among the labels {names}")
 
 
 def _share(data: Mapping[str, Any], name: str) -> float:
     try:
         return check_share(name, _field(data, name))
     except TypeError as error:
-        raise ValueError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _field(data: object, name: str) -> Any:
     if not isinstance(data, Mapping):
-        raise ValueError(f"expected an object with the field {name!r}, got {data!r:.80}")
+        raise UsageError(f"expected an object with the field {name!r}, got {data!r:.80}")
     if name not in data:
-        raise ValueError(f"no {name!r} field; there are {', '.join(map(repr, data)) or 'none'}")
+        raise UsageError(f"no {name!r} field; there are {', '.join(map(repr, data)) or 'none'}")
     return data[name]
 
 
 def _flag(data: Mapping[str, Any], name: str) -> bool:
     value = data.get(name) or False
     if type(value) is not bool:
-        raise ValueError(f"{name} should be true or false, got {value!r:.80}")
+        raise UsageError(f"{name} should be true or false, got {value!r:.80}")
     return value
 
 
 def _list(name: str, value: object) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{name} should be a list, got {value!r:.80}")
+        raise UsageError(f"{name} should be a list, got {value!r:.80}")
     return value
 
 
 def _names(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(map(_is_name, value)):
-        raise ValueError(f"{name} should be a list of non-empty strings, got {value!r:.80}")
+        raise UsageError(f"{name} should be a list of non-empty strings, got {value!r:.80}")
     return tuple(value)
 
 

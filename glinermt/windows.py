@@ -8,6 +8,7 @@ import numpy as np
 
 from glinermt.decode import Candidates, possible
 from glinermt.encoding import CLASSES, LabelRanges, Pass, QueryEncoder, TokenizedQuery
+from glinermt.errors import UsageError
 
 OVERLAP = 0.25
 """Share of a window's tokens that the next window reads again."""
@@ -37,7 +38,7 @@ def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> lis
         overhead = encoder.overhead(query, asked)
         room = encoder.max_tokens - overhead
         if room < min(MIN_ROOM, len(query.text.token_ids)):
-            raise ValueError(
+            raise UsageError(
                 f"prompt and labels take {overhead} of the {encoder.max_tokens} tokens the model "
                 "reads at a time, which leaves no room for the text; shorten the prompt or the "
                 "labels"

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from glinermt.errors import BackendError, ConfigError, unknown_choice
+from glinermt.errors import BackendError, ConfigError, UsageError, unknown_choice
 from glinermt.words import SPLITTERS, WordSplitter, split_reference
 
 _UNIVERSAL = {"ko": "mecab", "ja": "janome", "hi": "hindi", "ar": "camel"}
@@ -42,7 +42,7 @@ def own_splitter(split: Callable[[str], Iterable[tuple[int, int]]]) -> WordSplit
         last = 0
         for start, end in words:
             if not last <= start < end <= len(text):
-                raise ValueError(
+                raise UsageError(
                     f"the word splitter gave {start}:{end} behind {last} in a text of {len(text)} "
                     "characters; it must give (start, end) pairs, ascending and disjoint"
                 )

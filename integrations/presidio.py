@@ -9,6 +9,7 @@ from typing import Any
 from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor
 
@@ -49,7 +50,7 @@ class GlinerMTRecognizer(EntityRecognizer):
         self.model = model
         unknown = self.thresholds.keys() - self.labels.keys()
         if unknown:
-            raise ValueError(f"thresholds for {sorted(unknown)}, which are no labels")
+            raise UsageError(f"thresholds for {sorted(unknown)}, which are no labels")
         super().__init__(
             supported_entities=sorted(set(self.labels.values())),
             supported_language=supported_language,

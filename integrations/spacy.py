@@ -15,6 +15,7 @@ from spacy.tokens import Doc
 from spacy.tokens import Span as TokenSpan
 
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.tasks import extract_entities, extract_relations
 from glinermt.types import Extractor, Relation, Span
 
@@ -98,12 +99,12 @@ class GlinerMTPipe:
         model: Extractor | str | None = None,
     ) -> None:
         if style not in ("ent", "span"):
-            raise ValueError(f"style {style!r} is not known: choose from 'ent', 'span'")
+            raise UsageError(f"style {style!r} is not known: choose from 'ent', 'span'")
         if alignment not in ("expand", "contract", "strict"):
             known = "'expand', 'contract', 'strict'"
-            raise ValueError(f"alignment {alignment!r} is not known: choose from {known}")
+            raise UsageError(f"alignment {alignment!r} is not known: choose from {known}")
         if not labels:
-            raise ValueError("labels are empty; name entity types: config={'labels': [...]}")
+            raise UsageError("labels are empty; name entity types: config={'labels': [...]}")
         self.labels, self.threshold = labels, threshold
         self.style, self.spans_key, self.alignment = style, spans_key, alignment
         self.relations, self.relation_threshold = relations, relation_threshold

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Literal
 
+from glinermt.errors import UsageError
+
 OffsetUnit = Literal["codepoint", "utf16", "utf8"]
 
 
@@ -41,5 +43,5 @@ class Offsets:
         if found > self._length or self._places[found] != place:
             most = self._places[self._length]
             where = "inside a character" if 0 <= place <= most else "outside the text"
-            raise ValueError(f"offset {place} lies {where}, which ends at {most}")
+            raise UsageError(f"offset {place} lies {where}, which ends at {most}")
         return found

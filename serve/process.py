@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 
+from glinermt.errors import UsageError
 from glinermt.model import GlinerMT
 from glinermt.serve.app import create_app
 from glinermt.serve.keys import read_keys
@@ -50,9 +51,9 @@ class Models(BaseModel):
             if not named:
                 name, place = Path(item).name, item
             if not name or not place:
-                raise ValueError(f"--model {item!r}: expected a folder or hub id, or NAME=one")
+                raise UsageError(f"--model {item!r}: expected a folder or hub id, or NAME=one")
             if name in places:
-                raise ValueError(f"two models are called {name!r}; write --model NAME={place}")
+                raise UsageError(f"two models are called {name!r}; write --model NAME={place}")
             places[name] = place
         return cls(places=places or {SHIPPED: None}, precision=precision, device=device)
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from glinermt.errors import UsageError
+
 Many = list[str] | None
 
 
@@ -99,7 +101,7 @@ def generate_command(
     )
     settings = _settings(given)
     if export not in ("", "conversation"):
-        raise ValueError(f"export {export!r} is not known: choose 'conversation'")
+        raise UsageError(f"export {export!r} is not known: choose 'conversation'")
     work = Work(settings, parse(llm_option or (), "--llm-option"), batch, workers, gpus_per_worker)
     ask, window = asking(engine, work)
     prices = Prices(price_in, price_out)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 from xml.etree import ElementTree
 
-from glinermt.errors import BackendError, DataError
+from glinermt.errors import BackendError, DataError, UsageError
 
 _SPACES = re.compile(r"[ \t]*\n\s*\n\s*")
 _NAMESPACE = re.compile(r"\{[^}]*\}")
@@ -57,7 +57,7 @@ def _pdf(file: Path) -> Iterator[str]:
     try:
         pages = [page.extract_text() for page in pypdf.PdfReader(file).pages]
     except pypdf.errors.PyPdfError as error:
-        raise ValueError(str(error)) from error
+        raise UsageError(str(error)) from error
     yield "\n\n".join(pages)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import chunks
 from glinermt.tasks.labels import Label, LabelSpec, read_labels
@@ -86,12 +86,12 @@ def suggest(
             strategy, or a committee that cannot disagree: one model and one label.
     """
     if by not in STRATEGIES:
-        raise ValueError(unknown_choice("strategy", by, STRATEGIES))
+        raise UsageError(unknown_choice("strategy", by, STRATEGIES))
     if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+        raise UsageError(f"n must be at least 1, not {n}")
     asked = read_labels(labels, options=OPTIONS)
     if not asked:
-        raise ValueError("there are no labels; name what is to be annotated")
+        raise UsageError("there are no labels; name what is to be annotated")
     places = _different(texts)
     pool = [texts[place] for place in places]
     several = model if isinstance(model, list | tuple) else [model]
@@ -123,7 +123,7 @@ def _different(texts: Sequence[str]) -> list[int]:
 
 def _single(committee: Sequence[Extractor], by: str) -> Extractor:
     if len(committee) != 1:
-        raise ValueError(f"{by!r} takes one model, not {len(committee)}; 'disagreement' takes many")
+        raise UsageError(f"{by!r} takes one model, not {len(committee)}; 'disagreement' takes many")
     return committee[0]
 
 
@@ -161,7 +161,7 @@ def _disagreement(
 ) -> Iterator[float]:
     orders = [labels] if len(committee) > 1 else list(label_orders(labels))
     if len(committee) == 1 and len(labels) == 1:
-        raise ValueError(
+        raise UsageError(
             "one model asked for one label always agrees with itself; give model= a list of "
             "models, or choose another strategy"
         )

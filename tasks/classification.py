@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, spec_argument
 from glinermt.tasks.long_texts import stretches
@@ -77,7 +78,7 @@ def _task(model: Extractor) -> Task[Classes, Classification]:
         return CLASSIFY
     if "{classes}" in model.settings.prompts.get(CLASSIFY.name, ""):
         return MARKED_CLASSES
-    raise ValueError(
+    raise UsageError(
         "this model cannot classify: it has no class head, and its settings no prompt for it with "
         "{classes}; pass a model that was trained to"
     )
@@ -106,7 +107,7 @@ def _asked_names(asked: Classes, gold: Iterable[str]) -> tuple[str, ...]:
     chosen = tuple(gold)
     for name in chosen:
         if name not in names:
-            raise ValueError(f"class {name!r} is not among {', '.join(names)}")
+            raise UsageError(f"class {name!r} is not among {', '.join(names)}")
     return tuple(names[name] for name in chosen)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from glinermt import console as show
-from glinermt.errors import DataError
+from glinermt.errors import DataError, UsageError
 
 Show = Callable[[Console, str, Any], None]
 """Shows a person the result of a text."""
@@ -273,11 +273,11 @@ def read(
         ("classes", classes and _questions(classes)),
     ):
         if given and key in asked:
-            raise ValueError(f"{key} stand in {schema}, too; give them once")
+            raise UsageError(f"{key} stand in {schema}, too; give them once")
         if given:
             asked[key] = given
     if not asked:
-        raise ValueError("nothing is asked; give --schema, --labels, --relations or --classes")
+        raise UsageError("nothing is asked; give --schema, --labels, --relations or --classes")
     find = partial(find_all, schema=asked)
     return Job(find, show.show_reading, ", ".join(asked))
 
@@ -305,7 +305,7 @@ def demo(model: Model = None) -> None:
 def _names(given: Iterable[str], option: str) -> list[str]:
     names = [name.strip() for each in given for name in each.split(",") if name.strip()]
     if not names:
-        raise ValueError(f"{option} is empty; name at least one, several separated by commas")
+        raise UsageError(f"{option} is empty; name at least one, several separated by commas")
     return names
 
 
@@ -330,7 +330,7 @@ def _questions(given: Iterable[str]) -> dict[str, list[str]]:
     for item in given:
         name, colon, classes = item.partition(":")
         if not colon or not name.strip():
-            raise ValueError(f"--classes: expected 'name: class, class', got {item!r}")
+            raise UsageError(f"--classes: expected 'name: class, class', got {item!r}")
         found[name.strip()] = _names([classes], f"--classes {name.strip()!r}")
     return found
 
@@ -342,12 +342,12 @@ def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
         name, typed, types = item.partition(":")
         sides = [[kind.strip() for kind in side.split("|")] for side in types.split(">")]
         if typed and (len(sides) != 2 or not all(itertools.chain(*sides))):
-            raise ValueError(
+            raise UsageError(
                 f"--relations: expected 'name: head type > tail type', several types separated by "
                 f"|, got {item!r}"
             )
         if name.strip() in found:
-            raise ValueError(f"--relations: {name.strip()!r} is given twice")
+            raise UsageError(f"--relations: {name.strip()!r} is given twice")
         found[name.strip()] = dict(zip(("head", "tail"), sides, strict=True)) if typed else {}
     return found
 
@@ -446,7 +446,7 @@ def _check_place(page: Path) -> None:
 def _texts(text: str, jsonl: Path | None, field: str) -> tuple[Iterable[str], int]:
     """Return the texts and their number; a file of them is checked whole before the work begins."""
     if bool(text) == (jsonl is not None):
-        raise ValueError("give one text, file or -, or else --jsonl FILE")
+        raise UsageError("give one text, file or -, or else --jsonl FILE")
     if jsonl is None:
         return [show.read_text(text)], 1
     if jsonl == Path("-") or not jsonl.is_file():  # a pipe is read only once

@@ -7,7 +7,7 @@ from typing import Literal
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
 from glinermt.tasks.orders import stream_invariant
@@ -55,7 +55,7 @@ def extract_entities(
         ValueError: an empty label, a threshold outside [0, 1], or numbers that do not match.
     """
     if order not in ORDERS_OF_LABELS:
-        raise ValueError(unknown_choice("order", order, ORDERS_OF_LABELS))
+        raise UsageError(unknown_choice("order", order, ORDERS_OF_LABELS))
     task = replace(ENTITIES, overlap=overlap, multi_label=multi_label, span_score=span_score)
     given = rows(text, spec_argument("labels", labels, threshold))
     asked = ((t, read_labels(spec, options=OPTIONS)) for t, spec in given)

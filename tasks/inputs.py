@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
+from glinermt.errors import UsageError
+
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -61,7 +63,7 @@ def check_string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str, got {type(value).__name__}: {value!r:.80}")
     if not value.strip():
-        raise ValueError(f"{name} is empty; say what you look for")
+        raise UsageError(f"{name} is empty; say what you look for")
     return value
 
 
@@ -111,7 +113,7 @@ def _of_one(argument: Argument[A]) -> A:
     if not isinstance(argument.value, Sequence):
         got = type(argument.value).__name__
         raise TypeError(f"{argument.name} must be {argument.kind}, got {got}")
-    raise ValueError(
+    raise UsageError(
         f"one text, but several values of {argument.name}; give one, or a list of texts"
     )
 
@@ -148,7 +150,7 @@ def _check_numbers(num_texts: int, arguments: Sequence[Argument[Any]]) -> None:
         if not argument.for_all and isinstance(argument.value, Sized):
             number = len(argument.value)
             if number != num_texts:
-                raise ValueError(
+                raise UsageError(
                     f"{num_texts} texts but {number} values of {argument.name}; "
                     "give one for all or one for each"
                 )
@@ -163,12 +165,12 @@ def _rows(texts: Iterable[str], arguments: Sequence[Argument[Any]]) -> Iterator[
         for argument, stream in zip(arguments, streams, strict=True):
             value = next(stream, _MISSING)
             if value is _MISSING:
-                raise ValueError(f"{argument.name} ran out after {i} values; give one per text")
+                raise UsageError(f"{argument.name} ran out after {i} values; give one per text")
             row.append(value)
         yield text, *row
     for argument, stream in zip(arguments, streams, strict=True):
         if not argument.for_all and next(stream, _MISSING) is not _MISSING:
-            raise ValueError(f"more values of {argument.name} than texts; give one per text")
+            raise UsageError(f"more values of {argument.name} than texts; give one per text")
 
 
 _MISSING = object()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glinermt.config import check_share
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.inputs import Argument
 from glinermt.types import Span, Threshold
 
@@ -57,7 +57,7 @@ def read_labels(
         label = _label(name, about, what, allowed)
         first = labels.setdefault(label.asked, label)
         if readable(first.name) != readable(label.name):
-            raise ValueError(
+            raise UsageError(
                 f"{what}s {first.name!r} and {label.name!r} both read {label.asked!r}; reword one"
             )
     return list(labels.values())
@@ -77,13 +77,13 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
     if not isinstance(name, str):
         raise TypeError(f"a {what} must be str, got {type(name).__name__}: {name!r}")
     if not name.strip():
-        raise ValueError(f"a {what} is empty; it is read by the model, so name what you look for")
+        raise UsageError(f"a {what} is empty; it is read by the model, so name what you look for")
     given: Mapping[str, Any] = {"description": about} if isinstance(about, str) else about
     if not isinstance(given, Mapping):
         raise TypeError(f"{what} {name!r}: expected a description or a mapping, got {about!r}")
     unknown = [key for key in given if key not in allowed]
     if unknown:
-        raise ValueError(
+        raise UsageError(
             f"{what} {name!r}: unknown option {unknown[0]!r}; choose from {', '.join(allowed)}"
         )
     if given.get("threshold") is not None:
@@ -114,7 +114,7 @@ def spec_argument(
     if isinstance(threshold, Mapping) and for_all and isinstance(value, Sequence | Mapping):
         for label in threshold:
             if label not in value:
-                raise ValueError(f"threshold: {unknown_choice('label', label, map(str, value))}")
+                raise UsageError(f"threshold: {unknown_choice('label', label, map(str, value))}")
     return Argument[LabelSpec](name, value, for_all)
 
 

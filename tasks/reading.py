@@ -8,7 +8,7 @@ from typing import Any
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.classification import CLASSIFY, Classes
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
@@ -103,11 +103,11 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
         )
     for key in schema:
         if key not in KINDS:
-            raise ValueError(f"schema: {unknown_choice('key', key, KINDS)}")
+            raise UsageError(f"schema: {unknown_choice('key', key, KINDS)}")
     kinds = kinds_of(model)
     given = {name: schema[name] for name in KINDS if schema.get(name)}
     if not given:
-        raise ValueError(f"schema asks for nothing; name any of {', '.join(KINDS)}")
+        raise UsageError(f"schema asks for nothing; name any of {', '.join(KINDS)}")
     _check_kinds(given, kinds)
     relations = tuple(read_relations(given.get("relations", ())))
     entities = tuple(read_labels(given.get("entities", ()), options=OPTIONS))
@@ -128,7 +128,7 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
         known = dict.fromkeys(_names(asked))
         for name in threshold:
             if name not in known:
-                raise ValueError(f"threshold: {unknown_choice('label', name, known)}")
+                raise UsageError(f"threshold: {unknown_choice('label', name, known)}")
     return asked
 
 
@@ -139,12 +139,12 @@ def _check_kinds(given: Mapping[str, Any], kinds: Set[str]) -> None:
         ("classes", "classes", "leave them out; classify may know another way"),
     ):
         if name in given and kind not in kinds:
-            raise ValueError(
+            raise UsageError(
                 f"schema: this model finds {', '.join(sorted(kinds))}, and no {name} in the same "
                 f"pass; {instead}"
             )
     if "records" in given and not kinds & {"spans", "records"}:
-        raise ValueError(f"schema: this model finds {', '.join(sorted(kinds))}, and no records")
+        raise UsageError(f"schema: this model finds {', '.join(sorted(kinds))}, and no records")
 
 
 def _types(entities: Sequence[Label], relations: Sequence[Label]) -> tuple[Label, ...]:
@@ -216,13 +216,13 @@ def _has_options(about: Any, key: str) -> bool:
 
 def _check_name(what: str, name: object) -> None:
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"schema: {what} need names, got {name!r:.80}")
+        raise UsageError(f"schema: {what} need names, got {name!r:.80}")
 
 
 def _check_options(what: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:
     for key in given:
         if key not in allowed:
-            raise ValueError(f"schema: {what}: {unknown_choice('option', key, allowed)}")
+            raise UsageError(f"schema: {what}: {unknown_choice('option', key, allowed)}")
 
 
 def _with(label: Label, limit: float) -> Label:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.structures import Field as StructureField
 from glinermt.structures import Structure
 from glinermt.tasks.inputs import by_shape, restore, rows
@@ -114,7 +115,7 @@ def wanted(
 ) -> Wanted:
     """Read what a user wants filled; see ``extract_records``. ``kinds`` are those of the model."""
     if on_invalid not in ("drop", "raise", "keep"):
-        raise ValueError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
+        raise UsageError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
     fields = read_schema(schema)
     name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
     chosen = _anchor(fields, anchor) if many else None
@@ -129,7 +130,7 @@ def _anchor(schema: Schema, name: str | None) -> Field:
         if field.name == name:
             return field
     known = ", ".join(field.name for field in schema.fields)
-    raise ValueError(f"anchor {name!r} is no field of the schema; choose from {known}")
+    raise UsageError(f"anchor {name!r} is no field of the schema; choose from {known}")
 
 
 def _labels(asked: Wanted, _: TaskSettings) -> Sequence[Label]:

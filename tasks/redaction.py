@@ -11,6 +11,7 @@ from typing import Any
 
 from glinermt import patterns as known
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import LabelSpec, read_labels
@@ -154,7 +155,7 @@ def _check_placeholder(placeholder: object) -> None:
         raise TypeError(f"placeholder must be str or a function, got {placeholder!r:.80}")
     unknown = set(re.findall(r"\{(\w*)\}", placeholder)) - {"label", "number"}
     if unknown:
-        raise ValueError(
+        raise UsageError(
             f"placeholder {placeholder!r}: unknown field {sorted(unknown)[0]!r}; "
             "there are {label} and {number}"
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from glinermt.config import TaskSettings
+from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label
 from glinermt.tasks.long_texts import cut, sentences, surroundings
 from glinermt.tasks.mentions import are_one, mentions
@@ -113,7 +114,7 @@ def _mark(
     for relation in gold:
         pair = relation.head.text, relation.label
         if pair not in named:
-            raise ValueError(f"relation {pair[1]!r} of {pair[0]!r} is not among what is asked")
+            raise UsageError(f"relation {pair[1]!r} of {pair[0]!r} is not among what is asked")
         spans.append(replace(relation.tail, label=named[pair]))
     return Example(query, tuple(dict.fromkeys(spans)), task=RELATIONS.name)
 

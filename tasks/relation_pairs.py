@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from glinermt.config import TaskSettings
+from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label
 from glinermt.tasks.mentions import are_one
 from glinermt.tasks.relation_options import finished, is_allowed
@@ -60,7 +61,7 @@ def _mark(
     for item in gold:
         known = names if isinstance(item, Relation) else types
         if item.label not in known:
-            raise ValueError(f"{item.label!r} is not among what is asked: {', '.join(known)}")
+            raise UsageError(f"{item.label!r} is not among what is asked: {', '.join(known)}")
         if isinstance(item, Relation):
             relations.append(replace(item, label=known[item.label]))
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.inputs import Argument, by_shape, chunks, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels, spec_argument
@@ -93,9 +93,9 @@ def _chosen(method: Method | None, model: Extractor) -> Method:
     if method is None:
         return "pairs" if can else "labels"
     if method not in ("pairs", "labels"):
-        raise ValueError(unknown_choice("method", method, ("pairs", "labels")))
+        raise UsageError(unknown_choice("method", method, ("pairs", "labels")))
     if method == "pairs" and not can:
-        raise ValueError(
+        raise UsageError(
             "method 'pairs' needs a model with a relation head, and this one has none; use 'labels'"
         )
     return method
@@ -185,7 +185,7 @@ def _read_entities(
         return items  # entity types
     for span in spans:
         if not 0 <= span.start < span.end or text[span.start : span.end] != span.text:
-            raise ValueError(
+            raise UsageError(
                 f"entity {span.text!r} is not at {span.start}:{span.end}, where the text has "
                 f"{text[span.start : span.end]!r}; pass the text the entities were extracted from"
             )

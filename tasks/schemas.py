@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from typing_extensions import is_typeddict
 
-from glinermt.errors import BackendError
+from glinermt.errors import BackendError, UsageError
 from glinermt.tasks.labels import Label
 
 Kind = Literal["text", "number", "integer", "boolean", "date", "datetime", "time", "choice"]
@@ -115,7 +115,7 @@ def _of_json(schema: Mapping[str, Any]) -> Schema:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        raise ValueError(f"schema is not a JSON schema: {error.message}") from error
+        raise UsageError(f"schema is not a JSON schema: {error.message}") from error
     to_json = _needed("pydantic_core").to_jsonable_python
 
     def validate(values: dict[str, Any]) -> Any:
@@ -146,14 +146,14 @@ def _fields(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> I
     properties = resolved.get("properties")
     if not isinstance(properties, Mapping) or not properties:
         where = f"field {'.'.join(path)!r}" if path else "schema"
-        raise ValueError(f"{where}: an object needs named properties to be filled from a text")
+        raise UsageError(f"{where}: an object needs named properties to be filled from a text")
     for name, about in properties.items():
         yield from _field(about, root, (*path, name))
 
 
 def _field(about: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> Iterator[Field]:
     if len(path) > 8:
-        raise ValueError(f"field {'.'.join(path)!r}: a record inside itself cannot be filled")
+        raise UsageError(f"field {'.'.join(path)!r}: a record inside itself cannot be filled")
     schema = _resolved(about, root, path)
     description = about.get("description") or schema.get("description") or ""
     if schema.get("type") == "object":
@@ -162,7 +162,7 @@ def _field(about: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> Ite
     many = schema.get("type") == "array"
     item = _resolved(schema.get("items") or {"type": "string"}, root, path) if many else schema
     if item.get("type") in ("object", "array"):
-        raise ValueError(
+        raise UsageError(
             f"field {'.'.join(path)!r}: a list of records in a record cannot be filled; extract "
             "them on their own with many=True"
         )
@@ -177,7 +177,7 @@ def _leaf(item: Mapping[str, Any], path: Path, many: bool, description: str) -> 
         return Field(path, "choice", many, label, choices)
     kind = _FORMATS.get(item.get("format", "")) or _SIMPLE.get(item.get("type", "string"))
     if kind is None:
-        raise ValueError(
+        raise UsageError(
             f"field {label.name!r}: type {item.get('type')!r} cannot be found in a text"
         )
     return Field(path, kind, many, label)
@@ -205,14 +205,14 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) ->
             kinds = [kind for kind in schema["type"] if kind != "null"]
             return {**schema, "type": kinds[0] if kinds else "null"}
         return schema
-    raise ValueError(f"field {'.'.join(path)!r}: its schema refers to itself")
+    raise UsageError(f"field {'.'.join(path)!r}: its schema refers to itself")
 
 
 def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Any = root
     for part in reference.removeprefix("#/").split("/"):
         if not isinstance(found, Mapping) or part not in found:
-            raise ValueError(f"schema: there is no {reference!r}")
+            raise UsageError(f"schema: there is no {reference!r}")
         found = found[part]
     result: Mapping[str, Any] = found
     return result

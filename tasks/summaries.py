@@ -8,6 +8,7 @@ from typing import Literal
 
 from glinermt.config import TaskSettings, check_count, check_number
 from glinermt.default_model import load_extractor
+from glinermt.errors import UsageError
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
 from glinermt.tasks.long_texts import sentences as places_of_sentences
@@ -42,18 +43,18 @@ class Budget:
         given = {"sentences": self.sentences, "words": self.words, "ratio": self.ratio}
         budgets = {name: value for name, value in given.items() if value is not None}
         if self.unit not in ("sentence", "span"):
-            raise ValueError(f"unit {self.unit!r} is not known: choose from 'sentence', 'span'")
+            raise UsageError(f"unit {self.unit!r} is not known: choose from 'sentence', 'span'")
         if len(budgets) > 1:
-            raise ValueError(f"give one budget, not {' and '.join(budgets)}")
+            raise UsageError(f"give one budget, not {' and '.join(budgets)}")
         if budgets and self.unit == "span":
-            raise ValueError(
+            raise UsageError(
                 f"{next(iter(budgets))} is a budget of sentences; spans take a threshold"
             )
         for name, value in budgets.items():
             if name != "ratio":
                 check_count(name, value)
             elif not 0 < check_number(name, value) <= 1:  # NaN fails too
-                raise ValueError(f"ratio must be above 0 and at most 1, got {value!r}")
+                raise UsageError(f"ratio must be above 0 and at most 1, got {value!r}")
 
 
 @by_shape
@@ -93,7 +94,7 @@ def summarize(
     """
     budget = Budget(sentences, words, ratio, unit)
     if threshold is not None and unit == "sentence":
-        raise ValueError("threshold is for unit='span'; sentences are ranked, so give a budget")
+        raise UsageError("threshold is for unit='span'; sentences are ranked, so give a budget")
     asked = ((t, budget) for (t,) in rows(text))
     task = SUMMARIZE if unit == "span" else OF_SENTENCES
     task = replace(task, span_score=span_score or task.span_score)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from glinermt.config import TaskSettings
+from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label
 from glinermt.types import Example, Found, Overlap, Query, Span, SpanScore
 
@@ -123,5 +124,5 @@ def _under_labels(gold: Sequence[Span], labels: Sequence[Label]) -> tuple[Span, 
     asked = {label.name: label.asked for label in labels}
     for span in gold:
         if span.label not in asked:
-            raise ValueError(f"span label {span.label!r} is not among {', '.join(asked)}")
+            raise UsageError(f"span label {span.label!r} is not among {', '.join(asked)}")
     return tuple(replace(span, label=asked[span.label]) for span in gold)

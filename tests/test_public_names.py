@@ -6,7 +6,7 @@ import pytest
 
 import glinermt
 
-ERRORS = ("BackendError", "CheckpointError", "ConfigError", "DataError")
+ERRORS = ("BackendError", "CheckpointError", "ConfigError", "DataError", "UsageError")
 
 
 def test_every_name_is_there_once_and_sorted() -> None:
@@ -24,7 +24,8 @@ def test_every_name_can_be_had_and_says_what_it_is(name: str) -> None:
 def test_the_errors_are_a_tree() -> None:
     for name in ERRORS:
         assert issubclass(getattr(glinermt, name), glinermt.GlinerMTError)
-    assert issubclass(glinermt.ConfigError, ValueError)
+    for error in (glinermt.ConfigError, glinermt.UsageError):
+        assert issubclass(error, ValueError)
 
 
 def test_a_wrong_name_is_an_error() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from glinermt.errors import UsageError
+
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")
 ]
@@ -60,7 +62,7 @@ def train_command(
             typer.echo(f"{name:12} {first}")
         return
     if config is None:
-        raise ValueError("name a configuration: a TOML file, or one of glinermt train --list")
+        raise UsageError("name a configuration: a TOML file, or one of glinermt train --list")
     if show:
         typer.echo(find_config(config).read_text(encoding="utf-8"), nl=False)
         return
@@ -325,7 +327,7 @@ def annotate_loop_command(
     from glinermt.training.data.readers import read_examples
 
     if (texts is None) == (corrected is None):
-        raise ValueError("give --texts to begin a loop, or --corrected to go on with one")
+        raise UsageError("give --texts to begin a loop, or --corrected to go on with one")
     if corrected is None:
         pool = list(read_jsonl(cast(Path, texts), "text"))
         with locked(folder):

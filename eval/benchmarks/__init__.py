@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 
 if TYPE_CHECKING:  # numpy, which the commands' names can do without
     from glinermt.eval.protocol import Benchmark, Entry, Options
@@ -33,7 +33,7 @@ def entry(name: str) -> "Entry":
         ValueError: there is none of that name.
     """
     if name not in BENCHMARKS:
-        raise ValueError(unknown_choice("benchmark", name, BENCHMARKS))
+        raise UsageError(unknown_choice("benchmark", name, BENCHMARKS))
     found: Entry = importlib.import_module(f"{__name__}.{name}").ENTRY
     return found
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from glinermt.config import TaskSettings
+from glinermt.errors import UsageError
 from glinermt.eval.benchmarks.ner20 import ner20
 from glinermt.eval.benchmarks.squad2 import Squad2
 from glinermt.eval.calibration import relation_sentences
@@ -237,7 +238,7 @@ def _found(
         ValueError: the Examples judge pairs, and the model cannot.
     """
     if any(example.query.relations for example in cases) and "relations" not in kinds_of(model):
-        raise ValueError("these examples judge pairs, which needs a model with a relation head")
+        raise UsageError("these examples judge pairs, which needs a model with a relation head")
     found = ask(TASKS[task], model, [example.query for example in cases], threshold=threshold)
     return [
         {_key(span): span.score for span in each.spans}

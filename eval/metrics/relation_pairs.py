@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from glinermt.errors import UsageError
 from glinermt.types import Ask, Example, Found, Query, Relation
 
 Place = tuple[int, int]
@@ -96,7 +97,7 @@ def best_threshold(scored: Sequence[ScoredPairs]) -> tuple[float, float]:
 def _gold(example: Example) -> dict[Pair, frozenset[str]]:
     entities = example.query.entities
     if entities is None:
-        raise ValueError(
+        raise UsageError(
             f"no entities are given for {example.query.text[:80]!r}; give the mentions"
         )
     places = [(span.start, span.end) for span in entities]

@@ -8,7 +8,7 @@ import torch
 
 from glinermt.build import Parts
 from glinermt.checkpoints import gliner, gliner2, hub, native
-from glinermt.errors import CheckpointError, ConfigError, unknown_choice
+from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS: dict[str, Callable[[Path], Parts]] = {
@@ -48,5 +48,5 @@ def save(
         ValueError: there is no such format.
     """
     if format not in WRITERS:
-        raise ValueError(unknown_choice("format", format, WRITERS))
+        raise UsageError(unknown_choice("format", format, WRITERS))
     WRITERS[format](parts, folder, dtype=dtype)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.errors import UsageError
 from glinermt.families.bi_network import BiNetwork
 from glinermt.families.choice import chosen_of
 from glinermt.families.rows import (
@@ -105,7 +106,7 @@ class LabelReader:
         rows = [[*frame.prefix, *one.token_ids, *frame.suffix] for one in tokens]
         for label, row in zip(labels, rows, strict=True):
             if len(row) > frame.max_tokens:
-                raise ValueError(
+                raise UsageError(
                     f"label {label!r:.80} has {len(row)} tokens of at most {frame.max_tokens} "
                     "that the label encoder reads; shorten it"
                 )
@@ -179,7 +180,7 @@ class BiReader:
         fixed = [*frame.prefix, *before.token_ids]
         room = frame.max_tokens - len(fixed) - len(frame.suffix)
         if room < min(MIN_ROOM, len(text.token_ids)):
-            raise ValueError(
+            raise UsageError(
                 f"the prompt takes {len(fixed)} of the {frame.max_tokens} tokens the model reads "
                 "at a time, which leaves no room for the text; shorten it"
             )

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.errors import UsageError
 from glinermt.families.choice import chosen_of
 from glinermt.families.gliformer_network import GliformerNetwork
 from glinermt.families.rows import RowEncoder, TokenRange, by_length, pool_words, tokens_read
@@ -156,7 +157,7 @@ class GliformerReader:
         fixed = [*start, *prompt.token_ids]
         room = frame.max_tokens - len(fixed) - len(frame.suffix)
         if room < min(MIN_ROOM, len(text.token_ids)):
-            raise ValueError(
+            raise UsageError(
                 f"prompt, labels and classes take {len(fixed)} of the {frame.max_tokens} tokens "
                 "the model reads at a time, which leaves no room for the text; shorten them"
             )

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.families.network import FamilyNetwork
 from glinermt.heads.span import projection
 
@@ -30,7 +30,7 @@ class Gliner2Network(FamilyNetwork):
     def __init__(self, encoder: nn.Module, *, max_width: int, counting: str) -> None:
         super().__init__()
         if counting not in COUNTING:
-            raise ValueError(f"counting_layer: {unknown_choice('layer', counting, COUNTING)}")
+            raise UsageError(f"counting_layer: {unknown_choice('layer', counting, COUNTING)}")
         size = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.max_width = max_width
         self.encoder = encoder

@@ -9,6 +9,7 @@ import torch
 
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.errors import UsageError
 from glinermt.families import gliner2_rows as rows
 from glinermt.families.choice import within_lines
 from glinermt.families.gliner2_rows import Group, Head
@@ -187,7 +188,7 @@ class Gliner2Reader:
         fixed = [*head.token_ids, *before.token_ids]
         room = self.query_encoder.max_tokens - len(fixed)
         if room < min(MIN_ROOM, len(words.token_ids)):
-            raise ValueError(
+            raise UsageError(
                 f"labels and prompt take {len(fixed)} of the {self.query_encoder.max_tokens} "
                 "tokens the model reads at a time, which leaves no room for the text; shorten them"
             )

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.errors import UsageError
 from glinermt.families.bi_reader import represented
 from glinermt.families.choice import chosen_of
 from glinermt.families.prompted_network import PromptedNetwork
@@ -180,7 +181,7 @@ class PromptedReader:
         fixed = [*head, *prompt.token_ids]
         room = self.query_encoder.max_tokens - len(fixed) - len(suffix)
         if room < min(MIN_ROOM, len(text.token_ids)):
-            raise ValueError(
+            raise UsageError(
                 f"prompt, labels and relations take {len(fixed)} of the "
                 f"{self.query_encoder.max_tokens} tokens the model reads at a time, which leaves "
                 "no room for the text; shorten them"

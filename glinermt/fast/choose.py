@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from glinermt.batch import Batch
 from glinermt.decode import Candidates
 from glinermt.encoding import PaddedRows
-from glinermt.errors import unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
 from glinermt.fast.network import FastForward
@@ -42,7 +42,7 @@ class FastPath:
         """Read a batch, fast where that is possible."""
         fast = self._forward(network)
         if fast is None and self.precision != "exact" and not network.training:
-            raise ValueError(self._refusal(network))
+            raise UsageError(self._refusal(network))
         output: Output = network(batch.to(network.device)) if fast is None else fast(batch)
         return output
 
@@ -64,14 +64,14 @@ class FastPath:
     def check(self, network: Network) -> None:
         """Raise ValueError where the precision asked for cannot be had."""
         if self.precision not in PRECISIONS:
-            raise ValueError(unknown_choice("precision", self.precision, PRECISIONS))
+            raise UsageError(unknown_choice("precision", self.precision, PRECISIONS))
         if self.precision == "bf16" and not has_bf16():
-            raise ValueError(
+            raise UsageError(
                 "precision 'bf16' needs a processor with bfloat16 instructions, which this one "
                 "lacks; use precision='exact' or 'int8'"
             )
         if self.precision != "exact" and self._forward(network) is None:
-            raise ValueError(self._refusal(network))
+            raise UsageError(self._refusal(network))
 
     def _refusal(self, network: Network) -> str:
         name = type(network.encoder.encoder).__name__

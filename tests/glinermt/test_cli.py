@@ -395,18 +395,22 @@ def test_sigterm_ends_with_its_own_code(
     assert (code, error) == (143, "")
 
 
+@pytest.mark.parametrize("kind", [KeyError, ValueError, OSError])
 def test_a_fault_of_the_program_is_named_and_shown_where_asked(
-    model: StubExtractor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kind: type[Exception],
+    model: StubExtractor,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(_: Query) -> list[Span]:
-        raise KeyError("spam\x1b[2J\nand eggs")
+        raise kind("spam\x1b[2J\nand eggs")
 
     model.script = broken
     given = ["entities", TEXT, "--labels", "person"]
     code, error = fail(capsys, monkeypatch, *given)
     assert code == 1
-    assert error.startswith("error: KeyError: ")
-    assert "--traceback shows where" in error
+    assert error.startswith(f"error: {kind.__name__}: ")
+    assert "(a fault of glinermt? --traceback shows where)" in error
     assert len(error.splitlines()) == 1
     for arguments in ([*given, "--traceback"], ["--traceback", *given]):
         monkeypatch.setattr(sys, "argv", ["glinermt", *arguments])
@@ -415,6 +419,18 @@ def test_a_fault_of_the_program_is_named_and_shown_where_asked(
         shown = capsys.readouterr().err
         assert "in broken" in shown
         assert "\x1b" not in shown
+
+
+def test_what_the_user_or_the_machine_causes_is_no_fault_of_the_program(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = ["entities", TEXT, "--labels", "person"]
+    code, error = fail(capsys, monkeypatch, *given, "--threshold", "5")
+    assert code == 1
+    assert "--traceback" not in error
+    code, error = fail(capsys, monkeypatch, *given, "--html", str(tmp_path / "no" / "page.html"))
+    assert (code, "fault" in error) == (1, False)
+    assert error.startswith("error: ")
 
 
 def test_texts_cannot_steer_the_terminal(model: StubExtractor) -> None:

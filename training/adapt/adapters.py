@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glinermt.errors import CheckpointError
+from glinermt.errors import CheckpointError, UsageError
 from glinermt.jsonl import write_beside
 from glinermt.training.run.processes import seeded
 from glinermt.training.run.stepper import Trainable
@@ -66,7 +66,7 @@ class Adapters:
             ValueError: there is no adapter of that name.
         """
         if name is not None and name not in self._changes:
-            raise ValueError(f"there is no adapter {name!r}, only {self.names}")
+            raise UsageError(f"there is no adapter {name!r}, only {self.names}")
         weights = dict(self._base)
         for weight, change in _full(self._changes[name] if name else {}).items():
             weights[weight] = weights[weight] + change.to(weights[weight])
@@ -81,7 +81,7 @@ class Adapters:
             ValueError: there is no adapter of that name.
         """
         if name not in self._changes:
-            raise ValueError(f"there is no adapter {name!r}, only {self.names}")
+            raise UsageError(f"there is no adapter {name!r}, only {self.names}")
         tensors = {key: value.contiguous().cpu() for key, value in self._changes[name].items()}
         with write_beside(Path(file)) as beside:
             save_file(tensors, beside, metadata={"base": _fingerprint(self._base)})
@@ -132,7 +132,7 @@ def _factors(name: str, before: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
     left, right = left[:, :rank] * values[:rank], right[:, :rank].t()
     missed = (left @ right - delta).norm()
     if missed > TOLERANCE * delta.norm() + rounding * delta.numel() ** 0.5:
-        raise ValueError(
+        raise UsageError(
             f"{name} changed in more than {MOST_RANK} directions; fine-tune with "
             "Tuning(lora_rank=8) to keep adapters apart"
         )

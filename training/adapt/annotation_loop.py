@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import DataError, unknown_choice
+from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.eval.metrics.entities import span_counts, span_measure
 from glinermt.eval.metrics.intervals import interval, replicates
 from glinermt.formats.document import Document
@@ -109,7 +109,7 @@ def begin_loop(
     """
     for what, value, choices in (("tool", tool, TOOLS), ("strategy", by, STRATEGIES)):
         if value not in choices:
-            raise ValueError(unknown_choice(what, value, choices))
+            raise UsageError(unknown_choice(what, value, choices))
     if (folder / STATE).exists():
         raise DataError(f"{folder}: a loop was begun in it; go on with it, or name another folder")
     names = tuple(label.name for label in read_labels(list(labels)))

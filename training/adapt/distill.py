@@ -17,7 +17,7 @@ from pathlib import Path
 
 from glinermt.checkpoints import SHIPPED
 from glinermt.config import TaskSettings
-from glinermt.errors import ConfigError, DataError
+from glinermt.errors import ConfigError, DataError, UsageError
 from glinermt.jsonl import read_jsonl, to_line, write_jsonl, write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.entities import ENTITIES
@@ -117,7 +117,7 @@ def distill(
         ConfigError: ``out`` holds a distillation and ``resume`` is not set, or it is another one.
     """
     if not texts or not labels:
-        raise ValueError("distillation needs texts and labels")
+        raise UsageError("distillation needs texts and labels")
     settings, out, stop = settings or Distillation(), Path(out), stop or Stop()
     start = GlinerMT.from_pretrained(student)
     _claim(out, _about(texts, labels, gold, settings), resume=resume)
@@ -138,7 +138,7 @@ def distill(
     if len(examples) < len(texts):
         return report
     if not found:
-        raise ValueError(
+        raise UsageError(
             f"the teacher scores nothing in {len(texts)} texts at {settings.floor} or more"
         )
     if gold:

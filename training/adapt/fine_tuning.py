@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from glinermt.errors import UsageError
 from glinermt.tasks.rewording import reworded
 from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
@@ -146,9 +147,9 @@ def learning_curve(
         ValueError: there is no dev example, or a size is not one of 1 to the number of examples.
     """
     if not dev:
-        raise ValueError("a learning curve needs dev examples")
+        raise UsageError("a learning curve needs dev examples")
     if wrong := [size for size in sizes if not 1 <= size <= len(examples)]:
-        raise ValueError(f"sizes must be from 1 to {len(examples)}, not {wrong}")
+        raise UsageError(f"sizes must be from 1 to {len(examples)}, not {wrong}")
     tuning = tuning or Tuning()
     start, training = copy.deepcopy(model.state_dict()), model.training
     score = _dev_score(dev, tuning.threshold)
@@ -198,14 +199,14 @@ def _check(
     examples: Sequence[Example], replay: Sequence[Example], steps: int, tuning: Tuning
 ) -> None:
     if not examples:
-        raise ValueError("there are no examples to learn from")
+        raise UsageError("there are no examples to learn from")
     for row in (*examples, *replay):
         if not (row.query.labels or row.query.relations or row.query.classes):
-            raise ValueError(f"an example asks for no label: {row.query.text!r:.80}")
+            raise UsageError(f"an example asks for no label: {row.query.text!r:.80}")
     if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
+        raise UsageError(f"steps must be at least 1, not {steps}")
     if tuning.hard_share + (tuning.replay_share if replay else 0.0) >= 1:
-        raise ValueError("hard_share and replay_share together must be below 1")
+        raise UsageError("hard_share and replay_share together must be below 1")
 
 
 def _steps(

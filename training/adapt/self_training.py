@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import DataError
+from glinermt.errors import DataError, UsageError
 from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
@@ -122,7 +122,7 @@ def annotate(
         ValueError: there are no texts or labels, or the model is sure of nothing.
     """
     if not texts or not labels:
-        raise ValueError("self-training needs texts and labels")
+        raise UsageError("self-training needs texts and labels")
     asked = read_labels(labels)
     low = max(0.0, settings.threshold - settings.margin)
     found, empty = [], []
@@ -136,7 +136,7 @@ def annotate(
         elif sure and text.strip():
             empty.append(example(ENTITIES, text, sure, (), model.settings))
     if not found:
-        raise ValueError(
+        raise UsageError(
             f"no span of {len(texts)} texts reaches the threshold {settings.threshold} with no "
             "doubtful one of its label beside it; lower the threshold or the margin"
         )

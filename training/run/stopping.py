@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from glinermt.errors import UsageError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
@@ -66,5 +68,5 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = (int(part or 0) for part in (found.groups() if found else (0, 0, 0)))
     total = 3600 * hours + 60 * minutes + seconds
     if not total:
-        raise ValueError(f"{text!r} is no length of time: write 25m, 1h30m or 90s")
+        raise UsageError(f"{text!r} is no length of time: write 25m, 1h30m or 90s")
     return float(total)
