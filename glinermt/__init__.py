@@ -120,7 +120,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'glinermt' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    try:
+        return getattr(import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        if name != "GlinerMT" or error.name != "torch":
+            raise
+        from glinermt.exported import ExportedModel  # all that can be loaded without torch
+
+        return ExportedModel
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from typer.core import TyperGroup, TyperOption
 from glinermt import __version__
 from glinermt.annotate import cli as annotate_cli
 from glinermt.console import printable
-from glinermt.errors import GlinerMTError
+from glinermt.errors import GlinerMTError, UsageError, unknown_choice
 from glinermt.eval import cli as eval_cli
 from glinermt.extras import missing
 from glinermt.formats import cli as formats_cli
@@ -109,6 +110,26 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    model: Annotated[
+        str | None, typer.Argument(help="Folder or hub id; the shipped model without.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+    quantize: Annotated[str | None, typer.Option(help="int8 (onnx only) or fp16.")] = None,
+) -> None:
+    """Write a model as ONNX or OpenVINO graphs, which run without torch."""
+    from glinermt.model import GlinerMT
+
+    if format not in ("onnx", "openvino"):
+        raise UsageError(unknown_choice("format", format, ("onnx", "openvino")))
+    loaded: Any = GlinerMT.from_pretrained(model)
+    write = loaded.export_onnx if format == "onnx" else loaded.export_openvino
+    write(out, quantize=quantize)
+    typer.echo(f"{out}: written; GlinerMT.from_pretrained and --model take the folder")
 
 
 class _Terminated(BaseException):

@@ -31,6 +31,9 @@ TASKS = (
 )
 """The one name of each task: in files, settings, commands and functions."""
 
+EXPORT_FILE = "glinermt_export.json"
+"""The file that tells a folder with an exported model."""
+
 
 SpanScore = Literal["mean", "min", "geometric"]
 SPAN_SCORES = ("mean", "min", "geometric")

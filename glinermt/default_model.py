@@ -6,6 +6,8 @@ import os
 import threading
 from pathlib import Path
 
+from glinermt.config import EXPORT_FILE
+from glinermt.errors import BackendError
 from glinermt.types import Extractor
 
 _shipped_lock, _last_lock = threading.RLock(), threading.RLock()
@@ -32,19 +34,35 @@ def load_extractor(model: Extractor | str | Path | None) -> Extractor:
                 f"got {type(model).__name__}: {model!r:.80}"
             )
         return model
-    from glinermt.model import GlinerMT
-
     if model is None:
         with _shipped_lock:
             if not _shipped:
-                _shipped.append(GlinerMT.from_pretrained())
+                _shipped.append(_load(None))
             return _shipped[0]
     with _last_lock:
         identity = _identity(model)
         if identity not in _last:
             _last.clear()
-            _last[identity] = GlinerMT.from_pretrained(model)
+            _last[identity] = _load(model)
         return _last[identity]
+
+
+def _load(model: str | Path | None) -> Extractor:
+    """Load a model: an export without torch, all else with it."""
+    if model is not None and (Path(model).expanduser() / EXPORT_FILE).is_file():
+        from glinermt.exported import ExportedModel
+
+        return ExportedModel.from_pretrained(model)
+    try:
+        from glinermt.model import GlinerMT
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise BackendError(
+            f"{model or 'the shipped model'} runs on torch, which is not installed: pip install "
+            "torch, or name the folder of a model that was exported (glinermt export)"
+        ) from error
+    return GlinerMT.from_pretrained(model)
 
 
 def _take_locks() -> None:

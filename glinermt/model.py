@@ -147,6 +147,33 @@ class GlinerMT(TextModel):
         """
         checkpoints.save(self._parts, folder, format=format, dtype=dtype)
 
+    def export_onnx(
+        self, folder: str | Path, *, quantize: Literal["int8", "fp16"] | None = None
+    ) -> None:
+        """Write the model as ONNX graphs with tokenizer and settings, to be read without torch.
+
+        ``from_pretrained`` reads the folder; docs/howto/export.md describes the files.
+
+        Args:
+            folder: made where it is not there.
+            quantize: ``int8`` or ``fp16`` for smaller weights; None = scores as they are.
+
+        Raises:
+            BackendError: ``pip install glinermt[export]`` is missing.
+            UsageError: the model cannot be exported; docs/howto/export.md says which can.
+        """
+        from glinermt.export import export
+
+        export(self._parts, folder, runtime="onnx", quantize=quantize)
+
+    def export_openvino(
+        self, folder: str | Path, *, quantize: Literal["fp16"] | None = None
+    ) -> None:
+        """Write the model as OpenVINO graphs; see ``export_onnx``."""
+        from glinermt.export import export
+
+        export(self._parts, folder, runtime="openvino", quantize=quantize)
+
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload what ``save_pretrained`` writes; return the repository's address."""
         return hub.push(self._parts, repo_id, private=private, token=token)

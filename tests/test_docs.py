@@ -16,7 +16,7 @@ PAGES = sorted(
     if page.stem not in ELSEWHERE
 )
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
-NEEDS = {"spacy", "presidio_analyzer", "haystack", "langchain_core", "pandas", "mcp", "ray"}
+NEEDS = {"onnx", "spacy", "presidio_analyzer", "haystack", "langchain_core", "pandas", "mcp", "ray"}
 """Packages that a block may need and this environment need not have."""
 BLOCKS = [
     pytest.param(block, id=f"{page.stem}-{number}")

@@ -7,12 +7,14 @@ from typing import Literal
 import torch
 
 from glinermt.build import Parts
-from glinermt.checkpoints import gliner, gliner2, hub, native
+from glinermt.checkpoints import exported, gliner, gliner2, hub, native
+from glinermt.config import EXPORT_FILE
 from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS: dict[str, Callable[[Path], Parts]] = {
     native.CONFIG: native.load,
+    EXPORT_FILE: exported.load,
     gliner.CONFIG: gliner.load,
     gliner2.CONFIG: gliner2.load,
 }

@@ -11,7 +11,7 @@ from glinermt.build import Parts
 from glinermt.checkpoints.native import save
 from glinermt.errors import CheckpointError
 
-_FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]
+_FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.onnx", "*.xml"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from glinermt.checkpoints.card import write_card
 from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
+from glinermt.exported import is_export
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -147,12 +148,16 @@ def _check_tokenizer(
 
 
 def _copy(source: Path, folder: Path, dtype: torch.dtype | None) -> None:
-    """Copy configuration and tokenizers, and the weights as safetensors."""
-    for path in sorted(p for p in source.rglob("*") if p.suffix in (".json", ".model", ".txt")):
+    """Copy configuration and tokenizers, and the weights as safetensors; an export as it is."""
+    whole = is_export(source)
+    suffixes = (".json", ".model", ".txt", *((".onnx", ".xml", ".bin") if whole else ()))
+    for path in sorted(p for p in source.rglob("*") if p.suffix in suffixes):
         target = folder / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.resolve() != target.resolve():
             shutil.copyfile(path, target)
+    if whole:
+        return
     weights = {
         name: tensor.to(dtype if tensor.is_floating_point() else None).contiguous().clone()
         for name, tensor in read_weights(source).items()

@@ -86,17 +86,25 @@ class RelationHead(nn.Module):
         pairs: Pairs,
     ) -> Float[Tensor, "pair relation"]:
         """Return the logits of each pair for the relations of its row."""
+        hidden = self.hidden(words, pairs)
+        factors, offset = self.factors(relations)
+        counts = torch.bincount(pairs.row, minlength=len(words)).tolist()
+        rows = zip(torch.split(hidden, counts), factors, offset, strict=True)
+        return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
+
+    def hidden(
+        self, words: Float[Tensor, "batch word hidden"], pairs: Pairs
+    ) -> Float[Tensor, "pair inner"]:
+        """Return each pair's hidden vector, which no relation has met yet."""
         row, start, end = pairs.mentions.unbind(1)
         mentions = range_means(words, row, start, end)
         head, tail = self.head(mentions)[pairs.head], self.tail(mentions)[pairs.tail]
         product = self.product(mentions[pairs.head] * mentions[pairs.tail])
         first, last = between(pairs)
         middle = range_means(self.between(words), pairs.row, first, last)
-        hidden = head + tail + product + middle + self.distance(distance_bucket(pairs))
-        factors, offset = self.factors(relations)
-        counts = torch.bincount(pairs.row, minlength=len(words)).tolist()
-        rows = zip(torch.split(self.dropout(hidden.relu()), counts), factors, offset, strict=True)
-        return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
+        summed = head + tail + product + middle + self.distance(distance_bucket(pairs))
+        hidden: Tensor = self.dropout(summed.relu())
+        return hidden
 
     def factors(
         self, relations: Float[Tensor, "batch relation hidden"]

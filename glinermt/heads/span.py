@@ -66,8 +66,10 @@ class SpanHead(Head):
             bias = (label @ layers[3].bias)[:, None]  # batch 1 label
             label = label @ layers[3].weight
         columns = []
+        num_words = end.shape[1]
+        end = functional.pad(end, (0, 0, 0, self.max_width))
         for k in range(self.max_width):
-            span = start + functional.pad(end[:, k:], (0, 0, 0, min(k, end.shape[1])))
+            span = start + end[:, k : k + num_words]
             for layer in layers[1:3]:
                 span = layer(span)
             columns.append(span @ label.transpose(1, 2) + bias)
