@@ -50,6 +50,8 @@ class BertConfig(SimpleNamespace):
 
 class BertOutput(NamedTuple):
     last_hidden_state: Float[Tensor, "batch token hidden"]
+    hidden_states: tuple[Float[Tensor, "batch token hidden"], ...] | None = None
+    """Those of the embeddings and of each layer, where they are asked for."""
 
 
 def is_plain_bert(values: Mapping[str, Any]) -> bool:
@@ -74,7 +76,10 @@ class Bert(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(layers)})
 
     def forward(
-        self, input_ids: Int[Tensor, "batch token"], attention_mask: Int[Tensor, "batch token"]
+        self,
+        input_ids: Int[Tensor, "batch token"],
+        attention_mask: Int[Tensor, "batch token"],
+        output_hidden_states: bool = False,
     ) -> BertOutput:
         """Return the vectors of all tokens; those of padding are zero."""
         rows = Rows(attention_mask.bool())
@@ -83,9 +88,13 @@ class Bert(nn.Module):
         tokens = self.embeddings(ids, positions)[0]
         layers = self.encoder["layer"]
         assert isinstance(layers, nn.ModuleList)
+        every = [tokens]
         for layer in layers:
             tokens = layer(tokens, rows)
-        return BertOutput(rows.put(tokens))
+            if output_hidden_states:
+                every.append(tokens)
+        hidden = tuple(map(rows.put, every)) if output_hidden_states else None
+        return BertOutput(rows.put(tokens), hidden)
 
     def get_input_embeddings(self) -> nn.Embedding:
         """Return the table of tokens, under the name that transformers gives this."""

@@ -19,6 +19,7 @@ def entity_dicts(
     flat_ner: bool,
     multi_label: bool,
     across_lines: bool,
+    replaced: bool,
 ) -> list[list[dict[str, Any]]]:
     """Return the entities of each text as that package does.
 
@@ -30,6 +31,7 @@ def entity_dicts(
         flat_ner: no entity lies in another.
         multi_label: an entity may have several labels.
         across_lines: an entity may run on behind a line's end.
+        replaced: a description is asked in its name's place, as that package does; else behind it.
 
     Raises:
         TypeError: something is not of its type.
@@ -37,7 +39,7 @@ def entity_dicts(
     """
     if type(flat_ner) is not bool:
         raise TypeError(f"flat_ner must be True or False, got {flat_ner!r:.80}")
-    asked = [_asked(names) for names in _for_each(labels, len(texts))]
+    asked = [_asked(names, replaced) for names in _for_each(labels, len(texts))]
     queries = [
         Query(text, tuple(names), across_lines=across_lines)
         for text, names in zip(texts, asked, strict=True)
@@ -78,11 +80,21 @@ def _for_each(labels: Labels | Sequence[Labels], number: int) -> Sequence[Labels
     return labels  # type: ignore[return-value]
 
 
-def _asked(labels: Labels) -> dict[str, str]:
+def _asked(labels: Labels, replaced: bool) -> dict[str, str]:
     """Return what the model is asked, and the name that the caller knows it by."""
     if not isinstance(labels, Mapping):
         return {name: name for name in labels}
-    return {f"{name}: {about}" if about else name: name for name, about in labels.items()}
+    asked: dict[str, str] = {}
+    for name, about in labels.items():
+        described = about if replaced else f"{name}: {about}"
+        words = described if about else name
+        if words in asked:
+            raise ValueError(
+                f"labels {asked[words]!r} and {name!r} are both described as {words!r:.80}; "
+                "describe them differently"
+            )
+        asked[words] = name
+    return asked
 
 
 def _entity(span: Span, names: Mapping[str, str]) -> dict[str, Any]:

@@ -170,6 +170,7 @@ class TextModel:
             flat_ner=flat_ner,
             multi_label=multi_label,
             across_lines=not self.query_encoder.plain,  # as that package reads its own models
+            replaced=not self.query_encoder.plain and "records" not in self.kinds,
         )
 
     batch_predict_entities = inference

@@ -32,11 +32,9 @@ from glinermt.checkpoints.weights import WEIGHTS, fill, renamed, vocabulary_size
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
-from glinermt.families.fused_layers import FusedLayers
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.prompted_reader import PromptedReader, RowFormat
 from glinermt.families.rows import RowEncoder
-from glinermt.heads import TokenHead
 from glinermt.word_libraries import LIBRARY_SPLITTERS, word_splitter
 
 __all__ = ["CONFIG", "load", "names", "save"]
@@ -51,13 +49,13 @@ _HEAD_NAMES = {
     "span": {"prompt_rep_layer.": "head.prompt_rep.", VECTORS: "head."},
 }
 _VARIANT_NAMES = {
-    ENCODER: "encoder.",
     "token_rep_layer.projection.": "projection.",
     "rnn.": "rnn.",
 }
-_FUSER = "token_rep_layer.bert_layer.layers_fuser."
 _DECODER = ("decoder.", "_enc2dec_proj.")
 """Weights that word a label for each span found; spans and scores do not depend on them."""
+_FUSION = "cross_fuser."
+"""Made by ``post_fusion_schema``, which only bi-encoders run."""
 DEFAULT_TYPES = 25
 """Labels that a row of that package has at most in training, unless told otherwise."""
 _NATIVE_MODES = ("markerV0", "marker", "token_level")
@@ -169,7 +167,7 @@ def load(folder: Path) -> Parts:
         return gliformer.load(files)
     if files.data.get("relations_layer"):
         return relex.load(files)
-    if files.data.get("labels_encoder"):
+    if files.data.get("labels_encoder") and not files.data.get("labels_decoder"):
         return gliner_bi.load(files)
     _refuse(files)
     return _native(files) if _is_native(files) else _variant(files)
@@ -185,7 +183,6 @@ def _refuse(files: GlinerFolder) -> None:
     if files.data.get("labels_decoder"):
         # "prompt" asks for entities without naming labels, which a decoder then words.
         files.one_of("decoder_mode", "span", ("span",))
-    files.one_of("post_fusion_schema", "", ("",))
     files.refuse_unknown()
 
 
@@ -196,8 +193,15 @@ def _is_native(files: GlinerFolder) -> bool:
         and files.get("subtoken_pooling", "first") == "first"
         and bool(files.get("embed_ent_token", True))
         and not files.get("fuse_layers", False)
-        and not files.get("represent_spans", False)
+        and not _represents_spans(files)
     )
+
+
+def _represents_spans(files: GlinerFolder) -> bool:
+    """Say whether a token head only proposes spans; it always does beside a decoder."""
+    if files.get("span_mode", "markerV0") != "token_level":
+        return False
+    return bool(files.get("represent_spans", False) or files.data.get("labels_decoder"))
 
 
 def _native(files: GlinerFolder) -> Parts:
@@ -231,19 +235,14 @@ def _variant(files: GlinerFolder) -> Parts:
     encoder: Any = files.encoder()
     size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
     head = entity_head(files, size, dropout)
-    named = dict(_VARIANT_NAMES)
-    if files.get("fuse_layers", False):
-        width = int(encoder.config.hidden_size)
-        encoder = FusedLayers(encoder, int(encoder.config.num_hidden_layers), width)
-        named = {_FUSER: "encoder.layers_fuser."} | named | {ENCODER: "encoder.encoder."}
-    named |= head_names(head)
+    named = _VARIANT_NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
     network = PromptedNetwork(
         encoder,
         head,
         hidden_size=size,
         num_rnn_layers=_num_rnn_layers(files),
         dropout=dropout,
-        represent_spans=isinstance(head, TokenHead) and bool(files.get("represent_spans", False)),
+        represent_spans=_represents_spans(files),
     )
     fill(network, _weights(files, named), where=files.folder)
     tokenizer, (ent, sep) = _tokenizer(files)
@@ -272,8 +271,10 @@ def _num_rnn_layers(files: GlinerFolder) -> int:
 
 
 def _weights(files: GlinerFolder, named: dict[str, str]) -> dict[str, Tensor]:
-    unread = _DECODER if files.data.get("labels_decoder") else ()
-    return renamed(without_unread(files.weights, *unread), named)
+    unread: tuple[str, ...] = _DECODER if files.data.get("labels_decoder") else ()
+    if unread and files.get("span_mode", "markerV0") == "token_level":
+        unread = (*unread, "prompt_rep_layer.")  # made with the decoder, and not run
+    return renamed(without_unread(files.weights, _FUSION, *unread), named)
 
 
 def _tokenizer(files: GlinerFolder) -> tuple[Any, tuple[int, int]]:

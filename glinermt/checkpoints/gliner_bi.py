@@ -8,6 +8,7 @@ from pathlib import Path
 from glinermt.build import Parts, load_tokenizer, position_limit
 from glinermt.checkpoints.gliner_folder import (
     ENCODER,
+    LABEL_ENCODER,
     POOLINGS,
     GlinerFolder,
     entity_head,
@@ -23,15 +24,12 @@ from glinermt.families.rows import RowEncoder
 from glinermt.heads import SpanHead
 from glinermt.word_libraries import word_splitter
 
-LABEL_ENCODER = "token_rep_layer.labels_encoder.model."
 NAMES = {
-    ENCODER: "encoder.",
-    LABEL_ENCODER: "label_encoder.",
     "token_rep_layer.projection.": "projection.",
     "token_rep_layer.labels_projection.": "label_projection.",
     "cross_fuser.layers.": "fusion.layers.",
 }
-"""Beginnings of published names of weights, and ours."""
+"""Beginnings of published names of weights, and ours; the encoders' are ``encoder_names``."""
 UNREAD = "rnn."
 """In the files, and run neither by the package nor here."""
 
@@ -43,7 +41,6 @@ def load(files: GlinerFolder) -> Parts:
         CheckpointError: an unknown part, or weights that do not fit.
     """
     files.refuse_unknown()
-    files.one_of("fuse_layers", False, (False,))
     encoder = files.encoder()
     label_encoder = files.encoder(LABEL_ENCODER, "labels_encoder_config", "labels_encoder")
     size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
@@ -59,6 +56,8 @@ def load(files: GlinerFolder) -> Parts:
         and not isinstance(head, SpanHead),
     )
     names = NAMES | head_names(head)
+    names |= files.encoder_names(ENCODER, "encoder.")
+    names |= files.encoder_names(LABEL_ENCODER, "label_encoder.")
     fill(network, renamed(without_unread(files.weights, UNREAD), names), where=files.folder)
     query_encoder = _query_encoder(files, encoder)
     label_queries = _label_query_encoder(files, label_encoder)

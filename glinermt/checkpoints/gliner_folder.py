@@ -11,6 +11,7 @@ from torch import Tensor
 from glinermt.build import empty_encoder, load_tokenizer
 from glinermt.checkpoints.weights import one_of, read_json, read_weights, vocabulary_size
 from glinermt.errors import CheckpointError
+from glinermt.families.fused_layers import FusedLayers
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span_modes import SPAN_VECTORS, VectorSpanHead
 from glinermt.word_libraries import LIBRARY_SPLITTERS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG = "gliner_config.json"
 ENCODER = "token_rep_layer.bert_layer.model."
+LABEL_ENCODER = "token_rep_layer.labels_encoder.model."
 VECTORS = "span_rep_layer.span_rep_layer."
 FLERT = "[FLERT]"
 """Added by training before the markers, and never used."""
@@ -93,13 +95,26 @@ class GlinerFolder:
     def encoder(
         self, prefix: str = ENCODER, key: str = "encoder_config", name_key: str = "model_name"
     ) -> Any:
-        """Build the empty encoder whose weights begin with ``prefix``; without a pooler."""
+        """Build the empty encoder whose weights begin with ``prefix``; without a pooler.
+
+        Where the configuration fuses layers, it is inside ``FusedLayers``.
+        """
         own = {name: t for name, t in self.weights.items() if name.startswith(prefix)}
         config = self.data.get(key) or self._hub_config(name_key)
         encoder: Any = empty_encoder(dict(config), vocabulary_size(own, self.folder))
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None
-        return encoder
+        if not self.get("fuse_layers", False):
+            return encoder
+        size, count = int(encoder.config.hidden_size), int(encoder.config.num_hidden_layers)
+        return FusedLayers(encoder, count, size)
+
+    def encoder_names(self, prefix: str, ours: str) -> dict[str, str]:
+        """Return the beginnings of the names of an encoder's weights, and ours."""
+        if not self.get("fuse_layers", False):
+            return {prefix: ours}
+        fuser = prefix.removesuffix("model.") + "layers_fuser."
+        return {prefix: f"{ours}encoder.", fuser: f"{ours}layers_fuser."}
 
     def tokenizer(self, added: Sequence[str]) -> "PreTrainedTokenizerBase":
         """Load the folder's tokenizer, else the encoder's, with the tokens that training added."""

@@ -12,7 +12,7 @@ from glinermt.checkpoints.gliner_folder import (
     head_names,
     without_unread,
 )
-from glinermt.checkpoints.weights import fill, renamed
+from glinermt.checkpoints.weights import fill, one_of, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.families.prompted_network import ADJACENCIES, PromptedNetwork, Relations
@@ -22,13 +22,12 @@ from glinermt.heads import TokenHead
 from glinermt.word_libraries import word_splitter
 
 NAMES = {
-    ENCODER: "encoder.",
     "token_rep_layer.projection.": "projection.",
     "rnn.": "rnn.",
     "relations_rep_layer.relation_rep_layer.": "adjacency.",
     "pair_rep_layer.": "pair_rep.",
 }
-"""Beginnings of published names of weights, and ours."""
+"""Beginnings of published names of weights, and ours; the encoder's are ``encoder_names``."""
 _SETTINGS = TaskSettings(span_score="min")
 
 
@@ -39,7 +38,10 @@ def load(files: GlinerFolder) -> Parts:
         CheckpointError: an unknown part, or weights that do not fit.
     """
     files.refuse_unknown()
-    layer = files.one_of("relations_layer", None, ("none", *ADJACENCIES))
+    layer = files.data["relations_layer"]
+    if isinstance(layer, str):  # the package takes capitals, too
+        layer = layer.lower()
+    one_of(files.path, "relations_layer", layer, ("none", *ADJACENCIES))
     triples = files.one_of("triples_layer", "none", ("none", "DistMult", "distmult"))
     encoder = files.encoder()
     size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
@@ -52,7 +54,7 @@ def load(files: GlinerFolder) -> Parts:
         dropout=dropout,
         relations=Relations(None if layer == "none" else layer, triples != "none"),
     )
-    names = NAMES | head_names(head)
+    names = NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
     if isinstance(head, TokenHead):  # whose labels are projected, too
         names["prompt_rep_layer."] = "prompt_rep."
     fill(network, renamed(without_unread(files.weights), names), where=files.folder)
