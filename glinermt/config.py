@@ -224,6 +224,13 @@ def check_count(name: str, value: object) -> int:
     return int(value)
 
 
+def tempered(score: float, temperature: float) -> float:
+    """Divide the log odds by the temperature: above 1 scores move to 0.5, below 1 away from it."""
+    if temperature == 1 or not 0 < score < 1:
+        return score
+    return 1 / (1 + math.exp(-math.log(score / (1 - score)) / temperature))
+
+
 def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
     """Read the dataclass ``cls``, and those in it, from ``data`` as JSON and TOML have it.
 

@@ -1,10 +1,16 @@
 """The calls of the package ``gliner``, so that what was written for it runs with our models."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+from glinermt.config import check_share, tempered
 from glinermt.errors import UsageError
+from glinermt.long_texts import cut, moved
 from glinermt.types import Extractor, Query, Span, Threshold
+
+TASK = "entities"
 
 Labels = Sequence[str] | Mapping[str, str]
 """Names, or names with descriptions."""
@@ -21,7 +27,10 @@ def entity_dicts(
     across_lines: bool,
     replaced: bool,
 ) -> list[list[dict[str, Any]]]:
-    """Return the entities of each text as that package does.
+    """Return the entities of each text as that package does, asked as the task ``entities`` is.
+
+    The model's settings hold: the words it reads at once, its temperature and its prompt; but
+    the threshold is the caller's alone.
 
     Args:
         model: whom to ask.
@@ -39,21 +48,43 @@ def entity_dicts(
     """
     if type(flat_ner) is not bool:
         raise TypeError(f"flat_ner must be True or False, got {flat_ner!r:.80}")
+    settings = model.settings
+    temperature = settings.temperatures.get(TASK, 1.0)
     asked = [_asked(names, replaced) for names in _for_each(labels, len(texts))]
-    queries = [
-        Query(text, tuple(names), across_lines=across_lines)
-        for text, names in zip(texts, asked, strict=True)
-    ]
+    pieces: list[tuple[int, Query]] = []
+    ends = []
+    for text, names in zip(texts, asked, strict=True):
+        query = Query(text, tuple(names), settings.prompts.get(TASK, ""), across_lines=across_lines)
+        pieces += cut(query, settings.words_at_once.get(TASK, 0))
+        ends.append(len(pieces))
     found = model.extract(
-        queries,
-        threshold=threshold,
+        [query for _, query in pieces],
+        threshold=_own_threshold(threshold, asked, temperature),
         overlap="flat" if flat_ner else "nested",
         multi_label=multi_label,
-        span_score=model.settings.span_score,
+        span_score=settings.span_score,
     )
-    return [
-        [_entity(span, names) for span in spans] for spans, names in zip(found, asked, strict=True)
+    spans = [
+        [replace(span, score=tempered(span.score, temperature)) for span in moved(each, start)]
+        for each, (start, _) in zip(found, pieces, strict=True)
     ]
+    return [
+        [_entity(span, names) for part in spans[first:last] for span in part]
+        for names, (first, last) in zip(asked, pairwise([0, *ends]), strict=True)
+    ]
+
+
+def _own_threshold(
+    threshold: Threshold, asked: Sequence[Mapping[str, str]], temperature: float
+) -> Threshold:
+    """Return the threshold of the model's own scores, for labels as they are asked."""
+    if not isinstance(threshold, Mapping):
+        return tempered(check_share("threshold", threshold), 1 / temperature)
+    known = {label: name for names in asked for label, name in names.items() if name in threshold}
+    return {
+        label: tempered(check_share(f"label {name!r}: threshold", threshold[name]), 1 / temperature)
+        for label, name in known.items()
+    }
 
 
 def refuse_unknown(options: Mapping[str, Any], *, known: Sequence[str]) -> None:
@@ -89,7 +120,7 @@ def _asked(labels: Labels, replaced: bool) -> dict[str, str]:
         described = about if replaced else f"{name}: {about}"
         words = described if about else name
         if words in asked:
-            raise ValueError(
+            raise UsageError(
                 f"labels {asked[words]!r} and {name!r} are both described as {words!r:.80}; "
                 "describe them differently"
             )

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
-from glinermt.tasks.long_texts import split_sentences
+from glinermt.long_texts import split_sentences
 
 WORD = re.compile(r"\w+")
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")

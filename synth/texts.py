@@ -8,8 +8,8 @@ from typing import Any
 from glinermt.errors import DataError
 from glinermt.jsonl import ENDS as ROW_ENDS
 from glinermt.jsonl import TEXT_ENDS, data_files, read_jsonl, read_lines
+from glinermt.long_texts import split_sentences
 from glinermt.synth.documents import READERS, read_document
-from glinermt.tasks.long_texts import split_sentences
 
 DOCUMENT_ENDS = tuple(READERS)
 ENDS = (*ROW_ENDS, *TEXT_ENDS, *DOCUMENT_ENDS)

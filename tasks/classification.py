@@ -14,9 +14,9 @@ from pathlib import Path
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
+from glinermt.long_texts import stretches
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, spec_argument
-from glinermt.tasks.long_texts import stretches
 from glinermt.tasks.run import kinds_of, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Classification, Example, Extractor, Found, Query, Span, Threshold

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, tempered
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.classification import CLASSIFY, Classes
@@ -19,7 +19,7 @@ from glinermt.tasks.records import INSTANCES, RECORDS, Wanted, structure, wanted
 from glinermt.tasks.relation_options import read_relations
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.relations import entity_types
-from glinermt.tasks.run import in_force, kinds_of, stream, tempered
+from glinermt.tasks.run import in_force, kinds_of, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Query, Reading, Relation, Span, Threshold
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from glinermt.config import TaskSettings
 from glinermt.errors import UsageError
+from glinermt.long_texts import cut, sentences, surroundings
 from glinermt.tasks.labels import Label
-from glinermt.tasks.long_texts import cut, sentences, surroundings
 from glinermt.tasks.mentions import are_one, mentions
 from glinermt.tasks.relation_options import finished, is_allowed, read_relations
 from glinermt.tasks.task import Task

@@ -1,14 +1,13 @@
 """Asking a model for a task: thresholds, grouping, stretches and temperature, once for everyone."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from glinermt.config import TaskSettings, check_share
+from glinermt.config import TaskSettings, check_share, tempered
+from glinermt.long_texts import cut, moved
 from glinermt.tasks.inputs import chunks
 from glinermt.tasks.labels import Label
-from glinermt.tasks.long_texts import cut, moved
 from glinermt.tasks.task import Task
 from glinermt.types import Ask, Extractor, Found, Kind, Query, Threshold
 
@@ -124,13 +123,6 @@ def kinds_of(model: Extractor) -> frozenset[Kind]:
     """Return what a model finds: spans, and perhaps relations, classes and records."""
     kinds: frozenset[Kind] = getattr(model, "kinds", frozenset({"spans"}))
     return kinds
-
-
-def tempered(score: float, temperature: float) -> float:
-    """Divide the log odds by the temperature: above 1 scores move to 0.5, below 1 away from it."""
-    if temperature == 1 or not 0 < score < 1:
-        return score
-    return 1 / (1 + math.exp(-math.log(score / (1 - score)) / temperature))
 
 
 def _how(

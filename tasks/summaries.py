@@ -9,9 +9,9 @@ from typing import Literal
 from glinermt.config import TaskSettings, check_count, check_number
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
+from glinermt.long_texts import sentences as places_of_sentences
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
-from glinermt.tasks.long_texts import sentences as places_of_sentences
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Query, Span, SpanScore, Summary

@@ -21,7 +21,10 @@ MAY_IMPORT = {
     "integrations": {"glinermt", "tasks", "integrations"},
     "formats": {"glinermt", "tasks", "formats"},
 }
-LIGHT = "types structures errors config default_model jsonl overrides contamination outputs console"
+LIGHT = (
+    "types structures errors config default_model jsonl long_texts overrides contamination outputs "
+    "console"
+)
 WITHOUT_TORCH = {f"glinermt.{name}" for name in LIGHT.split()}
 ABOVE_EVERYTHING = {ROOT / "glinermt" / name for name in ("cli.py", "__init__.py", "__main__.py")}
 """The command line puts all parts together; the package's face names them."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, tempered
 from glinermt.errors import UsageError
 from glinermt.eval.benchmarks.ner20 import ner20
 from glinermt.eval.benchmarks.squad2 import Squad2
@@ -23,7 +23,7 @@ from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate
 from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
-from glinermt.tasks.run import ask, kinds_of, tempered
+from glinermt.tasks.run import ask, kinds_of
 from glinermt.types import Example, Extractor, Overlap, Query, Relation, Span, SpanScore, Threshold
 
 FLOOR = 0.05

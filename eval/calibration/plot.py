@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from glinermt.config import tempered
 from glinermt.errors import BackendError
 from glinermt.eval.calibration.choose import Calibration
 from glinermt.eval.calibration.thresholds import reliability
-from glinermt.tasks.run import tempered
 
 
 def draw_reliability(calibrations: Sequence[Calibration], stem: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, tempered
 from glinermt.errors import DataError
 from glinermt.eval.calibration.choose import calibrate, with_choice
 from glinermt.eval.calibration.dev import find_dev_files, read_dev
@@ -22,7 +22,6 @@ from glinermt.eval.calibration.thresholds import (
 )
 from glinermt.eval.metrics.answers import ScoredAnswer, answer_f1
 from glinermt.tasks.entities import extract_entities
-from glinermt.tasks.run import tempered
 from glinermt.types import Query
 from tests.stub import StubExtractor
 

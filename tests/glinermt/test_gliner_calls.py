@@ -76,6 +76,32 @@ def test_inference_takes_the_arguments_of_the_package(model: GLiNER) -> None:
     ]
 
 
+def test_the_settings_hold_as_they_do_for_extract_entities(model: GLiNER) -> None:
+    text = f"{TEXT}. The person of the city is in Paris. Bill Gates founded the city."
+    before = model.settings
+    model.settings = glinermt.TaskSettings(
+        temperatures={"entities": 2.5},
+        words_at_once={"entities": 6},
+        prompts={"entities": "names:"},
+        span_score="min",
+    )
+    try:
+        expected = glinermt.extract_entities(text, LABELS, threshold=0.4, model=model)
+        assert model.predict_entities(text, LABELS, threshold=0.4) == [
+            span.to_dict() for span in expected
+        ]
+        assert max(span.start for span in expected) > len(TEXT)
+        limits = {"city": 0.6, "person": 0.4}
+        described = {"city": "a large town", "person": ""}
+        found = model.predict_entities(text, described, threshold=limits)
+        assert found == [
+            span.to_dict()
+            for span in glinermt.extract_entities(text, described, threshold=limits, model=model)
+        ]
+    finally:
+        model.settings = before
+
+
 def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
     found = model.predict_entities(TEXT, {"city": "a large town", "person": ""}, threshold=0.1)
     assert {entity["label"] for entity in found} <= {"city", "person"}

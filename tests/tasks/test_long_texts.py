@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.config import TaskSettings
+from glinermt.long_texts import stretches
 from glinermt.tasks import extract_entities
-from glinermt.tasks.long_texts import stretches
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 

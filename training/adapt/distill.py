@@ -16,13 +16,13 @@ from itertools import islice
 from pathlib import Path
 
 from glinermt.checkpoints import SHIPPED
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, tempered
 from glinermt.errors import ConfigError, DataError, UsageError
 from glinermt.jsonl import read_jsonl, to_line, write_jsonl, write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
-from glinermt.tasks.run import run, tempered
+from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict, strict_f1

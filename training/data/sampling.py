@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from glinermt.long_texts import joined
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.instructions import OPEN_ENTITIES, Instruction
 from glinermt.tasks.labels import read_labels
-from glinermt.tasks.long_texts import joined
 from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.summaries import SUMMARIZE, Budget
 from glinermt.tasks.task import example
