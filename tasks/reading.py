@@ -260,7 +260,11 @@ def _fields(asked: _Asked) -> list[Label]:
 
 
 def _relation_labels(asked: _Asked, _: TaskSettings) -> list[Label]:
-    return list(_limited(asked.relations, PAIRS, asked))
+    belonging = [] if asked.whole_records else asked.records.values()
+    return [
+        *_limited(asked.relations, PAIRS, asked),
+        *(Label(name, name, {"threshold": 0.5}) for one in belonging for name in one.belonging),
+    ]
 
 
 def _query(text: str, asked: _Asked, settings: TaskSettings) -> list[Query]:
@@ -273,7 +277,9 @@ def _query(text: str, asked: _Asked, settings: TaskSettings) -> list[Query]:
             text,
             tuple(dict.fromkeys(label.asked for label in _labels(asked, settings))),
             ENTITIES.word_prompt(settings) if asked.entities else "",
-            relations=tuple(label.asked for label in asked.relations),
+            relations=tuple(
+                dict.fromkeys(label.asked for label in _relation_labels(asked, settings))
+            ),
             classes=tuple(classes),
             structures=tuple(structure(one, asked.settings[RECORDS.name]) for one in structures),
             class_groups=tuple((name, len(names)) for name, names in questions),
@@ -330,8 +336,11 @@ def _related(text: str, asked: _Asked, found: Found) -> list[Relation]:
     if not asked.relations:
         return []
     spans = _spans(found, asked.types, ENTITIES, asked)
+    names = {label.asked for label in asked.relations}
     relations = tuple(
-        replace(relation, score=asked.temper(PAIRS, relation.score)) for relation in found.relations
+        replace(relation, score=asked.temper(PAIRS, relation.score))
+        for relation in found.relations
+        if relation.label in names
     )
     question = Paired(asked.relations, asked.types)
     return PAIRS.read(text, question, [Found(spans, relations)], asked.settings[PAIRS.name])
@@ -363,7 +372,8 @@ def _filled(text: str, asked: _Asked, one: Wanted, found: Found) -> Sequence[Any
         return INSTANCES.read(text, one, [found], settings)
     fields = [field.label for field in one.schema.fields]
     spans = _spans(found, fields, RECORDS, asked)
-    return RECORDS.read(text, one, [replace(found, spans=spans)], settings)
+    relations = tuple(r for r in found.relations if r.label in one.belonging)
+    return RECORDS.read(text, one, [replace(found, spans=spans, relations=relations)], settings)
 
 
 READ: Task[_Asked, Reading] = Task(

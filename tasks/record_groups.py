@@ -25,8 +25,25 @@ class Candidate:
 Group = Mapping[Path, Sequence[Candidate]]
 
 
-def groups(text: str, anchor: Field | None, candidates: Group) -> Iterator[Group]:
-    """Yield the candidates of each record: all of them, or those around each anchor."""
+Place = tuple[int, int]
+"""Start and end in the text."""
+
+
+def groups(
+    text: str,
+    anchor: Field | None,
+    candidates: Group,
+    belongs: Mapping[tuple[Path, Place], Place] | None = None,
+) -> Iterator[Group]:
+    """Yield the candidates of each record: all of them, or those around each anchor.
+
+    Args:
+        text: the text of all candidates.
+        anchor: the field that each record has one of; None = there is one record.
+        candidates: of all records.
+        belongs: the anchors of values, by field and place, where something else knows them; the
+            line that a value stands in goes before.
+    """
     if anchor is None:
         if any(candidates.values()):
             yield candidates
@@ -42,7 +59,9 @@ def groups(text: str, anchor: Field | None, candidates: Group) -> Iterator[Group
         if path != anchor.path:
             for candidate in of_field:
                 if candidate.spans:
-                    found[places.anchor_of(candidate.spans[0])][path].append(candidate)
+                    span = candidate.spans[0]
+                    known = (belongs or {}).get((path, (span.start, span.end)))
+                    found[places.anchor_of(span, known)][path].append(candidate)
     yield from found
 
 
@@ -68,11 +87,12 @@ class _Places:
             [bisect_right(borders, start) for start in self._starts] for borders in self._borders
         ]
 
-    def anchor_of(self, span: Span) -> int:
+    def anchor_of(self, span: Span, known: Place | None = None) -> int:
         """Return the index of the anchor.
 
-        That is the nearest one in the span's line; else in its paragraph the last before it, or
-        the first behind; else the last before it anywhere, or the first of all.
+        That is the nearest one in the span's line; else the one at the place that is ``known``;
+        else in its paragraph the last before it, or the first behind; else the last before it
+        anywhere, or the first of all.
         """
         line, paragraph = (
             self._in_block(blocks, bisect_right(borders, span.start))
@@ -80,6 +100,10 @@ class _Places:
         )
         if line:
             return min(line, key=lambda i: _gap(self._anchors[i], span))
+        if known is not None:
+            for i, anchor in enumerate(self._anchors):
+                if (anchor.start, anchor.end) == known:
+                    return i
         near = paragraph or range(len(self._anchors))
         before = bisect_right(self._starts, span.start) - 1
         return min(max(before, near[0]), near[-1])

@@ -14,12 +14,12 @@ from glinermt.structures import Field as StructureField
 from glinermt.structures import Structure
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
-from glinermt.tasks.record_groups import Candidate, Group, groups
+from glinermt.tasks.record_groups import Candidate, Group, Place, groups
 from glinermt.tasks.run import kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task
 from glinermt.tasks.values import parse
-from glinermt.types import Extractor, Found, Instance, Query, Record, Threshold
+from glinermt.types import Extractor, Found, Instance, Query, Record, Relation, Span, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]
 
@@ -48,15 +48,16 @@ def extract_records(
         invoice.value.total, invoice.spans["total"]
 
     A field's name and description are its label. Numbers, money, dates, times, yes and no are
-    parsed from their span; a field with choices takes the choice that the text names, else the one
-    that the model's class head chooses. A value that its schema refuses gives way to the next best
-    span. Nothing is made up: a field without a span keeps its default or is missing.
+    parsed from their span; a field with choices takes the choice that the model finds named, else
+    one that stands in the text word for word, else the one that the model's class head chooses. A
+    value that its schema refuses gives way to the next best span. Nothing is made up: a field
+    without a span keeps its default or is missing.
 
     Args:
         text: one text, a list, or an iterable of texts; the result has the same shape.
         schema: a Pydantic class, dataclass, TypedDict or JSON schema.
         many: find several records; spans are grouped around the anchors, by line, then by
-            paragraph, then behind the nearest anchor.
+            what a relation head says, then by paragraph, then behind the nearest anchor.
         anchor: the field that each record has one of; None = the first that is text.
         on_invalid: what becomes of a record that cannot be made valid: ``drop`` it, ``raise``, or
             ``keep`` it with its values as a dict and what is wrong in ``error``.
@@ -90,7 +91,18 @@ class Wanted:
     """Of several records; None = there is one."""
     can_choose: bool
     """Whether the model has a class head for fields with choices."""
+    can_relate: bool = False
+    """Whether it has a relation head, which tells to which of several records a value belongs."""
     on_invalid: OnInvalid = "drop"
+
+    @property
+    def belonging(self) -> Mapping[str, Field]:
+        """Relation label -> the field whose values it joins to the anchor of their record."""
+        if not self.can_relate or not self.anchor:
+            return {}
+        anchor = self.anchor.label.asked.partition(":")[0]
+        others = [field for field in self.schema.fields if field is not self.anchor]
+        return {f"{field.label.asked.partition(':')[0]} of {anchor}": field for field in others}
 
     @property
     def choices(self) -> Mapping[str, tuple[Field, Any]]:
@@ -119,7 +131,7 @@ def wanted(
     fields = read_schema(schema)
     name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
     chosen = _anchor(fields, anchor) if many else None
-    return Wanted(str(name), fields, chosen, "classes" in kinds, on_invalid)
+    return Wanted(str(name), fields, chosen, "classes" in kinds, "relations" in kinds, on_invalid)
 
 
 def _anchor(schema: Schema, name: str | None) -> Field:
@@ -140,7 +152,13 @@ def _labels(asked: Wanted, _: TaskSettings) -> Sequence[Label]:
 def _query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:
     labels = tuple(field.label.asked for field in asked.schema.fields)
     prompt = RECORDS.word_prompt(settings)
-    return [Query(text, labels, prompt, classes=tuple(asked.choices))]
+    return [
+        Query(text, labels, prompt, relations=tuple(asked.belonging), classes=tuple(asked.choices))
+    ]
+
+
+def _relations(asked: Wanted, _: TaskSettings) -> Sequence[Label]:
+    return [Label(name, name, {"threshold": 0.5}) for name in asked.belonging]
 
 
 def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> list[Record[Any]]:
@@ -152,14 +170,27 @@ def _read(text: str, asked: Wanted, found: Sequence[Found], _: TaskSettings) -> 
         if value is not None:
             span = replace(span, label=field.name)
             candidates[field.path].append(Candidate(value, (span,), span.score))
+    for field in fields.values():
+        if field.choices and not candidates[field.path]:
+            candidates[field.path] += _named(field, text)
     for path, chosen in _chosen(asked, found[0].classes).items():
         candidates[path].append(chosen)
     records = []
-    for group in groups(text, asked.anchor, candidates):
+    for group in groups(text, asked.anchor, candidates, _belongs(asked, found[0].relations)):
         record = _Maker(asked, group).record()
         if record is not None:
             records.append(record)
     return records
+
+
+def _belongs(asked: Wanted, relations: Sequence[Relation]) -> dict[tuple[Path, Place], Place]:
+    """Return the anchor that the relation head finds surest for each value of a field."""
+    anchors: dict[tuple[Path, Place], Place] = {}
+    for relation in sorted(relations, key=lambda r: r.score):
+        path = asked.belonging[relation.label].path
+        head, tail = relation.head, relation.tail
+        anchors[path, (head.start, head.end)] = tail.start, tail.end
+    return anchors
 
 
 def _no_labels(_: Wanted, __: TaskSettings) -> Sequence[Label]:
@@ -219,12 +250,18 @@ RECORDS: Task[Wanted, list[Record[Any]]] = Task(
     name="records",
     query=_query,
     labels=_labels,
+    relations=_relations,
     read=_read,
     overlap="nested",
     multi_label=True,
 )
 INSTANCES: Task[Wanted, list[Record[Any]]] = replace(
-    RECORDS, query=_instances_query, labels=_no_labels, read=_read_instances, cut=_whole
+    RECORDS,
+    query=_instances_query,
+    labels=_no_labels,
+    relations=_no_labels,
+    read=_read_instances,
+    cut=_whole,
 )
 """The same for models that tell instances apart themselves."""
 
@@ -239,6 +276,19 @@ def _value(field: Field, text: str) -> Any:
             return choice
     named = [c for c in field.choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", said)]
     return named[0] if len(named) == 1 else None
+
+
+def _named(field: Field, text: str) -> list[Candidate]:
+    """Return the choices that stand in the text word for word; of one inside another the longer."""
+    words = sorted({str(choice) for choice in field.choices}, key=len, reverse=True)
+    pattern = "|".join(r"[\s_]+".join(map(re.escape, _plain(word).split())) for word in words)
+    found = []
+    for match in re.finditer(rf"\b(?:{pattern})\b", text, re.IGNORECASE):
+        value = _value(field, match[0])
+        if value is not None:
+            span = Span(match.start(), match.end(), match[0], field.name)
+            found.append(Candidate(value, (span,), 1.0))
+    return found
 
 
 def _plain(text: str) -> str:

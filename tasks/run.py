@@ -170,7 +170,10 @@ def _found(
     for how, members in _groups(asks, temperature):
         answers = _asked(model, [pieces[i][1] for i in members], how)
         for i, answer in zip(members, answers, strict=True):
-            found[i] = _placed(answer, *pieces[i], temperature)
+            start, query = pieces[i]
+            # Where relations are the task, its temperature is not that of their ends.
+            only_ends = bool(query.relations) and task.name == "relations"
+            found[i] = _placed(answer, start, temperature, tempers_spans=not only_ends)
     return found
 
 
@@ -220,10 +223,10 @@ def _agree(limits: Mapping[str, float], others: Mapping[str, float]) -> bool:
     return all(limits.get(label, limit) == limit for label, limit in others.items())
 
 
-def _placed(found: Found, start: int, query: Query, temperature: float) -> Found:
-    """Move to the whole text; temper what the task is asked for: relations, or else spans."""
+def _placed(found: Found, start: int, temperature: float, *, tempers_spans: bool) -> Found:
+    """Move to the whole text, and temper the scores."""
     spans = moved(found.spans, start)
-    if not query.relations:
+    if tempers_spans:
         spans = [replace(span, score=tempered(span.score, temperature)) for span in spans]
     relations = tuple(
         replace(

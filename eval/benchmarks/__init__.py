@@ -21,6 +21,7 @@ BENCHMARKS = (
     "relations",
     "classification",
     "pii",
+    "records",
 )
 SAMPLES = Path(__file__).parents[1] / "samples"
 """Small real samples that come with the package; SOURCES.md says from where."""

@@ -1,6 +1,8 @@
 """What the benchmarks ask: one frozen dataclass an example, gold included."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from glinermt.types import Relation, Span
 
@@ -83,3 +85,20 @@ class SummaryCase:
     group: str
     text: str
     summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCase:
+    """A text with the records that a schema finds in it, each value with its place."""
+
+    id: str
+    group: str
+    text: str
+    schema: Mapping[str, Any]
+    """A JSON schema of an object without nested ones."""
+    anchor: str | None
+    """The field that each of several records has one of; None = there is one record."""
+    records: tuple[Mapping[str, Any], ...]
+    """Values as JSON has them."""
+    spans: tuple[Mapping[str, tuple[Span, ...]], ...]
+    """For each record, what in the text says each field."""

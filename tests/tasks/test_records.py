@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from glinermt.tasks import extract_records
-from glinermt.types import Found, Query, Span
+from glinermt.types import Found, Query, Relation, Span
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 
 def finds(*said: tuple[str, str], score: float = 0.9) -> StubExtractor:
@@ -109,13 +110,13 @@ def test_a_record_that_cannot_be_valid_is_dropped_raised_or_kept() -> None:
     with pytest.raises(ValueError, match="number"):
         extract_records(INVOICE, Invoice, on_invalid="raise", model=model)
     (record,) = extract_records(INVOICE, Invoice, on_invalid="keep", model=model)
-    assert record.value == {"total": Decimal("1234.50")}
+    assert record.value == {"total": Decimal("1234.50"), "status": "not paid"}
     assert "Field required" in record.error
 
 
 def test_nothing_is_made_up() -> None:
     model = finds(("number", "AC-17"), ("issued", "May"), ("total", "Total"))
-    (record,) = extract_records(INVOICE + " in May", Invoice, model=model)
+    (record,) = extract_records(INVOICE.replace("not paid", "") + " in May", Invoice, model=model)
     assert record.value == Invoice(number="AC-17")
     assert set(record.spans) == {"number"}
 
@@ -266,3 +267,42 @@ def test_schemas_that_cannot_be_filled_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         extract_records(INVOICE, schema, model=finds())
+
+
+class Line(BaseModel):
+    name: str
+    price: Decimal | None = None
+
+
+def test_a_relation_head_says_which_record_a_value_belongs_to() -> None:
+    text = "Lamp and table came.\nIt is 20 for the table and 30 for the lamp."
+
+    def script(_: Query) -> list[Span]:
+        found = {"Lamp": "name", "table": "name", "20": "price", "30": "price"}
+        return [Span(text.index(t), text.index(t) + len(t), t, a, 0.9) for t, a in found.items()]
+
+    def related(query: Query) -> list[Relation]:
+        assert query.relations == ("price of name",)
+        ends = {span.text: span for span in script(query)}
+        pairs = (("20", "table", 0.9), ("20", "Lamp", 0.6), ("30", "Lamp", 0.8))
+        return [Relation(ends[h], "price of name", ends[t], score) for h, t, score in pairs]
+
+    model = HeadsModel(script, relations=related)
+    found = extract_records(text, Line, many=True, model=model)
+    assert [(r.value.name, r.value.price) for r in found] == [("Lamp", 30), ("table", 20)]
+    plain = extract_records(text, Line, many=True, model=StubExtractor(script))
+    assert [(r.value.name, r.value.price) for r in plain] != [("Lamp", 30), ("table", 20)]
+
+
+def test_a_choice_that_stands_in_the_text_goes_before_the_class_head() -> None:
+    model = HeadsModel(lambda _: [], classes={"status: paid": 3.0})
+    (record,) = extract_records("Order 5: Not  Paid.", Invoiced, model=model)
+    assert record.value.status is Status.OPEN
+    assert [span.text for span in record.spans["status"]] == ["Not  Paid"]
+    (record,) = extract_records("Order 5: prepaid.", Invoiced, model=model)
+    assert record.value.status is Status.PAID  # as the class head says
+    assert record.spans["status"] == ()
+
+
+class Invoiced(BaseModel):
+    status: Status | None = None
