@@ -211,27 +211,9 @@ class GlinerMT(TextModel):
         output: Output = self.network(batch)
         return output
 
-    def loss(
-        self,
-        batch: TrainingBatch,
-        *,
-        positive_weight: float = 0.75,
-        negative_weight: float = 0.25,
-        gamma: float = 0.0,
-        smoothing: float = 0.0,
-        relation_weight: float = 1.0,
-        class_weight: float = 1.0,
-    ) -> Float[Tensor, " example"]:
-        """Return each example's loss; see ``Network.loss``."""
-        return self.network.loss(
-            batch,
-            positive_weight=positive_weight,
-            negative_weight=negative_weight,
-            gamma=gamma,
-            smoothing=smoothing,
-            relation_weight=relation_weight,
-            class_weight=class_weight,
-        )
+    def loss(self, batch: TrainingBatch) -> Float[Tensor, " example"]:
+        """Return each example's loss; ``network.loss`` also weighs and smooths it otherwise."""
+        return self.network.loss(batch)
 
     def with_heads(
         self,

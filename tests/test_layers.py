@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "formats": {"glinermt", "tasks", "formats"},
 }
 LIGHT = (
-    "types structures errors config default_model jsonl long_texts overrides contamination outputs "
-    "console"
+    "types queries results examples structures errors config default_model jsonl long_texts "
+    "overrides contamination outputs console"
 )
 WITHOUT_TORCH = {f"glinermt.{name}" for name in LIGHT.split()}
 ABOVE_EVERYTHING = {ROOT / "glinermt" / name for name in ("cli.py", "__init__.py", "__main__.py")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glinermt import old_rows
+from glinermt import examples
 from glinermt.types import Answer, Example, Query, Relation, Span, Summary
 
 EXAMPLE = Example(Query("Ann left", ("person",), "who?"), (Span(0, 3, "Ann", "person"),))
@@ -117,14 +117,14 @@ def test_what_is_no_result_is_refused(kind: Any, data: dict[str, Any], message: 
 def test_the_task_of_an_old_row_is_guessed_with_a_warning(
     labels: list[str], prompt: str, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(old_rows, "_guessed", Counter())
+    monkeypatch.setattr(examples, "_guessed", Counter())
     row = {"text": "Ann left", "labels": labels, "prompt": prompt, "spans": []}
     with pytest.warns(UserWarning, match=rf"1 row has no 'task' so far; .*: {task} 1\."):
         assert Example.from_dict(row).task == task
 
 
 def test_old_rows_are_counted_not_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(old_rows, "_guessed", Counter())
+    monkeypatch.setattr(examples, "_guessed", Counter())
     row = {"text": "Ann left", "labels": ["person"], "spans": []}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
