@@ -8,9 +8,8 @@ from torch import Tensor
 
 from glinermt.decode import Candidates, choose
 from glinermt.families.boundary_network import BoundaryNetwork
-from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION
+from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
 from glinermt.families.gliner2_scores import (
-    Asked,
     Edge,
     Limits,
     RowFound,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,8 @@ from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.families import gliner2_rows as rows
 from glinermt.families.choice import within_lines
-from glinermt.families.gliner2_rows import Group, Head
+from glinermt.families.gliner2_rows import Asked, Head
 from glinermt.families.gliner2_scores import (
-    Asked,
     Edge,
     Limits,
     RowFound,
@@ -22,14 +21,13 @@ from glinermt.families.gliner2_scores import (
     RowScorer,
     RowVectors,
     Words,
+    limits_of,
 )
 from glinermt.families.rows import RowEncoder, by_length
-from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
-from glinermt.structures import Structure
+from glinermt.reader import BATCH_TOKENS, spans_of
 from glinermt.types import Ask, Found, Instance, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
 
-ENTITIES, CLASSIFICATION = "entities", "classification"
 Pooling = Literal["first", "mean", "max"]
 Choose = Callable[..., Candidates]
 Tidy = Callable[[Sequence[Edge], str], list[Edge]]
@@ -105,7 +103,7 @@ class Gliner2Reader:
         planned, limits = [], []
         for i, (query, words) in enumerate(zip(queries, texts, strict=True)):
             planned += list(self._plan(i, query, words))
-            limits.append(_limits(query, words, ask))
+            limits.append(limits_of(query, words, ask))
         parts = [_Parts() for _ in queries]
         for row, found in self._run(planned, limits):
             _gather(parts[row.window.query], row, found, len(texts[row.window.query].offsets))
@@ -141,19 +139,19 @@ class Gliner2Reader:
         prompt = [] if names_classes else self._prompt_words(query.prompt)
         for asked in self._asked(query, words):
             chosen = query.structures[asked.structures.start : asked.structures.stop]
-            yield from self._rows(index, words, asked, [*_choice_prefix(chosen), *prompt])
+            yield from self._rows(index, words, asked, [*rows.choice_prefix(chosen), *prompt])
 
     def _prompt_words(self, prompt: str) -> list[str]:
         return [prompt[start:end].lower() for start, end in self.query_encoder.split_words(prompt)]
 
     def _asked(self, query: Query, words: TokenizedWords) -> Iterator[Asked]:
         """Yield the whole question, or its parts where it leaves too little room for the text."""
-        kinds = _kinds(query)
+        kinds = rows.kinds_asked(query)
         whole = tuple(range(len(names)) for names in kinds)
         if not any(kinds):
             return
         limit = self.query_encoder.max_tokens
-        asked = _question(query, whole)
+        asked = rows.question(query, whole)
         size = len(self._head(asked).token_ids)
         if size + len(words.token_ids) <= limit or size <= limit * LABEL_SHARE:
             yield asked
@@ -163,7 +161,7 @@ class Gliner2Reader:
             for start in range(0, len(part), each):
                 ranges = [range(0)] * len(kinds)
                 ranges[kind] = part[start : start + each]
-                yield _question(query, ranges)
+                yield rows.question(query, ranges)
 
     def _head(self, asked: Asked) -> Head:
         return rows.head(asked.groups, self._token_ids, self._markers)
@@ -330,88 +328,6 @@ class Gliner2Reader:
 
 def _best_first(span: Span) -> tuple[float, int, int]:
     return -span.score, span.start, span.end
-
-
-def _kinds(query: Query) -> tuple[Sequence[Any], ...]:
-    """Return what is asked, kind by kind, in the order of ``Asked``."""
-    names = (query.labels, query.relations, query.classes)
-    return (*(tuple(dict.fromkeys(kind)) for kind in names), query.structures)
-
-
-def _question(query: Query, parts: Sequence[range]) -> Asked:
-    """Return the groups of these parts, in the order in which the package has them."""
-    labels, relations, classes, structures = (
-        [asked[i] for i in part] for asked, part in zip(_kinds(query), parts, strict=True)
-    )
-    groups = []
-    for structure in structures:
-        about = [(f.name, f.description) for f in structure.fields if f.description]
-        names = tuple(f.name for f in structure.fields)
-        groups.append(Group(rows.FIELD, rows.described(structure.name, about), names))
-    if labels:
-        groups.append(_described(rows.ENTITY, ENTITIES, labels))
-    groups += [Group(rows.RELATION, relation, ("head", "tail")) for relation in relations]
-    first = 0
-    for name, number in query.class_groups or (
-        (query.prompt or CLASSIFICATION, len(_kinds(query)[2])),
-    ):
-        own = [c for i, c in zip(parts[2], classes, strict=True) if first <= i < first + number]
-        groups += [_described(rows.CLASS, name, own)] if own else []
-        first += number
-    return Asked(tuple(groups), *parts)
-
-
-def _described(marker: str, prompt: str, labels: Sequence[str]) -> Group:
-    names, about = zip(*map(_name_and_description, labels), strict=True)
-    described = [(n, a) for n, a in zip(names, about, strict=True) if a]
-    return Group(marker, rows.described(prompt, described), names)
-
-
-def _name_and_description(label: str) -> tuple[str, str]:
-    name, _, description = label.partition(": ")
-    return name, description.strip()
-
-
-def _choice_prefix(structures: Iterable[Structure]) -> list[str]:
-    """Return the words that name the choices before the text."""
-    words: list[str] = []
-    for structure in structures:
-        inner: list[str] = []
-        for one in structure.fields:
-            if one.choices:
-                options = [piece for choice in one.choices for piece in ("|", choice)][1:]
-                inner += [*([","] if inner else []), one.name, "(", *options, ")"]
-        words += ["(", f"{structure.name}:", *inner, ")"] if inner else []
-    return words
-
-
-def _field_limits(structure: Structure, ask: Ask) -> np.ndarray:
-    return np.array(
-        [
-            label_thresholds(ask.threshold, (f.name,))[0] if f.threshold is None else f.threshold
-            for f in structure.fields
-        ]
-    )
-
-
-def _limits(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
-    labels, relations = tuple(dict.fromkeys(query.labels)), tuple(dict.fromkeys(query.relations))
-    given = None
-    if query.entities is not None:
-        starts, ends = np.array(words.offsets).reshape(-1, 2).T
-        given = tuple(
-            (
-                int(np.searchsorted(ends, span.start, side="right")),
-                int(np.searchsorted(starts, span.end)),
-            )
-            for span in query.entities
-        )
-    return Limits(
-        np.array(label_thresholds(ask.threshold, labels)),
-        np.array(label_thresholds(ask.relation_threshold, relations)),
-        given,
-        tuple(_field_limits(structure, ask) for structure in query.structures),
-    )
 
 
 def _own(limits: Limits, row: _Row) -> Limits:

@@ -6,11 +6,16 @@ CLS nor SEP. The span and the boundary checkpoints share it.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+from glinermt.structures import Structure
+from glinermt.types import Query
 
 SEPARATOR, TEXT, PROMPT = "[SEP_STRUCT]", "[SEP_TEXT]", "[P]"
+ENTITIES, CLASSIFICATION = "entities", "classification"
 FIELD, ENTITY, RELATION, CLASS = "[C]", "[E]", "[R]", "[L]"
 EXAMPLE, OUTPUT, DESCRIPTION = "[EXAMPLE]", "[OUTPUT]", "[DESCRIPTION]"
 ADDED_TOKENS = (
@@ -28,6 +33,17 @@ class Group:
     marker: str
     prompt: str
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The groups of a row, and which of the query's labels of each kind they ask for."""
+
+    groups: tuple[Group, ...]
+    labels: range = range(0)
+    relations: range = range(0)
+    classes: range = range(0)
+    structures: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +124,56 @@ def _runs_of_marks() -> Iterator[tuple[int, int]]:
         elif not is_mark and first >= 0:
             yield first, code - 1
             first = -1
+
+
+def kinds_asked(query: Query) -> tuple[Sequence[Any], ...]:
+    """Return what is asked, kind by kind, in the order of ``Asked``."""
+    names = (query.labels, query.relations, query.classes)
+    return (*(tuple(dict.fromkeys(kind)) for kind in names), query.structures)
+
+
+def question(query: Query, parts: Sequence[range]) -> Asked:
+    """Return the groups of these parts, in the order in which the package has them."""
+    labels, relations, classes, structures = (
+        [asked[i] for i in part] for asked, part in zip(kinds_asked(query), parts, strict=True)
+    )
+    groups = []
+    for structure in structures:
+        about = [(f.name, f.description) for f in structure.fields if f.description]
+        names = tuple(f.name for f in structure.fields)
+        groups.append(Group(FIELD, described(structure.name, about), names))
+    if labels:
+        groups.append(_described(ENTITY, ENTITIES, labels))
+    groups += [Group(RELATION, relation, ("head", "tail")) for relation in relations]
+    first = 0
+    for name, number in query.class_groups or (
+        (query.prompt or CLASSIFICATION, len(kinds_asked(query)[2])),
+    ):
+        own = [c for i, c in zip(parts[2], classes, strict=True) if first <= i < first + number]
+        groups += [_described(CLASS, name, own)] if own else []
+        first += number
+    return Asked(tuple(groups), *parts)
+
+
+def _described(marker: str, prompt: str, labels: Sequence[str]) -> Group:
+    names, about = zip(*map(_name_and_description, labels), strict=True)
+    known = [(n, a) for n, a in zip(names, about, strict=True) if a]
+    return Group(marker, described(prompt, known), names)
+
+
+def _name_and_description(label: str) -> tuple[str, str]:
+    name, _, description = label.partition(": ")
+    return name, description.strip()
+
+
+def choice_prefix(structures: Iterable[Structure]) -> list[str]:
+    """Return the words that name the choices before the text."""
+    words: list[str] = []
+    for structure in structures:
+        inner: list[str] = []
+        for one in structure.fields:
+            if one.choices:
+                options = [piece for choice in one.choices for piece in ("|", choice)][1:]
+                inner += [*([","] if inner else []), one.name, "(", *options, ")"]
+        words += ["(", f"{structure.name}:", *inner, ")"] if inner else []
+    return words

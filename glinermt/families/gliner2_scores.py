@@ -8,8 +8,12 @@ import numpy as np
 from torch import Tensor
 
 from glinermt.decode import Candidates
+from glinermt.encoding import TokenizedWords
 from glinermt.families.gliner2_network import Gliner2Network
-from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Group
+from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
+from glinermt.reader import label_thresholds
+from glinermt.structures import Structure
+from glinermt.types import Ask, Query
 
 Words = tuple[int, int]
 """First word and the word behind the last."""
@@ -36,17 +40,6 @@ class RowVectors:
     names: list[Tensor]
     """One vector a name, group by group."""
     num_prefix: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The groups of a row, and which of the query's labels of each kind they ask for."""
-
-    groups: tuple[Group, ...]
-    labels: range = range(0)
-    relations: range = range(0)
-    classes: range = range(0)
-    structures: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +159,33 @@ def best_edges(
         if score >= max(limit, 0.0):
             head, tail = ((int(place[0]), int(place[0] + place[1] + 1)) for place in best)
             yield Edge(label, head, tail, score)
+
+
+def limits_of(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
+    """Return the least scores of all that a query asks for."""
+    labels, relations = tuple(dict.fromkeys(query.labels)), tuple(dict.fromkeys(query.relations))
+    given = None
+    if query.entities is not None:
+        starts, ends = np.array(words.offsets).reshape(-1, 2).T
+        given = tuple(
+            (
+                int(np.searchsorted(ends, span.start, side="right")),
+                int(np.searchsorted(starts, span.end)),
+            )
+            for span in query.entities
+        )
+    return Limits(
+        np.array(label_thresholds(ask.threshold, labels)),
+        np.array(label_thresholds(ask.relation_threshold, relations)),
+        given,
+        tuple(_field_limits(structure, ask) for structure in query.structures),
+    )
+
+
+def _field_limits(structure: Structure, ask: Ask) -> np.ndarray:
+    return np.array(
+        [
+            label_thresholds(ask.threshold, (f.name,))[0] if f.threshold is None else f.threshold
+            for f in structure.fields
+        ]
+    )

@@ -17,8 +17,8 @@ from glinermt.families.boundary_network import BoundaryNetwork
 from glinermt.families.boundary_scores import BoundaryScorer, longest, schedule
 from glinermt.families.gliner2_network import COUNTING, Gliner2Network
 from glinermt.families.gliner2_reader import Gliner2Reader
-from glinermt.families.gliner2_rows import CLASS, ENTITY, RELATION, Group, split_gliner2
-from glinermt.families.gliner2_scores import Asked, RowVectors
+from glinermt.families.gliner2_rows import CLASS, ENTITY, RELATION, Asked, Group, split_gliner2
+from glinermt.families.gliner2_scores import RowVectors
 from glinermt.model import GlinerMT
 from glinermt.structures import Field, Structure
 from glinermt.types import Ask, Query
