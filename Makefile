@@ -19,7 +19,7 @@ test: $(VENV)/installed-dev
 
 # The server, its page in a browser, and the integrations; what is missing is skipped, with a reason.
 test-extras: $(EXTRAS)/installed
-	$(EXTRAS)/bin/python -m pytest -m extras tests/serve tests/integrations
+	$(EXTRAS)/bin/python -m pytest -m extras tests/serve tests/integrations tests/annotate
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -54,8 +54,8 @@ $(EXTRAS)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EXTRAS)
 	@echo "Installing the extras into $(EXTRAS) (once; some minutes) ..."
 	$(PIP_EXTRAS) torch
-	$(PIP_EXTRAS) --editable '.[serve,records,pii,test-extras]'
-	@for extra in spacy presidio haystack langchain pandas mcp; do \
+	$(PIP_EXTRAS) --editable '.[serve,records,pii,annotate,test-extras]'
+	@for extra in spacy presidio haystack langchain pandas mcp export ray; do \
 		$(PIP_EXTRAS) --editable ".[$$extra]" \
 		|| echo "the extra $$extra cannot be installed here; its tests are skipped"; done
 	@touch $@

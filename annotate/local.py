@@ -95,10 +95,7 @@ def _begin(job: Job, devices: Any, threads: int, parent: int) -> None:
     """Make this process a worker: its device, its threads, its model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver is told, and ends us
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    import torch
-
-    torch.set_num_threads(threads)
-    _worker.update(job=job, model=job.load_model(devices.get()))
+    _worker.update(job=job, model=job.load_model(devices.get(), threads=threads))
 
 
 def _end_with(parent: int) -> None:

@@ -1,0 +1,106 @@
+"""F1 and speed of one model in several runtimes: torch, ONNX, ONNX int8, OpenVINO.
+
+    python speed/exports.py --data CROSSNER.jsonl --number 200 --out runs/exports.md
+
+Rows of the data: tokens and spans (first, last word, label), as CrossNER's. The systems run in
+turns, in one process with one thread, so that whatever else the machine does meets all; a system's
+time is the median over the turns of the processor's time.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from report import machine_line
+
+from glinermt import GlinerMT, extract_entities
+from glinermt.exported import ExportedModel
+
+Gold = set[tuple[int, int, str]]
+
+
+def read(path: Path, number: int) -> tuple[list[str], list[Gold], list[str]]:
+    """Return texts, gold entities in characters, and all labels."""
+    texts, gold, labels = [], [], set()
+    for line in path.read_text(encoding="utf-8").splitlines()[:number]:
+        row = json.loads(line)
+        starts = [0]
+        for token in row["tokens"]:
+            starts.append(starts[-1] + len(token) + 1)
+        texts.append(" ".join(row["tokens"]))
+        gold.append(
+            {(starts[a], starts[b] + len(row["tokens"][b]), name) for a, b, name in row["spans"]}
+        )
+        labels |= {name for _, _, name in row["spans"]}
+    return texts, gold, sorted(labels)
+
+
+def f1(found: list[Gold], gold: list[Gold]) -> float:
+    right = sum(len(a & b) for a, b in zip(found, gold, strict=True))
+    return 200 * right / (sum(map(len, found)) + sum(map(len, gold)))
+
+
+def systems(folder: Path) -> dict[str, tuple[Any, float]]:
+    """Return the loaded models and the size of their weights in MB."""
+    model = GlinerMT.from_pretrained()
+    size = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
+    found: dict[str, tuple[Any, float]] = {"torch, fast path": (model, size)}
+    for name, runtime, quantize in (
+        ("ONNX", "onnx", None),
+        ("ONNX int8", "onnx", "int8"),
+        ("OpenVINO", "openvino", None),
+    ):
+        place = folder / name
+        write = model.export_onnx if runtime == "onnx" else model.export_openvino
+        write(place, quantize=quantize)  # type: ignore[arg-type]
+        files = [p for p in place.iterdir() if p.stem in ("network", "relations")]
+        size = sum(p.stat().st_size for p in files) / 1e6
+        found[name] = ExportedModel.from_pretrained(place, threads=1), size
+    return found
+
+
+def main(
+    data: Annotated[list[Path], typer.Option(help="JSON lines as CrossNER's (repeatable).")],
+    number: Annotated[int, typer.Option(help="Sentences of each file.")] = 200,
+    turns: Annotated[int, typer.Option(help="Measured turns.")] = 3,
+    out: Annotated[Path, typer.Option(help="Markdown file to write.")] = Path("runs/exports.md"),
+) -> None:
+    """Measure exports beside torch."""
+    torch.set_num_threads(1)
+    sets = [read(path, number) for path in data]
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = systems(Path(folder))
+        times: dict[str, list[float]] = {name: [] for name in loaded}
+        scores: dict[str, float] = {}
+        for turn in range(turns + 1):  # the first warms up
+            for name, (model, _) in loaded.items():
+                begun, found, gold = time.process_time(), [], []
+                for texts, truth, labels in sets:
+                    spans = extract_entities(texts, labels, model=model)
+                    found += [{(s.start, s.end, s.label) for s in each} for each in spans]
+                    gold += truth
+                if turn:
+                    times[name].append(time.process_time() - begun)
+                scores[name] = f1(found, gold)
+    words = sum(len(text.split()) for texts, _, _ in sets for text in texts)
+    lines = [
+        f"{machine_line(1)}; {sum(len(t) for t, _, _ in sets)} sentences, {words} words",
+        "",
+        "| runtime | F1 | words a second of processor time | weights, MB |",
+        "|---|---|---|---|",
+    ]
+    for name, (_, size) in loaded.items():
+        speed = words / statistics.median(times[name])
+        lines.append(f"| {name} | {scores[name]:.1f} | {speed:,.0f} | {size:.0f} |")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    typer.echo(out.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    typer.run(main)
