@@ -1,4 +1,5 @@
-"""Builds sdist -> wheel, installs it in a bare environment, and uses it from another folder.
+"""Builds sdist -> wheel, checks both with twine, installs it in a bare environment, and uses it
+from another folder.
 
 Run as a script (``make wheel``): it needs a minute and the package index, unlike the tests.
 """
@@ -27,7 +28,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         run(sys.executable, "-m", "build", "--outdir", work / "dist", ROOT, cwd=work)
-        (wheel,) = (work / "dist").glob("*.whl")
+        built = sorted((work / "dist").iterdir())
+        (wheel,) = [path for path in built if path.suffix == ".whl"]
+        run(sys.executable, "-m", "twine", "check", "--strict", *built, cwd=work)
         venv.create(work / "bare", with_pip=True)
         python = work / "bare" / "bin" / "python"
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]

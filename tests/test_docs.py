@@ -1,11 +1,14 @@
 """The Python blocks of the pages run as they stand, and the map lists every file."""
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import glinermt
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {"serve", "spacy", "presidio", "haystack", "langchain", "mcp"}
@@ -39,3 +42,14 @@ def test_the_map_lists_every_file() -> None:
     command = [sys.executable, str(ROOT / "docs" / "file_list.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    paths = re.findall(r"^::: (\S+)", "\n".join(p.read_text("utf-8") for p in pages), re.M)
+    there = {path.rsplit(".", 1)[-1] for path in paths}
+    for whole in paths:  # a module's page shows all that is its own
+        if (ROOT / f"{whole.replace('.', '/')}.py").is_file():
+            members = vars(importlib.import_module(whole)).items()
+            there |= {name for name, each in members if getattr(each, "__module__", "") == whole}
+    assert not set(glinermt.__all__) - there

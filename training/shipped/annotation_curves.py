@@ -19,6 +19,7 @@ import typer
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
+from glinermt.training.config import Optim
 from glinermt.training.dev_scores import predict, strict_f1
 from glinermt.training.shipped.domains import read_domain
 from glinermt.types import Example
@@ -161,6 +162,7 @@ def main(
     seeds: Annotated[str, typer.Option(help="Of the first draw, separated by commas.")] = "1",
     steps: Annotated[int, typer.Option(help="Steps of each fine-tuning.")] = 40,
     limit: Annotated[int, typer.Option(help="Dev sentences; 0 = all.")] = 100,
+    rate: Annotated[float, typer.Option(help="Learning rate of all but the encoder.")] = 3e-4,
     whole: Annotated[bool, typer.Option("--whole", help="Train the encoder, too.")] = False,
 ) -> None:
     """Simulate, and write what came out after each seed."""
@@ -177,7 +179,11 @@ def main(
             sizes=[int(size) for size in sizes.split(",")],
             seed=seed,
             steps=steps,
-            tuning=Tuning(head_only=not whole, replay_share=0.0),
+            tuning=Tuning(
+                head_only=not whole,
+                replay_share=0.0,
+                optim=Optim(encoder_lr=1e-5, other_lr=rate, warmup=0.1),
+            ),
         )
         data = {"domain": domain, "start": start, "points": [asdict(point) for point in points]}
         (out / "annotation_curves.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
