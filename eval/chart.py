@@ -41,7 +41,7 @@ def draw_chart(reports: Sequence[Report], stem: Path) -> list[Path]:
 
 
 def _bars(report: Report) -> list[tuple[str, str, float, float, float]]:
-    """Give group, system, value, low and high in per cent; a group's first metric if need be."""
+    """Return group, system, value, low and high in per cent; a group's first metric if need be."""
     bars: list[tuple[str, str, float, float, float]] = []
     for result in report.results:
         name = report.headline if report.headline in result.metrics else next(iter(result.metrics))

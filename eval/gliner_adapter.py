@@ -47,7 +47,7 @@ class GlinerExtractor:
         return cls(GLiNER.from_pretrained(name))
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Give the weights, for the model's hash."""
+        """Return the weights, for the model's hash."""
         return self.model.state_dict()
 
     def extract(

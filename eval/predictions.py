@@ -85,7 +85,7 @@ def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Prediction]]:
-    """Give the fingerprint and the predictions; a last line cut by an interruption is removed."""
+    """Return the fingerprint and the predictions; a last line cut by an interruption is removed."""
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:

@@ -75,7 +75,7 @@ class Benchmark(Protocol[C]):
         ...
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
-        """Give every choice that changes a prediction or a score."""
+        """Return every choice that changes a prediction or a score."""
         ...
 
     def predict(self, model: Extractor, cases: Sequence[C]) -> list[Prediction]:
@@ -83,7 +83,7 @@ class Benchmark(Protocol[C]):
         ...
 
     def baselines(self) -> Mapping[str, Baseline]:
-        """Give the trivial systems by name."""
+        """Return the trivial systems by name."""
         ...
 
     def score(
@@ -99,7 +99,7 @@ class Benchmark(Protocol[C]):
     def extras(
         self, cases: Sequence[C], predictions: Sequence[Prediction], settings: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Give what is no sum over cases: tables per label, upper bounds, rank metrics."""
+        """Return what is no sum over cases: tables per label, upper bounds, rank metrics."""
         ...
 
 

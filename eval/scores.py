@@ -50,7 +50,7 @@ def summarise(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> list[Result]:
-    """Give a row a group, and the mean over groups last when there are several."""
+    """Return a row a group, and the mean over groups last when there are several."""
     results = []
     points: list[dict[str, float]] = []
     draws: list[dict[str, FloatArray]] = []

@@ -1,4 +1,4 @@
-"""Gives a model that was trained without them a relation head and a class head to train."""
+"""A relation head and a class head to train, for a model that was trained without them."""
 
 import copy
 from dataclasses import replace

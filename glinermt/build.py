@@ -239,7 +239,7 @@ def own_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
 
 def token_ids(tokenizer: "PreTrainedTokenizerBase", *tokens: str) -> list[int]:
-    """Give the vocabulary ids of single tokens."""
+    """Return the vocabulary ids of single tokens."""
     vocabulary = tokenizer.get_vocab()
     return [vocabulary[token] for token in tokens]
 

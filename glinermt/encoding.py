@@ -353,7 +353,7 @@ class QueryEncoder:
         return result
 
     def _plain(self, word: str) -> list[str]:
-        """Give the word itself, or its characters where it holds an added token's name.
+        """Return the word itself, or its characters where it holds an added token's name.
 
         Full-width forms count as well: tokenizers with NFKC make the plain ones of them. Lone
         surrogates, which no tokenizer takes, become question marks.
@@ -394,7 +394,7 @@ def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[np.nd
 
 
 def _frame(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:
-    """Give the ids before and after a row. Not every tokenizer adds them itself (transformers 5
+    """Return the ids before and after a row. Not every tokenizer adds them itself (transformers 5
     drops them for some), and without them every score is wrong, so they are set by hand."""
     first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
     last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id

@@ -104,7 +104,7 @@ def their_saved_model(folder: Path) -> Any:
 
 
 def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the shipped weights the package's names.
+    """Return the shipped weights under the package's names.
 
     The package reads a label at its ``<<ENT>>``, the shipped model over the label's tokens. In
     the benchmark both read the ``<<ENT>>``: scores are not those of the shipped model, the work is.
@@ -116,7 +116,7 @@ def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _for_transformers(ours: GlinerMT) -> Any:
-    """Give the shipped encoder as transformers' BertModel."""
+    """Return the shipped encoder as transformers' BertModel."""
     from transformers import BertConfig, BertModel
 
     own = ours.encoder.encoder
@@ -126,7 +126,7 @@ def _for_transformers(ours: GlinerMT) -> Any:
 
 
 def _random_deberta(size: str, ours: GlinerMT) -> Any:
-    """Give a random encoder of the shape of DeBERTa-v3, with the shipped model's vocabulary."""
+    """Return a random encoder of the shape of DeBERTa-v3, with the shipped model's vocabulary."""
     from transformers import DebertaV2Config, DebertaV2Model
 
     layers, width, heads = _SIZES[size]

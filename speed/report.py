@@ -52,7 +52,7 @@ def machine_line(threads: int) -> str:
 
 
 def table(rows: Sequence[Row], title: str) -> Table:
-    """Give the rows as a table for the screen."""
+    """Return the rows as a table for the screen."""
     shown = Table(title=title, title_justify="left")
     for column in COLUMNS:
         shown.add_column(column, justify="right" if column in COLUMNS[4:7] else "left")
@@ -74,7 +74,7 @@ def write(rows: Sequence[Row], folder: Path, title: str) -> None:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Give one line a workload: our speed, and how many times theirs it is."""
+    """Return one line a workload: our speed, and how many times theirs it is."""
     lines = [
         f"| model | labels | texts | words/s | {' | '.join(title for title, _, _ in PAIRS)} |",
         "|---|---:|---|---:|" + "---:|" * len(PAIRS),

@@ -70,7 +70,7 @@ def measure(
     threshold: float,
     turns: int,
 ) -> list[Row]:
-    """Give a row a system, from ``turns`` turns after one that does not count."""
+    """Return a row a system, from ``turns`` turns after one that does not count."""
     if workload.one_by_one:
         runs = {name: run for name, run in runs.items() if name != THEIR_8}
     found: dict[str, Found] = {}
@@ -100,7 +100,7 @@ def measure(
 
 
 def usual_threshold(run: Run, texts: Sequence[str], labels: Sequence[str]) -> float:
-    """Give a threshold at which about one word in eight begins a span.
+    """Return a threshold at which about one word in eight begins a span.
 
     Random weights know no 0.5; where each word is an entity, decoding would be all that is
     measured.
@@ -132,7 +132,7 @@ def _answers(run: Run, workload: Workload, labels: Sequence[str], threshold: flo
 
 
 def ours(model: GlinerMT) -> Run:
-    """Give our model as a system."""
+    """Return our model as a system."""
 
     def run(texts: Sequence[str], labels: Sequence[str], threshold: float) -> Found:
         queries = [Query(text, tuple(labels)) for text in texts]
@@ -143,7 +143,7 @@ def ours(model: GlinerMT) -> Run:
 
 
 def theirs(model: object, batch_size: int) -> Run:
-    """Give the package's model as a system."""
+    """Return the package's model as a system."""
     infer = quietly(model.inference)  # type: ignore[attr-defined]
 
     def run(texts: Sequence[str], labels: Sequence[str], threshold: float) -> Found:

@@ -27,7 +27,7 @@ class Workload:
 
 
 def workloads(*, quick: bool = False) -> list[Workload]:
-    """Give the four rows of the table; with ``quick`` fewer texts of each."""
+    """Return the four rows of the table; with ``quick`` fewer texts of each."""
     random = Random(0)
     single = random.sample(SENTENCES, 4 if quick else 12)
     bulk = [random.choice(SENTENCES) for _ in range(6 if quick else 48)]
@@ -43,7 +43,7 @@ def workloads(*, quick: bool = False) -> list[Workload]:
 
 
 def text_of(random: Random, num_words: int) -> str:
-    """Give whole sentences in random order until there are words enough, cut to the number."""
+    """Return whole sentences in random order until there are words enough, cut to the number."""
     words: list[str] = []
     while len(words) < num_words:
         words += random.choice(SENTENCES).split()

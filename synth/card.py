@@ -19,7 +19,7 @@ UPLOADED = ("part-*.jsonl", "part-*.parquet", "README.md", "report.json", "label
 
 
 def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
-    """Give the card as Markdown, with the metadata that the Hugging Face hub reads.
+    """Return the card as Markdown, with the metadata that the Hugging Face hub reads.
 
     Args:
         report: what ``make_report`` gave.
@@ -132,7 +132,7 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
 
 
 def _printable(label: str) -> str:
-    """Give a label that any font has, and in which no ``$`` begins a formula."""
+    """Return a label that any font has, and in which no ``$`` begins a formula."""
     return label[:40].encode("ascii", "replace").decode().replace("$", r"\$")
 
 

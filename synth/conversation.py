@@ -14,13 +14,13 @@ from typing import Any
 from glinermt.jsonl import write_jsonl
 
 Lines = Callable[[], Iterable[Mapping[str, Any]]]
-"""Gives the examples, each time anew."""
+"""A function that returns the examples, each time anew."""
 DRAWS = 4
 """Labels drawn for each negative, as some of them are in the example."""
 
 
 def conversations(lines: Lines, *, seed: int, negatives: float = 1.0) -> Iterator[dict[str, Any]]:
-    """Give a chat for each entity example, in their order.
+    """Yield a chat for each entity example, in their order.
 
     Args:
         lines: the examples; they are read twice.
@@ -59,7 +59,7 @@ def _of_entities(line: Mapping[str, Any]) -> bool:
 
 
 def _mentions(line: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Give each label's mentions, each once, in the order of the text."""
+    """Return each label's mentions, each once, in the order of the text."""
     found: dict[str, dict[str, None]] = {}
     for span in line["spans"]:
         found.setdefault(span["label"], {})[line["text"][span["start"] : span["end"]]] = None

@@ -101,14 +101,14 @@ def _asked(
 
 
 def run_fingerprint(settings: Settings) -> str:
-    """Give the fingerprint of the settings with their templates and files."""
+    """Return the fingerprint of the settings with their templates and files."""
     bodies = [str(SYSTEM), *(str(RECIPES[name].prompts) for name in settings.tasks)]
     files = [*text_files(settings.texts), *map(Path, settings.benchmarks)]
     return fingerprint(settings, bodies, files)
 
 
 def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
-    """Give the manifest to go on with, after writing the plan of a new run."""
+    """Return the manifest to go on with, after writing the plan of a new run."""
     name = run_fingerprint(settings)
     manifest = _earlier(store, force)
     if manifest and manifest["fingerprint"] == name:
@@ -161,7 +161,7 @@ def _difference(old: dict[str, Any], settings: Settings) -> str:
 def _windows(
     store: Store, size: int, window: int, finished: Collection[str]
 ) -> Iterator[dict[str, list[Row]]]:
-    """Give the shards that are not finished, so many at a time, with their rows."""
+    """Yield the shards that are not finished, so many at a time, with their rows."""
     plan = read_plan(store.plan)
     pending: dict[str, list[Row]] = {}
     for number in count():
@@ -256,12 +256,12 @@ def _forget_damaged(store: Store, manifest: dict[str, Any]) -> None:
 
 
 def _finished(manifest: Mapping[str, Any], retry_failed: bool) -> set[str]:
-    """Give the shards to leave as they are; one with failed rows stands until it is replaced."""
+    """Return the shards to leave as they are; one with failed rows stands until it is replaced."""
     shards = manifest["shards"].items()
     return {name for name, entry in shards if not (retry_failed and entry["failed"])}
 
 
 def _known(store: Store, name: str, retry_failed: bool) -> dict[str, Record]:
-    """Give what was replied to a shard, where asked without the failures."""
+    """Return what was replied to a shard, where asked without the failures."""
     records = store.read_records(name)
     return {id_: r for id_, r in records.items() if not (retry_failed and r.error)}

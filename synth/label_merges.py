@@ -6,7 +6,7 @@ says which were merged. Synonyms are left apart: nothing here knows what words m
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from glinermt.synth.recipes import RECIPES
@@ -60,7 +60,7 @@ def merge_labels(store: Store, manifest: dict[str, Any]) -> dict[str, str]:
     counts: Counter[str] = Counter()
     for row in store.read_examples():
         if RECIPES[row["recipe"]].typed:
-            counts.update(_name(span["label"]) for span in row["spans"])
+            counts.update(label_name(row["task"], span["label"]) for span in row["spans"])
     merges = find_merges(counts)
     if merges:
         for name in manifest["shards"]:
@@ -72,21 +72,20 @@ def merge_labels(store: Store, manifest: dict[str, Any]) -> dict[str, str]:
     return known
 
 
-def _name(label: str) -> str:
-    return label.rpartition(_HEAD)[2]
+def label_name(task: str, label: str) -> str:
+    """Return what a label of a task names: a relation's, without the head before it."""
+    return label.rpartition(_HEAD)[2] if task == "relations" else label
 
 
 def _merged(row: dict[str, Any], merges: Mapping[str, str]) -> dict[str, Any]:
     if not RECIPES[row["recipe"]].typed:
         return row
-    spans = [{**span, "label": _renamed(span["label"], merges)} for span in row["spans"]]
-    return {**row, "labels": _distinct(row["labels"], merges), "spans": spans}
+    task = row["task"]
+    spans = [{**span, "label": _renamed(task, span["label"], merges)} for span in row["spans"]]
+    labels = list(dict.fromkeys(_renamed(task, label, merges) for label in row["labels"]))
+    return {**row, "labels": labels, "spans": spans}
 
 
-def _distinct(labels: Iterable[str], merges: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys(_renamed(label, merges) for label in labels))
-
-
-def _renamed(label: str, merges: Mapping[str, str]) -> str:
-    head, mark, name = label.rpartition(_HEAD)
-    return f"{head}{mark}{merges.get(name, name)}"
+def _renamed(task: str, label: str, merges: Mapping[str, str]) -> str:
+    name = label_name(task, label)
+    return label.removesuffix(name) + merges.get(name, name)

@@ -56,7 +56,7 @@ class PlanCounts:
 
 
 def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[Row]]]:
-    """Give the passages with their rows; ``counts`` is brought up to date on the way."""
+    """Yield the passages with their rows; ``counts`` is brought up to date on the way."""
     benchmarks = Benchmarks(map(Path, settings.benchmarks))
     sizes = {
         name: RECIPES[name].passage_tokens or settings.passage_tokens for name in settings.tasks
@@ -112,7 +112,7 @@ def write_plan(passages_: Iterable[tuple[str, list[Row]]], file: Path) -> None:
 
 
 def read_plan(file: Path) -> Iterator[Row]:
-    """Give the rows that ``write_plan`` wrote."""
+    """Yield the rows that ``write_plan`` wrote."""
     for _, passage in read_jsonl(file):
         for id_, name, count in passage["rows"]:
             yield Row(id_, name.split(".")[0], name, count, passage["text"])

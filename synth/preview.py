@@ -52,7 +52,7 @@ def preview(console: Console, settings: Settings, ask: Ask, number: int, prices:
 
 
 def _mixed(plan: Iterator[tuple[str, list[Row]]]) -> Iterator[Row]:
-    """Give one row of each passage, the tasks by turns."""
+    """Yield one row of each passage, the tasks by turns."""
     for i, (_, rows) in enumerate(plan):
         yield rows[i % len(rows)]
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from glinermt.synth.label_merges import label_name
 from glinermt.synth.recipes import RECIPES
 
 LISTED_LABELS = 100
@@ -28,7 +29,7 @@ class Prices:
 def make_report(
     manifest: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], prices: Prices
 ) -> dict[str, Any]:
-    """Give the report of what is done so far, with an estimate for the whole plan.
+    """Return the report of what is done so far, with an estimate for the whole plan.
 
     Args:
         manifest: the run's.
@@ -70,7 +71,7 @@ def make_report(
 def usage(
     shards: Iterable[Mapping[str, Any]], planned_rows: int, prices: Prices
 ) -> dict[str, float]:
-    """Give tokens, time and cost so far, and what they come to for all planned rows."""
+    """Return tokens, time and cost so far, and what they come to for all planned rows."""
     names = ("rows", "tokens_in", "tokens_out", "seconds", "attempts")
     total: Counter[str] = Counter()
     for shard in shards:
@@ -142,7 +143,7 @@ def _count_line(line: Mapping[str, Any], count: dict[str, Any], labels: Counter[
     count["without_span"] += not found
     count["labels_without_span"] += sum(label not in found for label in line["labels"])
     if RECIPES[line["recipe"]].typed:
-        labels.update(span["label"].split(" <> ")[-1] for span in line["spans"])
+        labels.update(label_name(line["task"], span["label"]) for span in line["spans"])
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -153,7 +154,7 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings with names in place of paths: a report is made to be published."""
+    """Return the settings with names in place of paths: a report is made to be published."""
     model = Path(settings["model"])
     return {
         **settings,

@@ -18,17 +18,17 @@ _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 
 
 def text(most: int) -> Schema:
-    """Give the schema of a string of at most so many characters."""
+    """Return the schema of a string of at most so many characters."""
     return {"type": "string", "maxLength": most}
 
 
 def several(items: Schema, most: int) -> Schema:
-    """Give the schema of a list of at most so many items."""
+    """Return the schema of a list of at most so many items."""
     return {"type": "array", "items": items, "maxItems": most}
 
 
 def record(**fields: Schema) -> Schema:
-    """Give the schema of an object with exactly these fields, in this order."""
+    """Return the schema of an object with exactly these fields, in this order."""
     return {
         "type": "object",
         "properties": fields,
@@ -42,7 +42,7 @@ class Misfit(ValueError):
 
 
 def fit(value: Any, schema: Schema, drop: Drop) -> Any:
-    """Give the value with only what the schema names; list items that do not fit are dropped.
+    """Return the value with only what the schema names; list items that do not fit are dropped.
 
     Raises:
         Misfit: the value itself does not fit.
@@ -111,7 +111,7 @@ def parse(reply: str, schema: Schema, drop: Drop) -> dict[str, Any]:
 
 
 def _bare(reply: str) -> str:
-    """Give the reply without a thinking part before it and a code fence around it."""
+    """Return the reply without a thinking part before it and a code fence around it."""
     bare = _THOUGHTS.sub("", reply, count=1).strip()
     if bare.startswith("```") and bare.endswith("```"):
         bare = bare.removeprefix("```").removesuffix("```").strip().removeprefix("json")

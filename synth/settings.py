@@ -105,13 +105,13 @@ class Settings:
             raise ConfigError(f"similarity must be above 0 and at most 1, got {self.similarity}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the settings as JSON has them."""
+        """Return the settings as JSON has them."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return plain
 
 
 def fingerprint(settings: Settings, templates: Iterable[str], files: Iterable[Path]) -> str:
-    """Give a name for exactly these settings, templates and files' contents."""
+    """Return a name for exactly these settings, templates and files' contents."""
     digest = hashlib.sha256()
     known = {**settings.to_dict(), "texts": None, "benchmarks": None}
     digest.update(json.dumps(known, sort_keys=True).encode())

@@ -22,17 +22,17 @@ _NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 
 
 def normal(text: str) -> str:
-    """Give a text without the differences of case, space, accents, quotes and dashes."""
+    """Return a text without the differences of case, space, accents, quotes and dashes."""
     return " ".join("".join(map(_plain, text)).split())
 
 
 def normal_words(text: str) -> list[str]:
-    """Give the words of a text in their normal form."""
+    """Return the words of a text in their normal form."""
     return WORD.findall(normal(text))
 
 
 def _plain(character: str) -> str:
-    """Give the normal form of one character: nothing, a space, or one letter or more."""
+    """Return the normal form of one character: nothing, a space, or one letter or more."""
     if character < "\x80":
         return " " if character.isspace() else character.lower()
     if character in _INVISIBLE or _MARKS[0] <= character <= _MARKS[1]:
@@ -81,7 +81,7 @@ class Source:
         return split_sentences(self.text)
 
     def back(self, start: int, end: int) -> tuple[int, int] | None:
-        """Give the place in the text of a piece of the normal form; None inside a character."""
+        """Return the place in the text of a piece of the normal form; None inside a character."""
         places = self._mapped[1]
         if start > 0 and places[start - 1] == places[start]:
             return None
@@ -101,7 +101,7 @@ class Source:
         )
 
     def num_words(self, start: int = 0, end: int | None = None) -> int:
-        """Give how many words begin in the piece."""
+        """Return how many words begin in the piece."""
         last = len(self.text) if end is None else end
         return bisect_left(self._word_starts, last) - bisect_left(self._word_starts, start)
 
@@ -114,7 +114,7 @@ class Source:
         return f" {' '.join(normal_words(phrase))} " in self._spaced
 
     def words_before(self, position: int, number: int) -> list[str]:
-        """Give the last words that begin before a position, in normal form."""
+        """Return the last words that begin before a position, in normal form."""
         last = bisect_left(self._word_starts, position)
         return [word for word, _, _ in self.words[max(0, last - number) : last]]
 

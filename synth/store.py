@@ -41,7 +41,7 @@ class Store:
         self._format = format_
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """Give the manifest, None where no run was begun.
+        """Return the manifest, None where no run was begun.
 
         Raises:
             DataError: it is damaged.
@@ -82,7 +82,7 @@ class Store:
         return self.folder / "work" / "raw" / f"{shard}.jsonl"
 
     def read_records(self, shard: str) -> dict[str, Record]:
-        """Give the shard's records by row, the last where a row was asked again.
+        """Return the shard's records by row, the last where a row was asked again.
 
         A last line that was cut by a kill is removed.
 
@@ -133,7 +133,7 @@ class Store:
             write_jsonl(file, lines)
 
     def read_examples(self) -> Iterator[dict[str, Any]]:
-        """Give the lines of all shards that the manifest names."""
+        """Yield the lines of all shards that the manifest names."""
         manifest = self.read_manifest()
         for shard in sorted(manifest["shards"]) if manifest else ():
             yield from self.read_shard(shard)

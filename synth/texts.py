@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def text_files(paths: Iterable[str]) -> list[Path]:
-    """Give the files named, and those in folders named, in order.
+    """Return the files named, and those in folders named, in order.
 
     Raises:
         DataError: one is missing or of no known kind, or a folder has none.
@@ -68,7 +68,7 @@ def passages(text: str, most_tokens: int, least_tokens: int, language: str = "en
 
 
 def num_tokens(text: str) -> int:
-    """Give the number of words and punctuation marks."""
+    """Return the number of words and punctuation marks."""
     return sum(1 for _ in _TOKEN.finditer(text))
 
 

@@ -91,7 +91,7 @@ def rows(text: str | Iterable[str], *arguments: Argument[Any]) -> Iterator[tuple
 
 
 def restore(text: str | Iterable[str], results: Iterator[T]) -> T:
-    """Give the results the shape of ``text``: one, a list where its length is known, or lazily.
+    """Return results in the shape of ``text``: one, a list where its length is known, or lazily.
 
     Declared as for one text, since ``by_shape`` declares the rest.
     """

@@ -28,7 +28,7 @@ class StubExtractor:
         multi_label: bool = False,
         span_score: SpanScore = "mean",
     ) -> list[list[Span]]:
-        """Give what the script says; only the threshold has an effect on it."""
+        """Return what the script says; only the threshold has an effect on it."""
         options = {"overlap": overlap, "multi_label": multi_label, "span_score": span_score}
         self.calls.append({"threshold": threshold, **options})
         self.queries.extend(queries)

@@ -37,7 +37,7 @@ def sources() -> list[tuple[str, Path]]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Give the full names of all modules that a file imports, wherever in it."""
+    """Yield the full names of all modules that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -59,7 +59,7 @@ def imported(path: Path, ours: Collection[str]) -> set[str]:
 
 
 def folder_of(module: str) -> str | None:
-    """Give the folder of one of our modules, None for other packages."""
+    """Return the folder of one of our modules, None for other packages."""
     package, *rest = module.split(".")
     if package != "glinermt":
         return None

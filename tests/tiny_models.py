@@ -73,7 +73,7 @@ def save_encoder(folder: Path, *, kind: str = "deberta") -> Path:
 
 
 def tiny_model(folder: Path, *, kind: str = "deberta", head: str = "token") -> GlinerMT:
-    """Give a random model whose scores are spread over [0, 1]."""
+    """Return a random model whose scores are spread over [0, 1]."""
     encoder = save_encoder(folder, kind=kind)
     torch.manual_seed(1)
     model = GlinerMT.from_config(

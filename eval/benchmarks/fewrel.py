@@ -195,7 +195,7 @@ def _asked(case: RelationCase) -> Related:
 
 
 def _macro_f1(totals: Totals) -> FloatArray:
-    """Give the mean over the relations that are there: a resample may miss some."""
+    """Return the mean over the relations that are there: a resample may miss some."""
     names = [name.removeprefix("gold:") for name in totals if name.startswith("gold:")]
     gold = np.array([total(totals, f"gold:{name}") for name in names])
     right = np.array([total(totals, f"right:{name}") for name in names])

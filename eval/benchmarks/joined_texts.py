@@ -35,7 +35,7 @@ def _as_one(cases: Sequence[NerCase]) -> NerCase:
 
 
 def f1(model: Any, cases: Sequence[NerCase]) -> float:
-    """Give the strict micro F1 of one set's entities."""
+    """Return the strict micro F1 of one set's entities."""
     labels = [label for label in cases[0].labels if label != LEFT_OUT]
     found = extract_entities([case.text for case in cases], labels, model=model)
     gold = [[s for s in case.spans if s.label != LEFT_OUT] for case in cases]

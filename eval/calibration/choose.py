@@ -103,7 +103,7 @@ def with_choice(
     labels: Mapping[str, float],
     temperature: float,
 ) -> TaskSettings:
-    """Give the settings with one task's choice put in; of entities, in place of all it had."""
+    """Return the settings with one task's choice put in; of entities, in place of all it had."""
     return replace(
         settings,
         thresholds={**settings.thresholds, task: threshold},
@@ -198,7 +198,7 @@ def _judge_relations(model: Extractor, cases: Sequence[Any]) -> Choice:
 
 
 def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any]) -> float:
-    """Give the mean F1 over the sets."""
+    """Return the mean F1 over the sets."""
     predictions = benchmark.predict(model, cases)
     settings = benchmark.settings(model.settings)
     results = evaluate(benchmark, cases, {"": predictions}, settings, rounds=1)

@@ -45,7 +45,7 @@ def sentences(pairs: Iterable[RelationCase]) -> list[SentenceCase]:
 
 
 def triple(relation: Relation) -> Triple:
-    """Give what counts as the same relation."""
+    """Return what counts as the same relation."""
     head, tail = relation.head, relation.tail
     return head.start, head.end, relation.label, tail.start, tail.end
 

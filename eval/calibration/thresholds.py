@@ -12,7 +12,7 @@ NUM_BINS = 15
 
 
 def best_span_threshold(judged: Sequence[Judged], num_gold: int) -> tuple[float, float]:
-    """Give the threshold with the best F1, halfway between two scores, and that F1.
+    """Return the threshold with the best F1, halfway between two scores, and that F1.
 
     Of several it takes the highest. Without anything right it gives (1, 0).
     """
@@ -28,7 +28,7 @@ def best_span_threshold(judged: Sequence[Judged], num_gold: int) -> tuple[float,
 
 
 def best_answer_threshold(answers: Sequence[ScoredAnswer]) -> tuple[float, float]:
-    """Give the least score of an answer with which F1 is best, and that F1.
+    """Return the least score of an answer with which F1 is best, and that F1.
 
     Scores are ``1 - no_answer_score``; the threshold lies halfway between two of them.
     """
@@ -38,7 +38,7 @@ def best_answer_threshold(answers: Sequence[ScoredAnswer]) -> tuple[float, float
 
 
 def calibration_error(judged: Sequence[Judged], *, num_bins: int = NUM_BINS) -> float:
-    """Give the expected calibration error: mean gap of score and share right, by bins."""
+    """Return the expected calibration error: mean gap of score and share right, by bins."""
     bins = reliability(judged, num_bins=num_bins)
     total = sum(count for _, _, count in bins)
     return sum(count * abs(score - share) for score, share, count in bins) / max(1, total)
@@ -47,7 +47,7 @@ def calibration_error(judged: Sequence[Judged], *, num_bins: int = NUM_BINS) -> 
 def reliability(
     judged: Sequence[Judged], *, num_bins: int = NUM_BINS
 ) -> list[tuple[float, float, int]]:
-    """Give mean score, share right and count of every equal-width bin that is not empty."""
+    """Return mean score, share right and count of every equal-width bin that is not empty."""
     bins: dict[int, list[Judged]] = {}
     for score, is_right in judged:
         bins.setdefault(min(int(score * num_bins), num_bins - 1), []).append((score, is_right))
@@ -62,7 +62,7 @@ def reliability(
 
 
 def best_temperature(judged: Sequence[Judged]) -> float:
-    """Give the temperature under which the outcomes are likeliest; 1 where none makes sense.
+    """Return the temperature under which the outcomes are likeliest; 1 where none makes sense.
 
     A search over 201 values from 1/4 to 4, evenly spaced in their logarithm. At the ends the
     scores are wrong in a way that no temperature mends, such as mostly high and mostly wrong.

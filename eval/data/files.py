@@ -10,7 +10,7 @@ from glinermt.jsonl import PACKED, read_text
 
 
 def find_file(folder: Path, patterns: Sequence[str]) -> Path:
-    """Give the one file below ``folder`` that fits the first pattern any file fits.
+    """Return the one file below ``folder`` that fits the first pattern any file fits.
 
     Raises:
         DataError: no file fits, or several fit one pattern.
@@ -28,12 +28,12 @@ def find_file(folder: Path, patterns: Sequence[str]) -> Path:
 
 
 def jsonl_patterns(name: str) -> list[str]:
-    """Give the names a JSONL file may have, by compression."""
+    """Return the names a JSONL file may have, by compression."""
     return [f"{name}.jsonl{packed}" for packed in PACKED]
 
 
 def read_json(path: Path) -> Any:
-    """Give the value of a JSON file."""
+    """Return the value of a JSON file."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -41,7 +41,7 @@ def read_json(path: Path) -> Any:
 
 
 def field(row: Any, name: str, kind: type, where: str) -> Any:
-    """Give ``row[name]``, checked to be a ``kind``.
+    """Return ``row[name]``, checked to be a ``kind``.
 
     Raises:
         DataError: ``row`` is no object, has no such field, or it is of another type.

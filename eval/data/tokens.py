@@ -23,7 +23,7 @@ class TokenText:
         self.text = " ".join(self.words)
 
     def span(self, first: object, last: object, label: str) -> Span:
-        """Give the characters from token ``first`` to token ``last``."""
+        """Return the characters from token ``first`` to token ``last``."""
         if not isinstance(first, int) or not isinstance(last, int):
             raise DataError(
                 f"{self.where}: token positions should be integers: {first!r}, {last!r}"

@@ -29,17 +29,17 @@ def normalize_answer(text: str) -> str:
 
 
 def exact_match(predicted: str, golds: Sequence[str]) -> float:
-    """Give 1 if the prediction equals a gold answer; without golds only "" is right."""
+    """Return 1 if the prediction equals a gold answer; without golds only "" is right."""
     return float(normalize_answer(predicted) in map(normalize_answer, _usable(golds)))
 
 
 def answer_f1(predicted: str, golds: Sequence[str]) -> float:
-    """Give the best F1 over bags of words; without golds 1 for "" and 0 otherwise."""
+    """Return the best F1 over bags of words; without golds 1 for "" and 0 otherwise."""
     return max(_f1(predicted, gold) for gold in _usable(golds))
 
 
 def best_threshold(answers: Sequence[ScoredAnswer]) -> tuple[float, float]:
-    """Give the best F1 any no-answer threshold reaches, and the threshold.
+    """Return the best F1 any no-answer threshold reaches, and the threshold.
 
     The threshold is on ``no_answer_score``: a question with a greater score gets no answer. It is
     chosen on the very answers it is scored on, so the F1 is an upper bound, not a result.
@@ -58,7 +58,7 @@ def best_threshold(answers: Sequence[ScoredAnswer]) -> tuple[float, float]:
 
 
 def average_precision(answers: Sequence[ScoredAnswer]) -> float:
-    """Give the area under precision over recall of "has an answer", surest first."""
+    """Return the area under precision over recall of "has an answer", surest first."""
     positives = sum(answer.answerable for answer in answers)
     ranked = sorted(answers, key=lambda answer: answer.no_answer_score)
     true, recall, area = 0, 0.0, 0.0

@@ -62,7 +62,7 @@ def strict_f1(gold: Iterable[Iterable[Hashable]], predicted: Iterable[Iterable[H
 
 
 def num_matched(gold: Sequence[Span], predicted: Sequence[Span]) -> int:
-    """Give the size of the largest one-to-one matching of overlapping spans."""
+    """Return the size of the largest one-to-one matching of overlapping spans."""
     owner: dict[int, int] = {}
 
     def place(guess: int, seen: set[int]) -> bool:
@@ -81,7 +81,7 @@ def num_matched(gold: Sequence[Span], predicted: Sequence[Span]) -> int:
 def precision_recall_f1(
     totals: Totals, scheme: str, label: str = ""
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Give precision, recall and F1 of summed counts; 0 where there is nothing to divide by."""
+    """Return precision, recall and F1 of summed counts; 0 where there is nothing to divide by."""
     suffix = f"@{label}" if label else ""
     right, predicted, gold = (total(totals, f"{scheme}/{kind}{suffix}") for kind in KINDS)
     return (
@@ -92,7 +92,7 @@ def precision_recall_f1(
 
 
 def span_measure(totals: Totals) -> dict[str, FloatArray]:
-    """Give micro precision, recall and F1 (strict), and the partial and token F1."""
+    """Return micro precision, recall and F1 (strict), and the partial and token F1."""
     precision, recall, f1 = precision_recall_f1(totals, "strict")
     return {
         "precision": precision,
@@ -104,7 +104,7 @@ def span_measure(totals: Totals) -> dict[str, FloatArray]:
 
 
 def label_table(scores: Sequence[Counts], labels: Sequence[str]) -> list[dict[str, object]]:
-    """Give a row a label: strict precision, recall, F1, and how many are gold and predicted."""
+    """Return a row a label: strict precision, recall, F1, and how many are gold and predicted."""
     totals = add_up(scores)
     rows: list[dict[str, object]] = []
     for label in labels:
@@ -132,7 +132,7 @@ def add_up(scores: Sequence[Counts]) -> dict[str, FloatArray]:
 
 
 def total(totals: Totals, name: str) -> FloatArray:
-    """Give a sum; 0 for a count that no example has."""
+    """Return a sum; 0 for a count that no example has."""
     if name in totals:
         return totals[name]
     shape = next(iter(totals.values())).shape if totals else (1,)

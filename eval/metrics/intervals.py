@@ -12,14 +12,14 @@ CHUNK = 100
 
 
 def point(scores: Sequence[Counts], measure: Measure) -> dict[str, float]:
-    """Give the metrics of the examples as they are."""
+    """Return the metrics of the examples as they are."""
     return {name: value.item() for name, value in measure(add_up(scores)).items()}
 
 
 def replicates(
     scores: Sequence[Counts], measure: Measure, *, rounds: int = ROUNDS, seed: int = 0
 ) -> dict[str, FloatArray]:
-    """Give each metric on ``rounds`` resamples of the examples, drawn with replacement.
+    """Return each metric on ``rounds`` resamples of the examples, drawn with replacement.
 
     The draw depends only on ``seed`` and the number of examples, so the replicates of two systems
     scored on the same examples are paired and may be subtracted.
@@ -41,6 +41,6 @@ def replicates(
 
 
 def interval(values: FloatArray) -> tuple[float, float]:
-    """Give the 95% percentile interval of the replicates."""
+    """Return the 95% percentile interval of the replicates."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)

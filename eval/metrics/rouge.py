@@ -36,7 +36,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def rouge(gold: str, predicted: str) -> dict[str, float]:
-    """Give the stemmed F1 of ROUGE-1, ROUGE-2, ROUGE-L over the whole text, and ROUGE-Lsum.
+    """Return the stemmed F1 of ROUGE-1, ROUGE-2, ROUGE-L over the whole text, and ROUGE-Lsum.
 
     ROUGE-Lsum, which papers on news summaries mean by ROUGE-L, goes sentence by sentence: the
     gold text has one a line, the predicted text is split.
@@ -46,7 +46,7 @@ def rouge(gold: str, predicted: str) -> dict[str, float]:
 
 
 def greedy_oracle(sentences: Sequence[str], gold: str, *, limit: int) -> list[int]:
-    """Give the sentences, in order, that a greedy search for ROUGE-1 + ROUGE-2 picks.
+    """Return the sentences, in order, that a greedy search for ROUGE-1 + ROUGE-2 picks.
 
     It sees the gold summary: what extraction could reach, not a system. The search counts words
     without stemming, which is many times faster; the result is scored like everything else.
@@ -78,7 +78,7 @@ def _word_runs(text: str) -> Runs:
 
 
 def _run_f1(parts: Sequence[Runs], wanted: Runs) -> float:
-    """Give F1 of words plus F1 of pairs; no pair goes across sentences."""
+    """Return F1 of words plus F1 of pairs; no pair goes across sentences."""
     value = 0.0
     for size, gold in enumerate(wanted):
         found: Counter[str] = Counter()

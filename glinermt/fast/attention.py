@@ -105,7 +105,7 @@ class DisentangledAttention:
         return terms[0] + terms[1] if len(terms) > 1 else terms[0].contiguous()
 
     def _tables_for(self, length: int) -> tuple[int, tuple[Tensor | None, Tensor | None]]:
-        """Give tables that reach at least ``length`` tokens; row ``reach - 1`` is distance 0.
+        """Return tables that reach at least ``length`` tokens; row ``reach - 1`` is distance 0.
 
         Rows for keys run from far ahead to far back, those for queries the other way.
         """
@@ -128,11 +128,11 @@ class DistanceBuckets:
         self.span, self.bucket_size, self.max_position = span, bucket_size, max_position
 
     def of_keys(self, distance: Tensor) -> Tensor:
-        """Give the key's row for each distance query - key."""
+        """Return the key's row for each distance query - key."""
         return self._clamp(self._bucket(distance))
 
     def of_queries(self, distance: Tensor) -> Tensor:
-        """Give the query's row for each distance query - key."""
+        """Return the query's row for each distance query - key."""
         return self._clamp(-self._bucket(-distance))
 
     def _bucket(self, distance: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ class DistanceBuckets:
 def position_projections(
     attention: Any, embeddings: Float[Tensor, "bucket hidden"]
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Give what a DeBERTa layer makes of the position embeddings: keys, and queries unscaled."""
+    """Return what a DeBERTa layer makes of the position embeddings: keys, and queries unscaled."""
     share = attention.share_att_key
     kinds = attention.pos_att_type
     key = attention.key_proj if share else getattr(attention, "pos_key_proj", None)
@@ -164,7 +164,7 @@ def position_projections(
 def _weighted(
     scores: Float[Tensor, "head token token"], values: Float[Tensor, "head token size"]
 ) -> Float[Tensor, "token head size"]:
-    """Give the mean values under the softmax of the scores, which is taken in 32 bits."""
+    """Return the mean values under the softmax of the scores, which is taken in 32 bits."""
     weights = torch._softmax(scores.float(), -1, False).to(values.dtype)
     return torch.bmm(weights, values).transpose(0, 1)
 
@@ -182,7 +182,7 @@ def _by_head(qkv: Float[Tensor, "token three"], num_heads: int) -> tuple[Tensor,
 
 
 def _expand(table: Tensor | None, rows: Tensor, num_heads: int) -> Tensor | None:
-    """Give a table by head with one row a distance."""
+    """Return a table by head with one row a distance."""
     if table is None:
         return None
     by_distance = table[rows]

@@ -161,7 +161,7 @@ def are_plain(parameters: list[nn.Parameter]) -> bool:
 
 
 def parameters_of(model: nn.Module) -> list[nn.Parameter]:
-    """Give all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
+    """Return all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
     found: list[nn.Parameter] = []
     modules = [model]
     while modules:

@@ -53,7 +53,7 @@ class FastLayer:
         lengths: Sequence[int],
         keep: Int[Tensor, " kept"] | None,
     ) -> Float[Tensor, "kept hidden"]:
-        """Give the new vectors, with ``keep`` only those of some tokens; ``tokens`` is used up."""
+        """Return new vectors, with ``keep`` only those of some tokens; ``tokens`` is used up."""
         context = self.attention(self.qkv(tokens), lengths)
         if keep is not None:
             context, tokens = context[keep], tokens[keep]
@@ -80,7 +80,7 @@ class FastEncoder:
     def __call__(
         self, ids: Int[Tensor, " token"], lengths: Sequence[int], keep: Int[Tensor, " kept"]
     ) -> Float[Tensor, "kept hidden"]:
-        """Give the vectors of the tokens ``keep``.
+        """Return the vectors of the tokens ``keep``.
 
         Args:
             ids: the tokens of all texts, one text after another.
@@ -98,7 +98,7 @@ class FastEncoder:
 
 
 def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
-    """Give the fast form of an encoder, or None where it is not one of those known here."""
+    """Return the fast form of an encoder, or None where it is not one of those known here."""
     name = type(encoder).__name__
     if not type(encoder).__module__.startswith(("transformers.models.", "glinermt.bert")):
         return None

@@ -40,7 +40,7 @@ class FastTokenHead:
         num_words: Sequence[int],
         num_labels: Sequence[int],
     ) -> Float[Tensor, "batch word label 3"]:
-        """Give the logits; those of padding are zero."""
+        """Return the logits; those of padding are zero."""
         word, word_factor = _halves(self.proj_token, words)
         label, label_factor = _halves(self.proj_label, labels)
         word, label = _apply(self.for_word, word), _apply(self.for_label, label)
@@ -82,7 +82,7 @@ class FastSpanHead:
         num_words: Sequence[int],
         num_labels: Sequence[int],
     ) -> Float[Tensor, "batch word label width"]:
-        """Give the logits; those of padding and of spans beyond the text are zero."""
+        """Return the logits; those of padding and of spans beyond the text are zero."""
         start, end = _chain(self.start, words), _chain(self.end, words)
         label = _chain(self.label, labels)
         logits = words.new_zeros(*words.shape[:2], labels.shape[1], self.max_width)

@@ -119,14 +119,14 @@ class MakeLinears:
         return not {self.usual, self.outer}.isdisjoint({OneDnnLinear, Bf16Linear})
 
     def filler(self, rows: int) -> int:
-        """Give the number of rows to add to so many."""
+        """Return the number of rows to add to so many."""
         if not self.shapes_cost:
             return 0
         return -rows % (FEW_ROWS if rows <= FEW else ROWS)
 
 
 def linears_for(precision: Precision) -> MakeLinears:
-    """Give what a precision means on this processor."""
+    """Return what a precision means on this processor."""
     exact = exact_linear()
     match precision:
         case "exact":

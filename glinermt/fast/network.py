@@ -108,7 +108,7 @@ def _places(batch: Batch, *, whole_labels: bool) -> Places:
 
 
 def _needed(places: Places) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the tokens that are read at all, then words and label tokens as indices into those."""
+    """Return the tokens that are read at all, then words and label tokens as indices into those."""
     total = len(places.ids)
     wanted = torch.zeros(total + 1, dtype=torch.bool)
     wanted[places.words] = True

@@ -50,7 +50,7 @@ class LLM(Protocol):
     """A language model, wherever it runs."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Give (number of the request, reply) as they come, one for each request.
+        """Yield (number of the request, reply) as they come, one for each request.
 
         Raises:
             BackendError: the LLM cannot be used at all.
@@ -59,7 +59,7 @@ class LLM(Protocol):
 
 
 def with_schema(request: Request) -> list[dict[str, str]]:
-    """Give the prompt as a chat that shows the schema, for backends that cannot enforce it."""
+    """Return the prompt as a chat that shows the schema, for backends that cannot enforce it."""
     shown = f"Reply with JSON of this schema: {json.dumps(request.schema)}"
     return [
         {"role": "system", "content": f"{request.system}\n{shown}"},

@@ -40,7 +40,7 @@ _PROBE = record(kiwi=text(8), zebras=several(text(8), 2))
 
 
 def probe(reply: Callable[[Request, str], Reply]) -> str:
-    """Give the first dialect by which the server follows a schema; ``prompt`` where none does.
+    """Return the first dialect by which the server follows a schema; ``prompt`` where none does.
 
     Raises:
         BackendError: the server answers no dialect at all.

@@ -89,7 +89,7 @@ class Server:
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Give the replies in the order they come in."""
+        """Yield the replies in the order they come in."""
         pool = ThreadPoolExecutor(self._options.concurrency)
         try:
             asked = {pool.submit(self.reply, r, self.dialect): i for i, r in enumerate(requests)}

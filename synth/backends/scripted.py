@@ -27,7 +27,7 @@ def connect(model: str, options: Mapping[str, Any]) -> LLM:
 
 
 class Scripted:
-    """Gives the first line's ``reply`` whose recipe is asked and whose ``text`` the prompt holds.
+    """Replies with the first line whose recipe is asked and whose ``text`` the prompt holds.
 
     Both may be missing. A list is a reply for each attempt, an object is written as JSON;
     without such a line the reply is empty.

@@ -69,7 +69,7 @@ class Vllm:
         self._tokenizer = engine.get_tokenizer()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Give all replies when the last one is written."""
+        """Yield all replies when the last one is written."""
         tokens = [self._tokens(request) for request in requests]
         fitting = [i for i, ids in enumerate(tokens) if len(ids) + ROOM_FOR_REPLY <= self._longest]
         for i in sorted(set(range(len(requests))) - set(fitting)):

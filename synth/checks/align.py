@@ -81,7 +81,7 @@ def align(
 
 
 def occurrences(source: Source, quote: str) -> list[tuple[int, int]]:
-    """Give the places where the text has exactly this, as whole words."""
+    """Return the places where the text has exactly this, as whole words."""
     places = [(start, start + len(quote)) for start in _starts(source.text, quote)]
     return [place for place in places if source.whole_words(*place)]
 
@@ -106,7 +106,7 @@ def _normalised(source: Source, quote: str) -> list[tuple[int, int]]:
 
 
 def _fuzzy(source: Source, quote: str) -> list[tuple[int, int]]:
-    """Give the likest runs of words that begin and end with the quote's first and last word."""
+    """Return the likest runs of words that begin and end with the quote's first and last word."""
     wanted = normal_words(quote)
     if len(wanted) < FUZZY_WORDS or len(quote) < FUZZY_CHARACTERS:
         return []
@@ -128,7 +128,7 @@ def _fuzzy(source: Source, quote: str) -> list[tuple[int, int]]:
 
 
 def _likeness(wanted: list[str], window: list[str]) -> float:
-    """Give the share of equal words; 0 where a number or a word of content differs."""
+    """Return the share of equal words; 0 where a number or a word of content differs."""
     if _numbers(wanted) != _numbers(window):
         return 0.0
     matcher = SequenceMatcher(None, wanted, window, autojunk=False)
@@ -179,7 +179,7 @@ def _choose(
 
 
 def _shared_context(source: Source, start: int, context: list[str]) -> int:
-    """Give how many words before ``start`` are the context's last ones, without a gap."""
+    """Return how many words before ``start`` are the context's last ones, without a gap."""
     shared = 0
     left = source.words_before(start, len(context))
     for ours, theirs in zip(reversed(left), reversed(context), strict=False):

@@ -24,7 +24,7 @@ class Benchmarks:
 
 
 def _texts(file: Path) -> Iterator[str]:
-    """Give every string in the file; a list of words counts as one."""
+    """Yield every string in the file; a list of words counts as one."""
     if not file.is_file():
         raise DataError(f"{file}:0: there is no such benchmark file; check the path")
     if file.name.endswith(ENDS):

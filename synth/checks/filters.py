@@ -51,7 +51,7 @@ class Ledger:
 
 
 def clean_label(label: str) -> str:
-    """Give a label in the form that is trained: plain words, lower case unless an acronym."""
+    """Return a label in the form that is trained: plain words, lower case unless an acronym."""
     words = label.replace("_", " ").strip(" .:;,\"'").split()
     return " ".join(word if word.isupper() and len(word) <= 5 else word.lower() for word in words)
 

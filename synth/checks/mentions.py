@@ -47,7 +47,7 @@ def entity_spans(
     *,
     label_of: Callable[[Mapping[str, Any], str], tuple[str, str | None]],
 ) -> list[Span]:
-    """Give the entities in the order of the text, disjoint; every occurrence of each mention.
+    """Return the entities in the order of the text, disjoint; every occurrence of each mention.
 
     Args:
         source: the text.
@@ -75,7 +75,7 @@ def entity_spans(
 def matched_spans(
     source: Source, items: Iterable[Mapping[str, Any]], ledger: Ledger, *, label: str, fault: Fault
 ) -> list[Span]:
-    """Give the pieces that one instruction asks for, in the order of the text, disjoint."""
+    """Return the pieces that one instruction asks for, in the order of the text, disjoint."""
     spans: list[Span] = []
     for item in items:
         placed = place(source, item, ledger, fault=fault, taken=[(s.start, s.end) for s in spans])
@@ -85,7 +85,7 @@ def matched_spans(
 
 
 def plain_label(item: Mapping[str, Any], mention: str) -> tuple[str, str | None]:
-    """Give the item's label, cleaned, and its fault."""
+    """Return the item's label, cleaned, and its fault."""
     label = clean_label(item["label"])
     return label, label_fault(label, mention)
 

@@ -17,7 +17,7 @@ RAY_WINDOW = 40
 
 
 def asking(engine: str, work: Work) -> tuple[Ask, int]:
-    """Give how rows are asked, and for how many shards together.
+    """Return how rows are asked, and for how many shards together.
 
     Raises:
         ConfigError: there is no such engine.

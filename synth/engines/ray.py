@@ -16,7 +16,7 @@ from glinermt.synth.plan import Row
 
 
 def ray_ask(work: Work, rows: Sequence[Row]) -> Iterator[Record]:
-    """Give a record for each row, as the workers finish their batches.
+    """Yield a record for each row, as the workers finish their batches.
 
     Raises:
         BackendError: Ray is not installed, or a worker failed.
@@ -39,7 +39,7 @@ def ray_ask(work: Work, rows: Sequence[Row]) -> Iterator[Record]:
 
 
 def start_ray() -> Any:
-    """Give Ray, connected to the cluster of ``RAY_ADDRESS`` or to one on this machine."""
+    """Return Ray, connected to the cluster of ``RAY_ADDRESS`` or to one on this machine."""
     try:
         import ray  # type: ignore[import-not-found]
         import ray.data  # type: ignore[import-not-found]

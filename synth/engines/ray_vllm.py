@@ -53,7 +53,7 @@ class RayProcessor:
 
 
 def to_row(number: int, request: Request) -> dict[str, Any]:
-    """Give a request as a row; the schema as a string, since Arrow would mix up two objects."""
+    """Return a request as a row; the schema as a string, since Arrow would mix up two objects."""
     return {
         "number": number,
         "system": request.system,
@@ -67,7 +67,7 @@ def to_row(number: int, request: Request) -> dict[str, Any]:
 
 
 def to_engine(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the chat and the sampling parameters as the processor wants them."""
+    """Return the chat and the sampling parameters as the processor wants them."""
     sampling = {name: row[name] for name in ("temperature", "top_p", "max_tokens", "seed")}
     return {
         "messages": [
@@ -89,7 +89,7 @@ def from_engine(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_reply(row: Mapping[str, Any]) -> Reply:
-    """Give the reply; a row that failed in the engine has an error."""
+    """Return the reply; a row that failed in the engine has an error."""
     if row.get(ERROR):
         return Reply("", error=f"engine: {row[ERROR]:.100}")
     return Reply(

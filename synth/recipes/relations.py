@@ -73,7 +73,7 @@ def _same(one: Triple, other: Triple) -> bool:
 def _negatives(
     source: Source, absent: list[dict[str, Any]], triples: list[Triple], ledger: Ledger
 ) -> list[tuple[str, str]]:
-    """Give (head text, relation) pairs without a tail: the LLM's, and one the wrong way round."""
+    """Return (head text, relation) pairs without a tail: the LLM's, and one the wrong way round."""
     positive = {(normal(head.text), relation) for head, relation, _ in triples}
     pairs: dict[tuple[str, str], None] = {}
     for item in absent:

@@ -44,7 +44,7 @@ def value(report: Report, group: str, metric: str, system: str = MODEL) -> float
 
 
 def oracle(name: str) -> StubExtractor:
-    """Give a model that has seen the gold."""
+    """Return a model that has seen the gold."""
     _, cases = load(name)
     by_text = {case.text: case for case in cases}
 

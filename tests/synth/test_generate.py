@@ -292,7 +292,7 @@ def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_p
 
 
 def records_safely(out: Path) -> list[bytes]:
-    """Give the lines written so far by a process that may be in the middle of one."""
+    """Return the lines written so far by a process that may be in the middle of one."""
     return [
         line
         for file in (out / "work/raw").glob("*.jsonl")

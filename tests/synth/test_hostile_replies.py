@@ -54,7 +54,7 @@ JUNK = st.recursive(
 
 
 def replies(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Give values that are mostly of the schema's shape."""
+    """Return values that are mostly of the schema's shape."""
     if schema["type"] == "object":
         fields = {name: replies(of) for name, of in schema["properties"].items()}
         return st.one_of(st.fixed_dictionaries(fields), st.fixed_dictionaries(fields), JUNK)

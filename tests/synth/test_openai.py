@@ -22,7 +22,7 @@ Answer = Callable[[dict[str, Any]], tuple[int, str]]
 
 
 def valid(schema: dict[str, Any]) -> str:
-    """Give a reply that follows the schema, as a constrained server would."""
+    """Return a reply that follows the schema, as a constrained server would."""
     if "kiwi" in schema["properties"]:
         return '{"kiwi": "hello", "zebras": [  \n  \n '  # cut: a small model never ends
     return json.dumps(REPLIES["entities"])

@@ -32,7 +32,7 @@ TERMS = 3
 
 
 def bert_as_deberta(bert: Any) -> Any:
-    """Give a ``DebertaV2Model`` whose outputs are those of ``bert``, a ``BertModel``.
+    """Return a ``DebertaV2Model`` whose outputs are those of ``bert``, a ``BertModel``.
 
     Raises:
         ConfigError: the encoder is not a BERT.

@@ -76,7 +76,7 @@ def self_trained(load: Any, root: Path, *, settings: SelfTraining, limit: int) -
 
 
 def table(title: str, rows: Sequence[Moved]) -> str:
-    """Give a Markdown table; F1 in percent."""
+    """Return a Markdown table; F1 in percent."""
     lines = [
         f"### {title}",
         "| domain | before | after | other domains before | after | |",

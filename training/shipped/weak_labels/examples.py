@@ -68,7 +68,7 @@ class ExampleMaker:
         self._related: dict[str, frozenset[str]] = {}
 
     def make(self, passage: Passage, rng: random.Random) -> Example | None:
-        """Give the Example; None where nothing new can be asked."""
+        """Return the Example; None where nothing new can be asked."""
         asked: list[str] = []
         for mention in rng.sample(passage.mentions, len(passage.mentions)):
             if len(asked) < MAX_TYPES and not set(asked) & set(mention.types):
@@ -102,7 +102,7 @@ class ExampleMaker:
         return list(dict.fromkeys(absent))
 
     def related(self, name: str) -> frozenset[str]:
-        """Give all that ``name`` is a kind of, itself and its synonyms included."""
+        """Return all that ``name`` is a kind of, itself and its synonyms included."""
         if name not in self._related:
             head = name.rsplit(" ", 1)[-1]
             generic = self._net.generic

@@ -70,7 +70,7 @@ def defined_mentions(text: str, net: WordNet) -> Iterator[Mention]:
 
 
 def kind_types(phrase: str, net: WordNet) -> tuple[str, ...]:
-    """Give the types a noun phrase names ("American rock band from X": rock band, band, ...)."""
+    """Return the types a noun phrase names ("American rock band from X": rock band, band, ...)."""
     words = _KIND_END.sub("", phrase).strip().split()
     while words and (words[0][0].isupper() or not words[0][0].isalpha()):
         words.pop(0)
@@ -128,7 +128,7 @@ def _is_disease_or_field(synset: Synset, net: WordNet) -> bool:
 
 
 def _levels(synset: Synset, net: WordNet) -> list[str]:
-    """Give one word for each synset above, nearest first, up to the first generic one."""
+    """Return one word for each synset above, nearest first, up to the first generic one."""
     levels = []
     for ancestor in net.ancestors(synset):
         word = ancestor.words[0]

@@ -40,7 +40,7 @@ class WordNet:
     plurals: dict[str, str] = field(default_factory=dict)
 
     def sense(self, word: str) -> Synset | None:
-        """Give the one meaning of ``word``, or the one that dominates; None in doubt."""
+        """Return the one meaning of ``word``, or the one that dominates; None in doubt."""
         ids = self.senses.get(word, ())
         if len(ids) == 1:
             return self.synsets[ids[0]]
@@ -50,7 +50,7 @@ class WordNet:
         return None
 
     def singular(self, word: str) -> str:
-        """Give the dictionary form of a noun, the word itself where none is known."""
+        """Return the dictionary form of a noun, the word itself where none is known."""
         if word in self.senses:
             return word
         if word in self.plurals:
@@ -62,13 +62,13 @@ class WordNet:
         return word
 
     def ancestors(self, synset: Synset) -> Iterator[Synset]:
-        """Give the synsets above, nearest first, along the first parent of each."""
+        """Yield the synsets above, nearest first, along the first parent of each."""
         while synset.parents:
             synset = self.synsets[synset.parents[0]]
             yield synset
 
     def related(self, word: str) -> frozenset[str]:
-        """Give all words above any meaning of ``word``, and its synonyms."""
+        """Return all words above any meaning of ``word``, and its synonyms."""
         found: set[str] = {word}
         queue = list(self.senses.get(word, ()))
         while queue:
@@ -216,7 +216,7 @@ def _senses(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _seen(path: Path) -> Iterator[tuple[str, int]]:
-    """Give each word with the number of its senses that were seen in tagged text."""
+    """Yield each word with the number of its senses that were seen in tagged text."""
     for line in _lines(path):
         fields = line.split()
         yield _word(fields[0]), int(fields[-int(fields[2]) - 1])
