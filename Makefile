@@ -55,7 +55,7 @@ $(EXTRAS)/installed: pyproject.toml constraints.txt
 	@echo "Installing the extras into $(EXTRAS) (once; some minutes) ..."
 	$(PIP_EXTRAS) torch
 	$(PIP_EXTRAS) --editable '.[serve,records,pii,annotate,test-extras]'
-	@for extra in spacy presidio haystack langchain pandas mcp export ray; do \
+	@for extra in spacy presidio haystack langchain llama-index pandas mcp export ray; do \
 		$(PIP_EXTRAS) --editable ".[$$extra]" \
 		|| echo "the extra $$extra cannot be installed here; its tests are skipped"; done
 	@touch $@

@@ -1,1 +1,1 @@
-"""spaCy, Presidio, Haystack, LangChain, pandas: the tasks inside other people's pipelines."""
+"""spaCy, Presidio, Haystack, LangChain, LlamaIndex, pandas: the tasks in other pipelines."""

@@ -2,8 +2,9 @@
 
     python speed/serve.py --seconds 10 --clients 1 8 64
 
-starts ``glinermt serve`` on the loopback, with and without batching. ``--work`` tells what sharing
-batches saves, on one thread; ``--memory N`` sends N requests and tells the server's memory.
+starts ``glinermt serve`` on the loopback, with and without batching; with ``--peer`` also the usual
+few lines of FastAPI around the package ``gliner``, with the same weights. ``--work`` tells what
+sharing batches saves, on one thread; ``--memory N`` sends N requests and tells the server's memory.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 
@@ -31,14 +34,17 @@ SETTINGS = {
 """With one token a batch, every query is one of its own."""
 
 
+OURS = [sys.executable, "-m", "glinermt", "serve"]
+PEER = "gliner in FastAPI"
+
+
 @contextmanager
-def serving(options: list[str]) -> Iterator[tuple[str, int]]:
-    """Run a server; yields its address and process."""
+def serving(server: list[str]) -> Iterator[tuple[str, int]]:
+    """Run a server's command on a free port; yields its address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "glinermt", "serve", "--port", str(port), *options]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*server, "--port", str(port)], stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -94,12 +100,42 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def compare(clients: list[int], seconds: float, model: list[str]) -> None:
-    """Print a row for each setting and number of clients."""
+def serve_peer(folder: Path, port: int) -> None:
+    """Answer as ``glinermt serve`` does, with the package gliner: a call of the model a request."""
+    import uvicorn
+    from fastapi import FastAPI
+    from models import their_saved_model
+
+    app = FastAPI()
+    model = their_saved_model(folder)
+
+    @app.get("/ready")
+    def ready() -> str:
+        return "ready"
+
+    @app.post("/v1/entities")
+    def entities(body: dict[str, Any]) -> Any:
+        return model.predict_entities(body["text"], body["labels"])
+
+    uvicorn.run(app, port=port, log_level="error")
+
+
+@contextmanager
+def peer_command() -> Iterator[list[str]]:
+    """Write the shipped weights for the package gliner; yields the command that serves them."""
+    from models import contest
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved = contest("shipped", Path(folder) / "shipped").folder
+        yield [sys.executable, __file__, "--serve-peer", str(saved)]
+
+
+def compare(clients: list[int], seconds: float, servers: dict[str, list[str]]) -> None:
+    """Print a row for each server and number of clients."""
     print("| setting | clients | requests/s | p50 ms | p95 ms | p99 ms | processor ms a request |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for name, options in SETTINGS.items():
-        with serving([*model, *options]) as (address, process):
+    for name, command in servers.items():
+        with serving(command) as (address, process):
             asyncio.run(load(address, 4, 2, 100))  # warm
             for number in clients:
                 began, busy = time.perf_counter(), cpu_seconds(process)
@@ -138,7 +174,7 @@ def work(model: list[str]) -> None:
 
 def memory(requests: int, model: list[str]) -> None:
     """Print the server's memory after each tenth of the requests."""
-    with serving(model) as (address, process):
+    with serving([*OURS, *model]) as (address, process):
         asyncio.run(load(address, 8, 600, 200))
         print(f"after 200 requests: {megabytes(process):.0f} MB")
         for tenth in range(1, 11):
@@ -153,14 +189,21 @@ def main() -> None:
     parser.add_argument("--model", help="folder or hub id; the shipped model without")
     parser.add_argument("--work", action="store_true", help="what batches save, on one thread")
     parser.add_argument("--memory", type=int, metavar="REQUESTS")
+    parser.add_argument("--peer", action="store_true", help="also FastAPI around gliner")
+    parser.add_argument("--serve-peer", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     model = ["--model", given.model] if given.model else []
-    if given.work:
+    if given.serve_peer:
+        serve_peer(given.serve_peer, given.port)
+    elif given.work:
         work(model)
     elif given.memory:
         memory(given.memory, model)
     else:
-        compare(given.clients, given.seconds, model)
+        servers = {name: [*OURS, *model, *options] for name, options in SETTINGS.items()}
+        with peer_command() if given.peer else nullcontext() as peer:
+            compare(given.clients, given.seconds, servers | ({PEER: peer} if peer else {}))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 import glinermt
 
 ROOT = Path(__file__).parents[1]
-ELSEWHERE = {"serve", "spacy", "presidio", "haystack", "langchain", "mcp"}
+ELSEWHERE = {"serve", "spacy", "presidio", "haystack", "langchain", "llama-index", "mcp"}
 """Pages whose blocks tests/integrations/test_howto.py runs: they need a server or extras."""
 PAGES = sorted(
     page

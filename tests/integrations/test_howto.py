@@ -12,6 +12,7 @@ NEEDS = {
     "presidio": "presidio_anonymizer",
     "haystack": "haystack",
     "langchain": "langchain_community",
+    "llama-index": "llama_index.core",
     "pandas": "pandas",
     "mcp": "mcp",
 }

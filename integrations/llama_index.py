@@ -1,0 +1,145 @@
+"""LlamaIndex: an extractor of entities into meta data, and one of paths for property graphs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.extractors import BaseExtractor
+from llama_index.core.graph_stores.types import (
+    KG_NODES_KEY,
+    KG_RELATIONS_KEY,
+    EntityNode,
+    Relation,
+)
+from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
+
+from glinermt.default_model import load_extractor
+from glinermt.tasks import extract_entities, extract_relations
+from glinermt.types import Extractor, Span
+
+
+class GlinerMTEntityExtractor(BaseExtractor):
+    """Writes the entities of each node's text into its meta data, all nodes in one call.
+
+    ``entities`` has them with their places in the text; so that an index may filter by them, each
+    label also has a list of the distinct names.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        threshold: least score; None = the model's.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+    """
+
+    labels: Any = Field(description="entity types")
+    threshold: float | None = None
+    _model: Extractor = PrivateAttr()
+
+    def __init__(self, labels: Any, *, model: Extractor | str | None = None, **given: Any) -> None:
+        super().__init__(labels=labels, **given)
+        self._model = load_extractor(model)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "GlinerMTEntityExtractor"
+
+    async def aextract(self, nodes: Sequence[BaseNode]) -> list[dict[str, Any]]:
+        """Return the meta data of each node."""
+        found = extract_entities(
+            _texts(nodes), self.labels, threshold=self.threshold, model=self._model
+        )
+        return [
+            {"entities": [span.to_dict() for span in spans], **_names(spans)} for spans in found
+        ]
+
+
+class GlinerMTPathExtractor(TransformComponent):
+    """Adds entities and relations to nodes, for ``PropertyGraphIndex(kg_extractors=[...])``.
+
+    An entity's ``mentions`` are its places ``start:end`` in the node's text; a relation has its
+    score and the places of its ends.
+
+    Args:
+        labels: entity types, as ``extract_entities`` takes them.
+        relations: as ``extract_relations`` takes them.
+        threshold: least score of an entity; None = the model's.
+        relation_threshold: least score of a relation; None = the model's.
+        model: a loaded model, a folder or hub id, or None for the shipped one.
+    """
+
+    labels: Any
+    relations: Any
+    threshold: float | None = None
+    relation_threshold: float | None = None
+    _model: Extractor = PrivateAttr()
+
+    def __init__(
+        self, labels: Any, relations: Any, *, model: Extractor | str | None = None, **given: Any
+    ) -> None:
+        super().__init__(labels=labels, relations=relations, **given)
+        self._model = load_extractor(model)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "GlinerMTPathExtractor"
+
+    def __call__(self, nodes: Sequence[BaseNode], **_: Any) -> list[BaseNode]:
+        """Return the nodes, each with what its text says."""
+        texts = _texts(nodes)
+        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self._model)
+        related = extract_relations(
+            texts,
+            self.relations,
+            entities=found,
+            threshold=self.relation_threshold,
+            model=self._model,
+        )
+        for node, spans, relations in zip(nodes, found, related, strict=True):
+            ends = [end for r in relations for end in (r.head, r.tail)]
+            entities = _entities([*spans, *(end for end in ends if end not in spans)])
+            paths = [
+                Relation(
+                    label=r.label,
+                    source_id=entities[r.head.text, r.head.label].id,
+                    target_id=entities[r.tail.text, r.tail.label].id,
+                    properties={"score": r.score, "head": _place(r.head), "tail": _place(r.tail)},
+                )
+                for r in relations
+            ]
+            node.metadata.setdefault(KG_NODES_KEY, []).extend(entities.values())
+            node.metadata.setdefault(KG_RELATIONS_KEY, []).extend(paths)
+        return list(nodes)
+
+
+def _texts(nodes: Sequence[BaseNode]) -> list[str]:
+    return [node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
+
+
+def _names(spans: Sequence[Span]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for span in spans:
+        own = names.setdefault(span.label, [])
+        if span.text not in own:
+            own.append(span.text)
+    return names
+
+
+def _entities(spans: Sequence[Span]) -> dict[tuple[str, str], EntityNode]:
+    """Return one entity for all mentions of a name and type."""
+    mentions: dict[tuple[str, str], list[Span]] = {}
+    for span in spans:
+        mentions.setdefault((span.text, span.label), []).append(span)
+    return {
+        (name, label): EntityNode(
+            name=name,
+            label=label or "entity",
+            properties={
+                "mentions": [_place(span) for span in own],
+                "score": max(span.score for span in own),
+            },
+        )
+        for (name, label), own in mentions.items()
+    }
+
+
+def _place(span: Span) -> str:
+    return f"{span.start}:{span.end}"

@@ -1,0 +1,57 @@
+"""The LlamaIndex extractors, in the package's own pipeline and property graph."""
+
+import pytest
+
+pytest.importorskip("llama_index.core", reason="needs the extra [llama-index]")
+
+from llama_index.core import MockEmbedding, PropertyGraphIndex
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.llms import MockLLM
+from llama_index.core.schema import TextNode
+
+from glinermt.integrations.llama_index import GlinerMTEntityExtractor, GlinerMTPathExtractor
+from glinermt.types import Query, Span
+from tests.stub import StubExtractor
+
+pytestmark = [pytest.mark.extras, pytest.mark.filterwarnings("default")]
+TEXT = "Bob works for Acme. Bob is happy."
+
+
+def script(query: Query) -> list[Span]:
+    asked = {"person": ["Bob"], "company": ["Acme"], "Bob <> works for": ["Acme"]}
+    return [
+        Span(start, start + len(name), name, label, 0.9)
+        for label in query.labels
+        for name in asked.get(label, [])
+        for start in range(len(query.text))
+        if query.text.startswith(name, start)
+    ]
+
+
+def test_a_pipeline_writes_entities_into_the_meta_data() -> None:
+    stub = StubExtractor(script)
+    extractor = GlinerMTEntityExtractor(["person", "company"], model=stub)
+    nodes = [TextNode(text=TEXT, metadata={"page": 7}), TextNode(text="Nobody.")]
+    first, second = IngestionPipeline(transformations=[extractor]).run(nodes=nodes)
+    assert [entity["start"] for entity in first.metadata["entities"]] == [0, 14, 20]
+    assert first.metadata["person"] == ["Bob"]
+    assert first.metadata["page"] == 7
+    assert second.metadata["entities"] == []
+    assert len(stub.calls) == 1
+
+
+def test_a_property_graph_has_the_entities_and_relations() -> None:
+    extractor = GlinerMTPathExtractor(
+        ["person", "company"], ["works for"], model=StubExtractor(script)
+    )
+    index = PropertyGraphIndex(
+        nodes=[TextNode(text=TEXT)],
+        kg_extractors=[extractor],
+        llm=MockLLM(),
+        embed_model=MockEmbedding(embed_dim=4),
+        embed_kg_nodes=False,
+    )
+    ((head, relation, tail),) = index.property_graph_store.get_triplets(entity_names=["Bob"])
+    assert (head.name, relation.label, tail.name) == ("Bob", "works for", "Acme")
+    assert head.properties["mentions"] == ["0:3", "20:23"]
+    assert (relation.properties["head"], relation.properties["tail"]) == ("0:3", "14:18")
