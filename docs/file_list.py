@@ -35,7 +35,7 @@ def listing() -> str:
         paths = modules(folder)
         lines += [
             "",
-            f"### {folder}/ ({len(paths)} files)",
+            f"### {folder}/",
             "",
             "| file | what it is |",
             "|---|---|",
