@@ -1,6 +1,5 @@
 """ModelConfig -> Parts: the only place that turns a configuration into arguments."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from glinermt.heads.relation import RelationHead
 from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
+from glinermt.tokenizer import Tokenizer
 from glinermt.word_libraries import own_splitter, word_splitter
 from glinermt.words import PLAIN
 
@@ -31,10 +31,6 @@ DEFAULT_MAX_TOKENS = 1024
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "umt5"})
 """Model types of which only the encoder reads."""
-_TOKENIZER_SETTINGS = frozenset(
-    "bos_token eos_token unk_token sep_token pad_token cls_token mask_token extra_special_tokens "
-    "additional_special_tokens model_max_length padding_side truncation_side".split()
-)
 
 
 @dataclass
@@ -85,7 +81,7 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
 def assemble(
     config: ModelConfig,
     encoder: Any,
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: Tokenizer,
     settings: TaskSettings | None = None,
 ) -> Parts:
     """Put the parts together; the encoder's pooler, which nothing reads, is left out.
@@ -215,30 +211,7 @@ def load_tokenizer(path: str | Path) -> "PreTrainedTokenizerBase":
     return loaded
 
 
-def own_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    """Load the tokenizer that ``save`` wrote: its ``tokenizer.json`` as it stands.
-
-    Without ``AutoTokenizer``, whose import takes seconds.
-    """
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
-
-    path, about = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    try:
-        backend = Tokenizer.from_file(str(path))
-        settings = json.loads(about.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong
-        raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{about}: expected an object, got {type(settings).__name__}")
-    kept = {name: value for name, value in settings.items() if name in _TOKENIZER_SETTINGS}
-    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, **kept
-    )
-    return tokenizer
-
-
-def token_ids(tokenizer: "PreTrainedTokenizerBase", *tokens: str) -> list[int]:
+def token_ids(tokenizer: Tokenizer, *tokens: str) -> list[int]:
     """Return the vocabulary ids of single tokens."""
     vocabulary = tokenizer.get_vocab()
     return [vocabulary[token] for token in tokens]
@@ -255,7 +228,7 @@ def with_ids(config: ModelConfig, ids: Mapping[str, int]) -> ModelConfig:
     )
 
 
-def position_limit(encoder: Any, tokenizer: "PreTrainedTokenizerBase") -> int:
+def position_limit(encoder: Any, tokenizer: Tokenizer) -> int:
     """Tokens the encoder can read at a time, special ones included."""
     config = encoder.config
     relative = getattr(config, "relative_attention", False)

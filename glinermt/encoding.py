@@ -11,16 +11,13 @@ zero-width character) shifts nothing, and word positions are known instead of se
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from glinermt.tokenizer import Tokenizer
 from glinermt.types import Query
 from glinermt.words import WordSplitter, plain_label, plain_word
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 NO_TOKEN = -1
 """Position of a word's first token where the word has none."""
@@ -152,7 +149,7 @@ class QueryEncoder:
 
     def __init__(
         self,
-        tokenizer: "PreTrainedTokenizerBase",
+        tokenizer: Tokenizer,
         split_words: WordSplitter,
         *,
         ent_token_id: int,
@@ -393,7 +390,7 @@ def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[np.nd
     return padded, mask
 
 
-def _frame(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:
+def _frame(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """Return the ids before and after a row. Not every tokenizer adds them itself (transformers 5
     drops them for some), and without them every score is wrong, so they are set by hand."""
     first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from glinermt.extras import needs
 from glinermt.pairing import RowPairs
 from glinermt.reader import NetworkReader, Scored
 from glinermt.text_model import TextModel
+from glinermt.tokenizer import FastTokenizer
 from glinermt.types import Kind, SpanScore
 from glinermt.word_libraries import own_splitter, word_splitter
 from glinermt.words import PLAIN
@@ -128,34 +129,9 @@ def read(
     return config, settings, encoder, scorer
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokenizer:
-    """What ``QueryEncoder`` asks of a tokenizer, without transformers."""
-
-    backend_tokenizer: Any
-    pad_token_id: int
-    cls_token_id: int | None
-    sep_token_id: int | None
-    bos_token_id: None = None
-    eos_token_id: None = None
-
-    def get_added_vocab(self) -> dict[str, int]:
-        added = self.backend_tokenizer.get_added_tokens_decoder()
-        return {token.content: number for number, token in added.items()}
-
-
 def _query_encoder(folder: Path, query: Mapping[str, Any], config: ModelConfig) -> QueryEncoder:
-    from tokenizers import Tokenizer
-
-    path = folder / "tokenizer.json"
-    try:
-        backend = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong
-        raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
-    first, last = ((query[name] or [None])[0] for name in ("prefix", "suffix"))
-    tokenizer = _Tokenizer(backend, query["pad_token_id"], first, last)
     return QueryEncoder(
-        cast(Any, tokenizer),
+        FastTokenizer.from_folder(folder),
         word_splitter(config.words),
         ent_token_id=query["ent_token_id"],
         sep_token_id=query["sep_token_id"],

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from glinermt.build import DEFAULT_MAX_TOKENS, Parts, empty_encoder, load_tokenizer, own_tokenizer
+from glinermt.build import DEFAULT_MAX_TOKENS, Parts, empty_encoder, load_tokenizer
 from glinermt.checkpoints.weights import (
     fill,
     one_of,
@@ -29,6 +29,7 @@ from glinermt.families.gliner2_reader import Gliner2Reader
 from glinermt.families.gliner2_rows import ADDED_TOKENS, split_gliner2
 from glinermt.families.gliner2_scores import SpanScorer
 from glinermt.families.rows import RowEncoder
+from glinermt.tokenizer import FastTokenizer
 
 CONFIG = "config.json"
 NAMES = {"span_rep.span_rep_layer.": "span_rep."}
@@ -141,10 +142,10 @@ def _boundary_network(path: Path, data: Mapping[str, Any], encoder: Any) -> Boun
 def _query_encoder(folder: Path) -> QueryEncoder:
     # AutoTokenizer would stumble over a config.json that is no encoder's.
     stored = (folder / "tokenizer.json").exists()
-    tokenizer = own_tokenizer(folder) if stored else load_tokenizer(folder)
+    tokenizer = FastTokenizer.from_folder(folder) if stored else load_tokenizer(folder)
     missing = [token for token in ADDED_TOKENS if token not in tokenizer.get_vocab()]
     if missing:
-        tokenizer.add_special_tokens({"additional_special_tokens": missing})
+        tokenizer.add_tokens(missing, special_tokens=True)
     return QueryEncoder(
         tokenizer,
         split_gliner2,

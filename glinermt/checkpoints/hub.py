@@ -4,9 +4,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from glinermt.build import Parts
 from glinermt.checkpoints.native import save
 from glinermt.errors import CheckpointError
@@ -38,6 +35,9 @@ def local_folder(path: str | Path, download: Download) -> Path:
     inner = download.subfolder or ""
     if folder.is_dir():
         return folder / inner
+    from huggingface_hub import snapshot_download  # importing it takes as long as loading a model
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
     try:
         whole = snapshot_download(
             str(path),
@@ -56,6 +56,8 @@ def local_folder(path: str | Path, download: Download) -> Path:
 
 def push(parts: Parts, repo_id: str, *, private: bool, token: str | None) -> str:
     """Upload the model to the hub; return the repository's address."""
+    from huggingface_hub import HfApi
+
     api = HfApi(token=token)
     address = api.create_repo(repo_id, private=private, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

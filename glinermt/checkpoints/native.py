@@ -9,21 +9,18 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glinermt.build import Parts, assemble, empty_encoder, own_tokenizer
+from glinermt.build import Parts, assemble, empty_encoder
 from glinermt.checkpoints.card import write_card
 from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 from glinermt.exported import is_export
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from glinermt.tokenizer import FastTokenizer, Tokenizer
 
 CONFIG = "glinermt_config.json"
 FORMAT_VERSION = 1
@@ -80,7 +77,7 @@ def load(folder: Path) -> Parts:
         raise ConfigError(unknown_choice("key", min(unknown), ("model", "settings")))
     config = from_mapping(ModelConfig, data.get("model", {}), where="model")
     settings = from_mapping(TaskSettings, data.get("settings", {}), where="settings")
-    weights, tokenizer = read_weights(folder), own_tokenizer(folder)
+    weights, tokenizer = read_weights(folder), FastTokenizer.from_folder(folder)
     vocab_size = _check_encoder(config, weights, folder)
     _check_tokenizer(config, tokenizer, vocab_size, folder)
 
@@ -125,7 +122,7 @@ def _check_encoder(config: ModelConfig, weights: Mapping[str, Tensor], folder: P
 
 
 def _check_tokenizer(
-    config: ModelConfig, tokenizer: "PreTrainedTokenizerBase", vocab_size: int, folder: Path
+    config: ModelConfig, tokenizer: Tokenizer, vocab_size: int, folder: Path
 ) -> None:
     """Raise CheckpointError where the tokenizer is not the one that the weights were made for."""
     ids = tokenizer.get_vocab().values()
