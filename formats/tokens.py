@@ -1,6 +1,7 @@
 """Formats that count tokens: CoNLL columns, gliner's JSON, token classification of Hugging Face."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ def bio_tags(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:
     return tags
 
 
+_TAG = re.compile(r"O|[BIESLU]-.+")
+
+
 def _of_tokens(tokens: Sequence[str], spans: Iterable[tuple[int, int, str]]) -> Document:
     text, places = joined(tokens)
     return Document(text, tuple(token_span(text, places, *span) for span in spans))
@@ -58,6 +62,11 @@ def read_conll(path: Path) -> Iterator[Document]:
             tokens, tags = [], []
         elif len(columns) < 2:
             raise DataError(f"{path}:{number}: expected a token and a tag, got {line!r:.80}")
+        elif not _TAG.fullmatch(columns[-1]):
+            raise DataError(
+                f"{path}:{number}: expected a tag such as O or B-person in the last column, got "
+                f"{columns[-1]!r:.40}; name another format if this is not CoNLL"
+            )
         else:
             tokens.append(columns[0])
             tags.append(columns[-1])

@@ -79,9 +79,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(
-            f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
-        ) from error
+        raise DataError(f"{path}:{number}: {_cause(path, error)}") from error
 
 
 def read_text(path: Path) -> str:
@@ -94,14 +92,21 @@ def read_text(path: Path) -> str:
         with _open(path) as stream:
             content = stream.read()
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(
-            f"{path}:0: cannot be read ({error}); check the path and that the file is whole"
-        ) from error
+        raise DataError(f"{path}:0: {_cause(path, error)}") from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: not UTF-8 text ({error}); convert it first") from error
+
+
+def _cause(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file; check the path"
+    if path.is_dir():
+        return "it is a folder; name a file in it"
+    return f"cannot be read ({error}); check that the file is whole"
 
 
 def parse_row(line: str | bytes, where: str) -> dict[str, Any]:
@@ -279,9 +284,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     number += 1
                     yield number, {key: value for key, value in row.items() if value is not None}
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(
-            f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
-        ) from error
+        raise DataError(f"{path}:{number}: {_cause(path, error)}") from error
 
 
 def _write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

@@ -126,9 +126,11 @@ def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
     counts = PlanCounts()
     write_plan(planned(settings, counts), store.plan)
     if not counts.rows:
+        causes = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
+        left_out = f" (left out: {causes})" if causes else ""
         raise DataError(
             f"none of {counts.texts} texts gives a passage of at least {settings.least_tokens} "
-            f"words and marks that is new (left out: {dict(counts.drops)}); give other texts"
+            f"words and marks that is new{left_out}; give longer or other texts"
         )
     manifest = {
         "fingerprint": name,

@@ -291,6 +291,7 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
         ("a.jsonl", [{"text": "Ann", "label": [[0, 9, "x"]]}], r"a.jsonl:1: span 0:9 lies outside"),
         ("a.jsonl", [{"what": 1}], r"its format cannot be told from the keys \['what'\]"),
         ("a.conll", "Ann\n", r"a.conll:1: expected a token and a tag, got 'Ann'"),
+        ("a.txt", "Ann is in Rome.\n", r"a.txt:1: expected a tag such as O .* got 'Rome.'"),
         (
             "a.jsonl",
             [{"tokens": ["a"], "ner_tags": [3]}],

@@ -297,8 +297,11 @@ def fail(
         ([TEXT, "--labels", "a", "--threshold", "7"], "threshold 7.0 lies outside [0, 1]"),
         (["--labels", "a"], "give one text, file or -, or else --jsonl FILE"),
         ([TEXT, "--jsonl", "x", "--labels", "a"], "give one text, file or -, or else --jsonl"),
-        (["--jsonl", "no.jsonl", "--labels", "a"], "no.jsonl:0: cannot be read ("),
-        (["--jsonl", "{folder}", "--labels", "a"], ": cannot be read ("),
+        (
+            ["--jsonl", "no.jsonl", "--labels", "a"],
+            "no.jsonl:0: there is no such file; check the path",
+        ),
+        (["--jsonl", "{folder}", "--labels", "a"], ": it is a folder; name a file in it"),
         (["--jsonl", "{folder}/bad.jsonl", "--labels", "a"], "bad.jsonl:3: not JSON: "),
         (["--jsonl", "{folder}/latin.txt", "--labels", "a"], "latin.txt:1: not UTF-8 text ("),
         (
