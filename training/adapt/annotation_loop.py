@@ -110,7 +110,7 @@ def begin_loop(
     for what, value, choices in (("tool", tool, TOOLS), ("strategy", by, STRATEGIES)):
         if value not in choices:
             raise UsageError(unknown_choice(what, value, choices))
-    if (folder / STATE).exists():
+    if (folder / STATE).exists() and open_loop(folder).rounds:
         raise DataError(f"{folder}: a loop was begun in it; go on with it, or name another folder")
     names = tuple(label.name for label in read_labels(list(labels)))
     pool = [text for text in dict.fromkeys(texts) if text.strip()]
@@ -204,6 +204,8 @@ def learn_round(
             texts to learn from or to measure on was annotated.
     """
     loop, pool = open_loop(folder), _pool(folder)
+    if not loop.rounds:
+        raise DataError(f"{folder}: no texts were given out yet; begin again with --texts")
     known = {pool[place]: place for places in loop.rounds for place in places}
     start = GlinerMT.from_pretrained(loop.model)
     said = _corrections(folder, loop, known)

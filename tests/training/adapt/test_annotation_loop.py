@@ -14,6 +14,7 @@ from glinermt.formats import Document
 from glinermt.formats.tools import write_for_correction, write_label_studio
 from glinermt.model import GlinerMT
 from glinermt.training import begin_loop, learn_round, next_round
+from glinermt.training.adapt import annotation_loop
 from tests.training.tiny import CITIES, NAMES, sentences, tuning
 
 GOLD = {row.query.text: row.spans for row in sentences(NAMES, CITIES)}
@@ -78,6 +79,22 @@ def test_what_nobody_looked_at_is_not_learned(start: str, tmp_path: Path) -> Non
     export.write_text(json.dumps(done), encoding="utf-8")
     with pytest.raises(DataError, match="not one of the texts to learn from was annotated"):
         learn_round(loop, export, steps=1)
+
+
+def test_a_loop_that_was_stopped_at_its_beginning_is_begun_again(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    loop = tmp_path / "loop"
+    with monkeypatch.context() as patch:
+        patch.setattr(annotation_loop, "suggest", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            begin(loop, start)
+    with pytest.raises(DataError, match="no texts were given out yet"):
+        learn_round(loop, tmp_path / "export.json")
+    assert begin(loop, start).is_file()
 
 
 @pytest.mark.parametrize("tool", ["prodigy", "doccano"])
