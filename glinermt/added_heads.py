@@ -30,8 +30,8 @@ def with_heads(
     """
     config = parts.config
     class_reading = class_reading or config.class_reading
-    classes = config.class_head or classes
-    in_prompt = classes and class_reading == "joint"
+    class_head = config.class_head or classes
+    in_prompt = bool(class_head) and class_reading == "joint"
     tokenizer = copy.deepcopy(parts.query_encoder.tokenizer)
     wanted = {
         "rel": (relations and not config.relation_head, config.rel_token),
@@ -43,7 +43,7 @@ def with_heads(
     config = replace(
         with_ids(config, ids),
         relation_head=config.relation_head or relations,
-        class_head=classes,
+        class_head=class_head,
         class_reading=class_reading,
     )
     old = parts.network.state_dict()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -13,9 +13,8 @@ from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import WordEncoder
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
-from glinermt.heads import HEADS
-from glinermt.heads.class_ import ClassHead, ClassSimilarity
-from glinermt.heads.relation import RelationHead
+from glinermt.heads import CLASS_HEADS, HEADS, RELATION_HEADS
+from glinermt.heads.base import Builder, Head
 from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
@@ -90,11 +89,10 @@ def assemble(
         ConfigError: an unknown head, word splitter, or pooling, or a head whose marker token has
             no id.
     """
-    if config.head not in HEADS:
-        raise ConfigError(unknown_choice("head", config.head, HEADS))
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
-    in_prompt = config.class_head and config.class_reading == "joint"
+    heads = _heads(config)
+    in_prompt = bool(config.class_head) and config.class_reading == "joint"
     for name, present in (("rel", config.relation_head), ("cls", in_prompt)):
         if present and getattr(config, f"{name}_token_id") < 0:
             raise ConfigError(f"{name}_token_id is not set, which the head needs")
@@ -109,9 +107,9 @@ def assemble(
     network = Network(
         encoder=WordEncoder(encoder, size, label_pooling=config.label_pooling),
         rnn=BiLSTM(size, layers, config.dropout) if layers else None,
-        head=HEADS[config.head].from_config(size, config),
-        relation_head=RelationHead(size, config.dropout) if config.relation_head else None,
-        class_head=_class_head(config, size) if config.class_head else None,
+        head=heads.spans.from_config(size, config),
+        relation_head=heads.relations.from_config(size, config) if heads.relations else None,
+        class_head=heads.classes.from_config(size, config) if heads.classes else None,
     )
     query_encoder = QueryEncoder(
         tokenizer,
@@ -120,7 +118,7 @@ def assemble(
         sep_token_id=config.sep_token_id,
         rel_token_id=config.rel_token_id if config.relation_head else None,
         cls_token_id=config.cls_token_id if in_prompt else None,
-        classes_apart=config.class_head and not in_prompt,
+        classes_apart=bool(config.class_head) and not in_prompt,
         max_tokens=config.max_tokens,
         max_labels=config.max_labels,
         plain=config.words in PLAIN,
@@ -128,10 +126,29 @@ def assemble(
     return Parts(network, query_encoder, settings or TaskSettings(), config)
 
 
-def _class_head(config: ModelConfig, size: int) -> ClassHead | ClassSimilarity:
-    if config.class_reading == "apart":
-        return ClassSimilarity()
-    return ClassHead(size, config.dropout)
+class _Heads(NamedTuple):
+    spans: type[Head]
+    relations: type[Builder] | None
+    classes: type[Builder] | None
+
+
+def _heads(config: ModelConfig) -> _Heads:
+    """Return the heads that a configuration names; true stands for the usual one."""
+    related, classed = config.relation_head, config.class_head
+    related = "pairs" if related is True else related
+    classed = config.class_reading if classed is True else classed
+    for kind, name, known in (
+        ("head", config.head, HEADS),
+        ("relation_head", related, RELATION_HEADS),
+        ("class_head", classed, CLASS_HEADS),
+    ):
+        if name is not False and name not in known:
+            raise ConfigError(unknown_choice(kind, name, known))
+    return _Heads(
+        HEADS[config.head],
+        RELATION_HEADS[related] if related else None,
+        CLASS_HEADS[classed] if classed else None,
+    )
 
 
 def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, int]]]) -> Parts:

@@ -145,10 +145,11 @@ class ModelConfig:
     ent_token_id: int = -1
     """Vocabulary id of ``ent_token``; -1 = the tokenizer knows."""
     sep_token_id: int = -1
-    relation_head: bool = False
-    """Whether relations between mentions can be asked for (``heads.relation``)."""
-    class_head: bool = False
-    """Whether classes of the text can be asked for (``heads.class_``)."""
+    relation_head: bool | str = False
+    """Whether relations between mentions can be asked for, or the name of a head for them in
+    ``heads.RELATION_HEADS``; true is the usual one."""
+    class_head: bool | str = False
+    """The same for classes of the text and ``heads.CLASS_HEADS``."""
     class_reading: Literal["joint", "apart"] = "joint"
     """``joint``: class labels stand in the prompt. ``apart``: they and the text are read in rows of
     their own and compared (``heads.class_.ClassSimilarity``), as sentence encoders do."""
@@ -170,7 +171,9 @@ class ModelConfig:
         _expect(self.max_width >= 1, "a number from 1 on", self.max_width, "max_width")
         check_share("dropout", self.dropout)
         for name in ("relation_head", "class_head"):
-            _expect(type(getattr(self, name)) is bool, "true or false", getattr(self, name), name)
+            value = getattr(self, name)
+            named = isinstance(value, str) and value
+            _expect(type(value) is bool or named, "true, false or the name of a head", value, name)
 
 
 def _number(name: str, value: object) -> None:
@@ -292,6 +295,6 @@ def _keys(cls: type, place: Iterable[int | str]) -> list[str]:
     return [field.name for field in dataclasses.fields(hint)]
 
 
-def _expect(condition: bool, expected: str, value: object, where: str) -> None:
+def _expect(condition: object, expected: str, value: object, where: str) -> None:
     if not condition:
         raise ConfigError(f"{where}: expected {expected}, got {value!r}")

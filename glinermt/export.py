@@ -97,6 +97,7 @@ def export(
     _write_network(network, parts.query_encoder, graphs["network"])
     if network.relation_head is not None:
         graphs["relations"] = folder / "relations.onnx"
+        assert isinstance(network.relation_head, RelationHead)
         _write_relations(network.relation_head, graphs["relations"])
     for name, path in graphs.items():
         if quantize is not None and runtime == "onnx":
@@ -121,6 +122,9 @@ def _check(parts: Parts) -> None:
             f"the head {type(parts.network.head).__name__} cannot be exported, only those named "
             "'token' and 'span'"
         )
+    related = parts.network.relation_head
+    if related is not None and type(related) is not RelationHead:
+        raise UsageError(f"the relation head {type(related).__name__} cannot be exported")
 
 
 def _plain(network: Network) -> Network:

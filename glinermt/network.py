@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from glinermt.batch import Apart, Batch
 from glinermt.encoder import WordEncoder
 from glinermt.heads.base import Head
-from glinermt.heads.class_ import ClassHead, ClassSimilarity, class_loss
-from glinermt.heads.relation import Pairs, RelationHead
+from glinermt.heads.class_ import class_loss
+from glinermt.heads.relation import Pairs
 from glinermt.layers import BiLSTM
 from glinermt.loss import bce_loss
 
@@ -109,8 +109,8 @@ class Network(nn.Module):
         encoder: WordEncoder,
         rnn: BiLSTM | None,
         head: Head,
-        relation_head: RelationHead | None = None,
-        class_head: ClassHead | ClassSimilarity | None = None,
+        relation_head: nn.Module | None = None,
+        class_head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -141,7 +141,7 @@ class Network(nn.Module):
             vectors = map(self.encoder.sentence_vectors, *zip(*batch.apart.rows, strict=True))
             class_logits = self.compare(batch.apart, *vectors)
         elif classes.shape[1]:
-            assert isinstance(self.class_head, ClassHead)
+            assert self.class_head is not None
             class_logits = self.class_head(words, batch.text_mask, classes)
         if places is None:
             logits = self.head(words, spans)
@@ -156,7 +156,7 @@ class Network(nn.Module):
         labels: Float[Tensor, "label width"],
     ) -> Float[Tensor, "batch class"]:
         """Return the logits of classes that were read apart from their texts."""
-        assert isinstance(self.class_head, ClassSimilarity)
+        assert self.class_head is not None
         logits: Tensor = self.class_head(texts[apart.text], labels[apart.label])
         return logits
 

@@ -1,6 +1,7 @@
 """A network's forward for inference: a batch in, its output, no work on padding tokens."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -11,8 +12,7 @@ from glinermt.encoding import NO_TOKEN
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import FastRelationHead, fast_head
 from glinermt.fast.linear import MakeLinears
-from glinermt.heads.class_ import ClassHead
-from glinermt.heads.relation import Pairs
+from glinermt.heads.relation import Pairs, RelationHead
 from glinermt.network import Network, Output
 
 
@@ -44,7 +44,9 @@ class FastForward:
         self.rnn = network.rnn
         self.head = fast_head(network.head, make)
         related = network.relation_head
-        self.relation_head = None if related is None else FastRelationHead(related, make)
+        self.relation_head: Any = related
+        if type(related) is RelationHead:
+            self.relation_head = FastRelationHead(related, make)
         self.class_head = network.class_head
         self.compare = network.compare
 
@@ -73,7 +75,7 @@ class FastForward:
         spans, relations, classes = batch.by_kind(_means(tokens[labels], places.label_counts))
         class_logits = classes.sum(2) if apart is None else compared
         if classes.shape[1]:
-            assert isinstance(self.class_head, ClassHead)
+            assert self.class_head is not None
             class_logits = self.class_head(word_vectors, batch.text_mask, classes)
         span_logits = word_vectors.new_zeros(*word_vectors.shape[:2], 0, 0)
         if spans.shape[1]:
@@ -84,7 +86,8 @@ class FastForward:
     def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
         """Return the logits of pairs of mentions in a batch that was read."""
         assert self.relation_head is not None
-        return self.relation_head(output.words, output.relations, pairs)
+        logits: Tensor = self.relation_head(output.words, output.relations, pairs)
+        return logits
 
 
 def _places(batch: Batch, *, whole_labels: bool) -> Places:

@@ -1,6 +1,7 @@
 """What a head is: it scores words against labels, knows its targets, and names candidates."""
 
 from abc import abstractmethod
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -9,6 +10,15 @@ from torch import Tensor, nn
 from glinermt.config import ModelConfig
 from glinermt.decode import Candidates
 from glinermt.types import SpanScore
+
+
+class Builder(Protocol):
+    """Whatever builds a part of the network."""
+
+    @classmethod
+    def from_config(cls, hidden_size: int, config: ModelConfig) -> nn.Module:
+        """Build it for word and label vectors of the width ``hidden_size``."""
+        ...
 
 
 class Head(nn.Module):

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glinermt.config import ModelConfig
+
 
 class ClassHead(nn.Module):
     """Scores ``[label, text, label * text]`` with an MLP; the text is the mean of its words.
@@ -15,6 +17,10 @@ class ClassHead(nn.Module):
     ``TokenHead``. Logits of different passes are comparable: each class has its own, and softmax
     or sigmoid is applied to all of them together by who reads them.
     """
+
+    @classmethod
+    def from_config(cls, hidden_size: int, config: ModelConfig) -> "ClassHead":
+        return cls(hidden_size, config.dropout)
 
     def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -57,6 +63,10 @@ class ClassSimilarity(nn.Module):
     Gurevych 2019), so an encoder that was pretrained to compare sentences tells classes apart
     before it has seen one, and the cost of a text does not grow with the number of labels.
     """
+
+    @classmethod
+    def from_config(cls, _: int, __: ModelConfig) -> "ClassSimilarity":
+        return cls()
 
     def __init__(self) -> None:
         super().__init__()

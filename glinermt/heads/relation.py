@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glinermt.config import ModelConfig
+
 BIAS = -4.0
 """Where scores begin: nearly all pairs of a text stand in none of the relations asked for."""
 DISTANCES = (0, 1, 2, 4, 8, 16, 32)
@@ -55,6 +57,10 @@ class RelationHead(nn.Module):
     sums at a fraction of the cost. So a pair costs one product of ``hidden x inner`` and one of
     ``inner x relations``.
     """
+
+    @classmethod
+    def from_config(cls, hidden_size: int, config: ModelConfig) -> "RelationHead":
+        return cls(hidden_size, config.dropout)
 
     def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
         super().__init__()
