@@ -1,7 +1,6 @@
 """The shards on a Ray cluster, and ``Extract`` for the ``map_batches`` of anybody's data set."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, Literal
 
 from glinermt.annotate.job import Job
@@ -10,7 +9,9 @@ from glinermt.annotate.sources import Row, Shard
 from glinermt.errors import BackendError
 
 WINDOW = 256
-"""Shards that one Ray pipeline is begun for; the driver holds no more at a time."""
+"""Least number of shards that one Ray pipeline is begun for, and the most that bring their rows."""
+SHARDS_A_WORKER = 16
+"""Shards of a pipeline for each of the most workers: at its end some wait, and models load anew."""
 
 
 class Extract:
@@ -85,7 +86,7 @@ def on_ray(
     replaced, and its shard is done again.
 
     Args:
-        shards: read ``WINDOW`` ahead.
+        shards: read as many ahead as one pipeline takes; see ``windows``.
         job: what is done.
         out: output folder.
         retry: see ``annotate_shard``.
@@ -102,10 +103,9 @@ def on_ray(
     if not ray.is_initialized():
         try:
             ray.init(log_to_driver=False)
-        except (ConnectionError, RuntimeError) as error:
+        except Exception as error:  # Ray raises a bare one where its processes do not come up
             raise BackendError(f"no Ray cluster could be reached or begun: {error}") from error
-    left = iter(shards)
-    while window := list(islice(left, WINDOW)):
+    for window in windows(shards, max(WINDOW, SHARDS_A_WORKER * workers[1])):
         items = [{"number": i, "shard": shard} for i, shard in enumerate(window)]
         data = ray.data.from_items(items, override_num_blocks=len(items))
         done = data.map_batches(
@@ -117,6 +117,20 @@ def on_ray(
         )
         for row in done.iter_rows():
             yield window[row["number"]]
+
+
+def windows(shards: Iterable[Shard], size: int) -> Iterator[list[Shard]]:
+    """Cut into lists of ``size`` shards, or of ``WINDOW`` where these bring their rows."""
+    window: list[Shard] = []
+    heavy = 0
+    for shard in shards:
+        window.append(shard)
+        heavy += shard.rows is not None
+        if len(window) == size or heavy == WINDOW:
+            yield window
+            window, heavy = [], 0
+    if window:
+        yield window
 
 
 def _python(value: Any) -> Any:

@@ -22,6 +22,8 @@ from glinermt.errors import ConfigError, DataError, unknown_choice
 
 MANIFEST = "manifest.json"
 ENGINES = ("local", "ray")
+AT_ONCE = 1000
+"""Files with counts that are read together."""
 Watch = Callable[[Counts, int, int | None], None]
 """Told the counts so far, the shards done, and how many the job has, where that is known."""
 _SHARD = re.compile(r"(part-\d{5}-\d{8})\.(?:parquet|jsonl)")
@@ -194,9 +196,14 @@ class Folder:
     def counts(self, names: set[str]) -> dict[str, Counts]:
         """Return the counts of finished shards, by name."""
         found = {}
-        for name in sorted(names):
-            data = json.loads(self.files.cat_file(f"{self.path}/{STATS}/{name}.json"))
-            found[name] = Counts.from_dict(data)
+        ordered = sorted(names)
+        for start in range(0, len(ordered), AT_ONCE):
+            some = ordered[start : start + AT_ONCE]
+            paths = [f"{self.path}/{STATS}/{name}.json" for name in some]
+            for path, data in self.files.cat(paths).items():  # an object store sends many at once
+                found[path.rsplit("/", 1)[-1].removesuffix(".json")] = Counts.from_dict(
+                    json.loads(data)
+                )
         return found
 
     def _read_manifest(self, path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,14 @@ def test_two_jobs_cannot_write_one_folder(tmp_path: Path, model: str) -> None:
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(DataError, match="another process"):
         annotate(path, tmp_path / "out", "entities", LABELS, model=model)
+
+
+def test_a_ray_window_holds_few_shards_that_bring_their_rows() -> None:
+    from glinermt.annotate.ray import WINDOW, windows
+    from glinermt.annotate.sources import Row, Shard, Source
+
+    light = [Shard(f"part-{i}", Source("a.jsonl", "jsonl"), i, 1) for i in range(3 * WINDOW)]
+    heavy = [replace(shard, rows=(Row(0, {}),)) for shard in light]
+    assert [len(w) for w in windows(light, 2 * WINDOW)] == [2 * WINDOW, WINDOW]
+    assert [len(w) for w in windows(heavy, 2 * WINDOW)] == [WINDOW] * 3
+    assert [s.name for w in windows(heavy, 2) for s in w] == [s.name for s in heavy]
