@@ -10,19 +10,19 @@ The engine's results do not depend on what else is in a batch, so they are the s
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from glinermt.config import TaskSettings
+from glinermt.serve.lanes import Batch, Call, Lane, Part, extract, read
 from glinermt.types import Ask, Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
 
 BATCH_TOKENS = 4096
 """Estimated tokens of one batch."""
 MAX_WAIT = 0.005
 """Seconds that a batch waits for requests on their way."""
-BYTES_A_TOKEN = 4
 
 
 class RequestCancelled(Exception):
@@ -37,15 +37,6 @@ class BatchReport:
     queries: int
     tokens: int
     seconds: float
-
-
-def estimated_tokens(query: Query) -> int:
-    """Return about how many tokens the model reads for a query, without tokenising it."""
-    fields = (field.name for structure in query.structures for field in structure.fields)
-    labels = (*query.labels, *query.relations, *query.classes, *fields)
-    pieces = (query.text, query.prompt, *labels)
-    size = sum(len(piece.encode("utf-8", "surrogatepass")) for piece in pieces)
-    return size // BYTES_A_TOKEN + len(labels) + 3
 
 
 class BatchingExtractor:
@@ -74,7 +65,7 @@ class BatchingExtractor:
         self._open = 0
         self._asking = 0
         self._closing = False
-        self._lanes = _Lane(), _Lane()
+        self._lanes = Lane(), Lane()
         self._workers = [
             threading.Thread(target=self._work, args=(lane,), name="glinermt-batches", daemon=True)
             for lane in self._lanes
@@ -114,14 +105,14 @@ class BatchingExtractor:
         """Return how many calls wait for a worker or for the rest of their queries."""
         return self._asking
 
-    def _ask(self, call: "_Call") -> list[Any]:
+    def _ask(self, call: Call) -> list[Any]:
         with self._changed:
             if self._closing:
                 raise RequestCancelled("the server stops")
             self._asking += 1
             for lane, indices in zip(self._lanes, call.split(self.batch_tokens), strict=True):
                 if indices:
-                    lane.parts.append(_Part(call, deque(indices)))
+                    lane.parts.append(Part(call, deque(indices)))
             self._changed.notify_all()
         try:
             return call.wait()
@@ -129,7 +120,7 @@ class BatchingExtractor:
             with self._changed:
                 self._asking -= 1
 
-    def _work(self, lane: "_Lane") -> None:
+    def _work(self, lane: Lane) -> None:
         while True:
             with self._changed:
                 while not lane.parts and not self._closing:
@@ -145,7 +136,7 @@ class BatchingExtractor:
                 requests = len({id(call) for call, _ in batch.queries})
                 self._report(BatchReport(requests, len(batch.queries), batch.tokens, seconds))
 
-    def _linger(self, lane: "_Lane") -> None:
+    def _linger(self, lane: Lane) -> None:
         """Wait a moment while requests are open that have not asked yet."""
         until = time.monotonic() + self.max_wait
         while self._open > self._asking and not self._closing and not lane.fills(self.batch_tokens):
@@ -154,7 +145,7 @@ class BatchingExtractor:
                 return
             self._changed.wait(left)
 
-    def _run(self, batch: "_Batch") -> None:
+    def _run(self, batch: Batch) -> None:
         try:
             results = batch.run(self.model, batch.queries)
         except BaseException:  # whose fault it is shows when each runs alone
@@ -163,7 +154,7 @@ class BatchingExtractor:
         for (call, i), result in zip(batch.queries, results, strict=True):
             call.put(i, result)
 
-    def _run_alone(self, batch: "_Batch") -> None:
+    def _run_alone(self, batch: Batch) -> None:
         for call in {id(call): call for call, _ in batch.queries}.values():
             own = [(other, i) for other, i in batch.queries if other is call]
             try:
@@ -181,7 +172,7 @@ class RequestExtractor:
     def __init__(self, batches: BatchingExtractor) -> None:
         self._batches = batches
         self._lock = threading.Lock()
-        self._call: _Call | None = None
+        self._call: Call | None = None
         self._cancelled: RequestCancelled | None = None
 
     @property
@@ -208,11 +199,11 @@ class RequestExtractor:
             RequestCancelled: the request was cancelled meanwhile.
         """
         ask = Ask(threshold, overlap, multi_label, span_score)
-        return self._ask(_Call(list(queries), _extract, ask))
+        return self._ask(Call(list(queries), extract, ask))
 
     def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:
         """Find all kinds of things that the queries ask for; see ``extract``."""
-        return self._ask(_Call(list(queries), _read, ask))
+        return self._ask(Call(list(queries), read, ask))
 
     def cancel(self, why: str) -> None:
         """Drop what the request waits for; its thread gets a RequestCancelled."""
@@ -221,7 +212,7 @@ class RequestExtractor:
             if self._call is not None:
                 self._call.fail(self._cancelled)
 
-    def _ask(self, call: "_Call") -> list[Any]:
+    def _ask(self, call: Call) -> list[Any]:
         if not call.queries:
             return []
         with self._lock:
@@ -229,153 +220,3 @@ class RequestExtractor:
                 raise self._cancelled
             self._call = call
         return self._batches._ask(call)
-
-
-Run = Callable[[Any, list[Query], Ask], list[Any]]
-"""(model, queries, how) -> what each query found."""
-
-
-def _extract(model: Extractor, queries: list[Query], ask: Ask) -> list[Any]:
-    return model.extract(
-        queries,
-        threshold=ask.threshold,
-        overlap=ask.overlap,
-        multi_label=ask.multi_label,
-        span_score=ask.span_score,
-    )
-
-
-def _read(model: Any, queries: list[Query], ask: Ask) -> list[Any]:
-    return model.read(queries, ask)  # type: ignore[no-any-return]  # see ``kinds``
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """What a request asks at once, and its results as they come."""
-
-    queries: list[Query]
-    run: Run
-    ask: Ask
-    tokens: list[int] = field(init=False)
-    results: dict[int, Any] = field(default_factory=dict)
-    error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.tokens = [estimated_tokens(query) for query in self.queries]
-
-    def split(self, batch_tokens: int) -> tuple[list[int], list[int]]:
-        """Return which queries share batches, and which are longer than one."""
-        long = [i for i, tokens in enumerate(self.tokens) if tokens > batch_tokens]
-        return [i for i, tokens in enumerate(self.tokens) if tokens <= batch_tokens], long
-
-    def wait(self) -> list[Any]:
-        self.done.wait()
-        if self.error is not None:
-            raise self.error
-        return [self.results[i] for i in range(len(self.queries))]
-
-    def put(self, index: int, result: Any) -> None:
-        """Keep a result; a worker of each lane may do so at the same time."""
-        self.results[index] = result
-        if len(self.results) == len(self.queries):
-            self.done.set()
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done.is_set():
-            self.error = error
-            self.done.set()
-
-    def limits(self, index: int) -> dict[tuple[str, str], float]:
-        """Return a query's thresholds by kind and label."""
-        query = self.queries[index]
-        return {
-            (kind, label): given[label] if isinstance(given, Mapping) else given
-            for kind, labels, given in (
-                ("span", query.labels, self.ask.threshold),
-                ("relation", query.relations, self.ask.relation_threshold),
-            )
-            for label in labels
-            if not isinstance(given, Mapping) or label in given  # else the model complains
-        }
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    """The queries of a call that wait in a lane."""
-
-    call: _Call
-    indices: deque[int]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Queries that go to the model together: of one kind, with thresholds that agree."""
-
-    first: _Call | None = None
-    limits: dict[tuple[str, str], float] = field(default_factory=dict)
-    queries: list[tuple[_Call, int]] = field(default_factory=list)
-    tokens: int = 0
-
-    def takes(self, call: _Call, index: int, most_tokens: int) -> bool:
-        """Add the query if it fits; one that does not will not fit later either."""
-        first = self.first or call
-        if self.queries and self.tokens + call.tokens[index] > most_tokens:
-            return False
-        if call.run is not first.run or _rules(call.ask) != _rules(first.ask):
-            return False
-        own = call.limits(index)
-        if any(self.limits.get(label, limit) != limit for label, limit in own.items()):
-            return False
-        self.first = first
-        self.limits.update(own)
-        self.queries.append((call, index))
-        self.tokens += call.tokens[index]
-        return True
-
-    def run(self, model: Extractor, members: list[tuple[_Call, int]]) -> list[Any]:
-        assert self.first is not None
-        spans, relations = (
-            {label: limit for (of, label), limit in self.limits.items() if of == kind}
-            for kind in ("span", "relation")
-        )
-        ask = replace(self.first.ask, threshold=spans, relation_threshold=relations)
-        return self.first.run(model, [call.queries[i] for call, i in members], ask)
-
-
-def _rules(ask: Ask) -> Ask:
-    """Return all but the thresholds."""
-    return replace(ask, threshold=0.5, relation_threshold=0.5)
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What waits for one worker; whoever is first in ``parts`` begins the next batch."""
-
-    parts: deque[_Part] = field(default_factory=deque)
-
-    def fills(self, most_tokens: int) -> bool:
-        """Whether what waits fills a batch."""
-        tokens = 0
-        for part in self.parts:
-            for i in part.indices:
-                tokens += part.call.tokens[i]
-                if tokens >= most_tokens:
-                    return True
-        return False
-
-    def take(self, most_tokens: int) -> _Batch:
-        """Take a batch, a query of each waiting request in turn; those served move to the end."""
-        batch = _Batch()
-        turn, self.parts = self.parts, deque()
-        while turn:
-            part = turn.popleft()
-            if part.call.done.is_set():  # cancelled or failed
-                continue
-            if not batch.takes(part.call, part.indices[0], most_tokens):
-                self.parts.append(part)
-                continue
-            part.indices.popleft()
-            if part.indices:
-                turn.append(part)
-        return batch
