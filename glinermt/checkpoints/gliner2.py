@@ -25,7 +25,7 @@ from glinermt.families.boundary_network import BoundaryNetwork
 from glinermt.families.boundary_scores import CHOICES, BoundaryScorer, tidy_edges
 from glinermt.families.boundary_settings import BoundarySettings
 from glinermt.families.gliner2_network import COUNTING, Gliner2Network
-from glinermt.families.gliner2_reader import Gliner2Reader
+from glinermt.families.gliner2_reader import KINDS, Gliner2Reader
 from glinermt.families.gliner2_rows import ADDED_TOKENS, split_gliner2
 from glinermt.families.gliner2_scores import SpanScorer
 from glinermt.families.rows import RowEncoder
@@ -100,9 +100,9 @@ def load(folder: Path) -> Parts:
         network = _boundary_network(path, data, encoder)
         weights = {name: t for name, t in weights.items() if not name.startswith(UNUSED)}
         choose = CHOICES[network.settings.overlap_policy]
-        reader = partial(
-            Gliner2Reader, score=BoundaryScorer(network), choose=choose, tidy=tidy_edges
-        )
+        kinds = KINDS if network.settings.enable_relations else KINDS - {"relations"}
+        score = BoundaryScorer(network, choose)
+        reader = partial(Gliner2Reader, score=score, choose=choose, tidy=tidy_edges, kinds=kinds)
     fill(network, weights, where=folder)
     rows = RowEncoder(encoder, query_encoder.pad_token_id)
     config = ModelConfig(encoder=data.get("model_name") or "", encoder_config=encoder_config)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from glinermt.decode import Candidates, choose
 from glinermt.families.boundary_network import BoundaryNetwork
-from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
+from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked, Group
 from glinermt.families.gliner2_scores import (
     Edge,
     Limits,
@@ -19,15 +19,22 @@ from glinermt.families.gliner2_scores import (
 )
 from glinermt.types import Overlap
 
+Choose = Callable[..., Candidates]
+
 
 class BoundaryScorer:
     """Reads the boundary network: one pool of spans for all names of a row.
 
     A structure has one instance, whose fields are found like entities.
+
+    Args:
+        network: what is read.
+        choose: decides between overlapping spans, as ``decode.choose`` does.
     """
 
-    def __init__(self, network: BoundaryNetwork) -> None:
+    def __init__(self, network: BoundaryNetwork, choose: Choose) -> None:
         self.network = network
+        self.choose = choose
         self.settings = network.settings
 
     def __call__(self, vectors: RowVectors, asked: Asked, limits: Limits) -> RowFound:
@@ -36,7 +43,7 @@ class BoundaryScorer:
         sought = [names for group, names in groups if group.marker != CLASS]
         if sought:
             queries = torch.cat(sought)
-            wanted = self._wanted(vectors, asked, limits)
+            wanted = self._wanted(vectors, limits)
             spans, logits = self.network.boundary_head(vectors.words, queries, wanted)
             parts = iter(logits.split([len(names) for names in sought]))
         relation = structure = 0
@@ -58,22 +65,56 @@ class BoundaryScorer:
                 )
                 found.spans.append(_candidates(spans, scores, limits.labels, vectors.num_prefix))
             elif group.marker == FIELD:
-                own = _candidates(spans, scores, limits.fields[structure], vectors.num_prefix)
-                choices = _prefix_scores(spans, scores, vectors.num_prefix)
+                own = self._of_text(spans, scores, limits, structure, vectors)
+                choices = self._choices(vectors, names, group)
                 found.instances.append(RowInstance(structure, own, choices))
                 structure += 1
         return found
 
-    def _wanted(self, vectors: RowVectors, asked: Asked, limits: Limits) -> Tensor | None:
-        """Return the spans that must be scored: choices of fields, given ends of relations."""
-        places: list[Words] = []
-        if any(group.marker == FIELD for group in asked.groups):
-            places += [(i, i + 1) for i in range(vectors.num_prefix)]
-        for start, end in limits.given or ():
-            places.append((start + vectors.num_prefix, end + vectors.num_prefix))
-        if not places:
-            return None
-        return torch.tensor(places, dtype=torch.long, device=vectors.words.device)
+    def _wanted(self, vectors: RowVectors, limits: Limits) -> Tensor | None:
+        """Return the spans that must be scored: given ends of relations."""
+        skip = vectors.num_prefix
+        places = [(start + skip, end + skip) for start, end in limits.given or ()]
+        return _places(places, vectors.words) if places else None
+
+    def _of_text(
+        self, spans: Tensor, scores: Tensor, limits: Limits, structure: int, vectors: RowVectors
+    ) -> Candidates:
+        """Return the spans of a structure's fields that stand beside those over the prefix.
+
+        The choices before the text take part in what overlaps what, as in the package.
+        """
+        fields, skip = limits.fields[structure], vectors.num_prefix
+        if not skip:
+            return _candidates(spans, scores, fields, skip)
+        everywhere = _candidates(spans, scores, fields, 0)
+        size, overlap = skip + len(vectors.words), limits.overlaps[structure]
+        chosen = Candidates.concatenate(
+            [everywhere.take(np.zeros(0, dtype=np.int64))]
+            + [
+                self.choose(everywhere.take(everywhere.label == i), num_words=size, overlap=overlap)
+                for i in range(len(fields))
+            ]
+        )
+        own = chosen.take(chosen.start >= skip)
+        return Candidates(own.start - skip, own.end - skip, own.label, own.score, own.cut)
+
+    def _choices(self, vectors: RowVectors, names: Tensor, group: Group) -> np.ndarray:
+        """Return the score of each choice at its first place in the prefix, ``field word``.
+
+        Each field is asked alone, in a pool that begins with its choices.
+        """
+        lower = [word.lower() for word in vectors.prefix]
+        found = np.zeros((len(names), len(lower)))
+        for i, choices in enumerate(group.choices):
+            at = list(dict.fromkeys(lower.index(choice.lower()) for choice in choices))
+            if at:
+                wanted = _places([(place, place + 1) for place in at], vectors.words)
+                spans, logits = self.network.boundary_head(vectors.words, names[i : i + 1], wanted)
+                scores = (logits[0] / self.settings.pair_temperature).sigmoid().tolist()
+                by_place = dict(zip(map(tuple, spans.tolist()), scores, strict=True))
+                found[i, at] = [by_place[place, place + 1] for place in at]
+        return found
 
     def _pairs(
         self, spans: Tensor, logits: Tensor, given: Sequence[Words] | None, num_prefix: int
@@ -123,13 +164,8 @@ def _candidates(spans: Tensor, scores: Tensor, limits: np.ndarray, num_prefix: i
     return Candidates(start, end, label, score[label, span].astype(float), cut)
 
 
-def _prefix_scores(spans: Tensor, scores: Tensor, num_prefix: int) -> np.ndarray:
-    """Return the score of each prefix word alone, ``field word``."""
-    found = np.zeros((len(scores), num_prefix))
-    for i, (start, end) in enumerate(spans.tolist()):
-        if end == start + 1 <= num_prefix:
-            found[:, start] = scores[:, i].float().cpu().numpy()
-    return found
+def _places(places: Sequence[Words], like: Tensor) -> Tensor:
+    return torch.tensor(places, dtype=torch.long, device=like.device)
 
 
 def schedule(candidates: Candidates, *, num_words: int, overlap: Overlap = "flat") -> Candidates:
@@ -182,7 +218,7 @@ def nested(candidates: Candidates, *, num_words: int, overlap: Overlap = "flat")
     return choose(candidates, num_words=num_words, overlap="nested")
 
 
-CHOICES: dict[str, Callable[..., Candidates]] = {
+CHOICES: dict[str, Choose] = {
     "flat": schedule,
     "nested": nested,
     "longest": longest,

@@ -28,6 +28,7 @@ from glinermt.reader import BATCH_TOKENS, spans_of
 from glinermt.types import Ask, Found, Instance, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
 
+KINDS: frozenset[Kind] = frozenset({"spans", "relations", "classes", "records"})
 Pooling = Literal["first", "mean", "max"]
 Choose = Callable[..., Candidates]
 Tidy = Callable[[Sequence[Edge], str], list[Edge]]
@@ -74,9 +75,8 @@ class Gliner2Reader:
         choose: decides between overlapping spans, as ``decode.choose`` does.
         tidy: makes one of the edges of a relation that say the same; their ends count characters.
         pooling: which of a word's tokens its vector is read from.
+        kinds: what the network finds.
     """
-
-    kinds: frozenset[Kind] = frozenset({"spans", "relations", "classes", "records"})
 
     def __init__(
         self,
@@ -87,7 +87,9 @@ class Gliner2Reader:
         choose: Choose = choose,
         tidy: Tidy | None = None,
         pooling: Pooling = "first",
+        kinds: frozenset[Kind] = KINDS,
     ) -> None:
+        self.kinds = kinds
         self.encoder = encoder
         self.query_encoder = query_encoder
         self.score = score
@@ -232,7 +234,7 @@ class Gliner2Reader:
                 for part in torch.split(words, lengths)
             ]
             words = torch.stack(pooled)
-        return RowVectors(words, prompts, list(torch.split(names, counts)), len(row.prefix))
+        return RowVectors(words, prompts, list(torch.split(names, counts)), tuple(row.prefix))
 
     def _found(self, query: Query, words: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
         labels = tuple(dict.fromkeys(query.labels))
@@ -257,19 +259,25 @@ class Gliner2Reader:
         """Yield the relations, label by label; ends have the type they were found with."""
         types = {(span.start, span.end): span.label for span in query.entities or spans}
         names = tuple(dict.fromkeys(query.relations))
+        text, length = rows.closed(query.text), len(query.text)
         by_label: dict[int, list[Edge]] = {}
         for edge in sorted(edges, key=lambda e: (e.label, e.head, e.tail)):
-            head, tail = (_characters(words, where) for where in (edge.head, edge.tail))
-            if head[0] < head[1] and tail[0] < tail[1]:  # not the added full stop
-                placed = Edge(edge.label, head, tail, edge.score)
-                by_label.setdefault(edge.label, []).append(placed)
+            head, tail = (_characters(words, where, len(text)) for where in (edge.head, edge.tail))
+            placed = Edge(edge.label, head, tail, edge.score)
+            by_label.setdefault(edge.label, []).append(placed)
         for label, found in by_label.items():
-            for edge in self.tidy(found, query.text) if self.tidy else found:
-                ends = [
+            best: dict[tuple[Words, Words], float] = {}
+            for edge in self.tidy(found, text) if self.tidy else found:
+                ends = [(start, min(end, length)) for start, end in (edge.head, edge.tail)]
+                if all(start < end for start, end in ends):  # not the added full stop alone
+                    key = ends[0], ends[1]
+                    best[key] = max(best.get(key, 0.0), edge.score)
+            for (head, tail), score in best.items():
+                spans_there = [
                     Span(*where, query.text[slice(*where)], types.get(where, ""))
-                    for where in (edge.head, edge.tail)
+                    for where in (head, tail)
                 ]
-                yield Relation(ends[0], names[label], ends[1], edge.score)
+                yield Relation(spans_there[0], names[label], spans_there[1], score)
 
     def _spans(
         self,
@@ -279,12 +287,13 @@ class Gliner2Reader:
         labels: tuple[str, ...],
         ask: Ask,
     ) -> list[Span]:
-        """Choose among candidates: over all labels, or with ``multi_label`` for each alone."""
+        """Choose among candidates: over all labels, or with ``multi_label`` for each alone.
+
+        The full stop that was added counts in the choice, as it does in the package.
+        """
         if not parts:
             return []
         found = Candidates.concatenate(parts)
-        starts, ends = np.array(words.offsets).reshape(-1, 2).T
-        found = found.take(starts[found.start] < ends[found.end - 1])
         if len(parts) > 1:
             found = merge_windows(found)
         groups = [found]
@@ -295,8 +304,13 @@ class Gliner2Reader:
             for group in groups
         ]
         together = Candidates.concatenate(chosen) if chosen else found
-        order = np.lexsort((-together.score, together.end, together.start))
-        return spans_of(together.take(order), text, words.offsets, labels)
+        starts, ends = np.array(words.offsets).reshape(-1, 2).T
+        together = together.take(starts[together.start] < ends[together.end - 1])
+        order = np.lexsort((-together.score, ends[together.end - 1], together.start))
+        best: dict[tuple[int, int, str], Span] = {}
+        for span in spans_of(together.take(order), text, words.offsets, labels):
+            best.setdefault((span.start, span.end, span.label), span)
+        return list(best.values())
 
     def _instances(
         self, query: Query, words: TokenizedWords, parts: _Parts, index: int, ask: Ask
@@ -345,6 +359,7 @@ def _own(limits: Limits, row: _Row) -> Limits:
         limits.relations[asked.relations.start : asked.relations.stop],
         given,
         limits.fields[asked.structures.start : asked.structures.stop],
+        limits.overlaps[asked.structures.start : asked.structures.stop],
     )
 
 
@@ -367,6 +382,7 @@ def _gather(parts: _Parts, row: _Row, found: RowFound, num_words: int) -> None:
         parts.classes.setdefault(i, []).append(logit)
 
 
-def _characters(words: TokenizedWords, where: Words) -> tuple[int, int]:
-    """Return the characters of some words; none where they are only the added full stop."""
-    return words.offsets[where[0]][0], words.offsets[where[1] - 1][1]
+def _characters(words: TokenizedWords, where: Words, length: int) -> tuple[int, int]:
+    """Return the characters of some words in the text that a full stop may have closed."""
+    last = where[1] == len(words.offsets)
+    return words.offsets[where[0]][0], length if last else words.offsets[where[1] - 1][1]

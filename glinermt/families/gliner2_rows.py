@@ -33,6 +33,8 @@ class Group:
     marker: str
     prompt: str
     names: tuple[str, ...]
+    choices: tuple[tuple[str, ...], ...] = ()
+    """The values that each field of a structure may have, none where these are spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ def question(query: Query, parts: Sequence[range]) -> Asked:
     for structure in structures:
         about = [(f.name, f.description) for f in structure.fields if f.description]
         names = tuple(f.name for f in structure.fields)
-        groups.append(Group(FIELD, described(structure.name, about), names))
+        choices = tuple(f.choices for f in structure.fields)
+        groups.append(Group(FIELD, described(structure.name, about), names, choices))
     if labels:
         groups.append(_described(ENTITY, ENTITIES, labels))
     groups += [Group(RELATION, relation, ("head", "tail")) for relation in relations]

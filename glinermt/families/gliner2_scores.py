@@ -13,7 +13,7 @@ from glinermt.families.gliner2_network import Gliner2Network
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
 from glinermt.reader import label_thresholds
 from glinermt.structures import Structure
-from glinermt.types import Ask, Query
+from glinermt.types import Ask, Overlap, Query
 
 Words = tuple[int, int]
 """First word and the word behind the last."""
@@ -39,7 +39,12 @@ class RowVectors:
     """One vector a group."""
     names: list[Tensor]
     """One vector a name, group by group."""
-    num_prefix: int
+    prefix: tuple[str, ...] = ()
+    """The words that stand before the text's."""
+
+    @property
+    def num_prefix(self) -> int:
+        return len(self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Limits:
     """The only ranges of words that relations may join; None = any."""
     fields: tuple[np.ndarray, ...] = ()
     """One a field, for each structure."""
+    overlaps: tuple[Overlap, ...] = ()
+    """How spans of one field may overlap, for each structure."""
 
 
 @dataclass(slots=True)
@@ -179,6 +186,7 @@ def limits_of(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
         np.array(label_thresholds(ask.relation_threshold, relations)),
         given,
         tuple(_field_limits(structure, ask) for structure in query.structures),
+        tuple(structure.overlap or ask.overlap for structure in query.structures),
     )
 
 

@@ -10,6 +10,7 @@ import random
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from transformers import (
 from glinermt.families.prompted_network import ADJACENCIES
 from glinermt.heads.span_modes import SPAN_VECTORS
 from glinermt.model import GlinerMT
+from glinermt.structures import Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, close
 from tests.tiny_models import save_encoder
@@ -287,6 +289,104 @@ def test_entities_are_those_of_gliner2(name: str, count: int, tmp_path: Path) ->
         return {place: score for place, score in found_places.items() if place[0] < place[1]}
 
     compared(count, entities, GlinerMT.from_pretrained(tmp_path), several=True, tolerance=1e-4)
+
+
+POOL = {
+    "boundary_dim": 16, "pair_dim": 16, "candidate_pool": "shared", "pool_boundary_top_k": 12,
+    "pool_size": 48, "min_pool_per_query": 4, "record_dim": 16, "multihead_pair_compat_heads": 4,
+}  # fmt: skip
+CONTENT = {"enable_span_content": True, "content_dim": 8}
+PLAIN_POOL = {"candidate_attention_layers": 0, "query_attention_layers": 0}
+HEADS: list[dict[str, Any]] = [
+    {},
+    {"boundary_attention_layers": 2},
+    {"boundary_attention_layers": 1, "boundary_attention_window": 3},
+    {"boundary_refinement_layers": 2, "boundary_ffn_multiplier": 1.5, "dropout": 0.0},
+    PLAIN_POOL,
+    {"candidate_attention_layers": 1, "query_attention_layers": 0},
+    {**CONTENT, **PLAIN_POOL, "content_soft_max_pool": True},
+    CONTENT,
+    {"use_inside_evidence": False, "enable_abstention": False},
+    {"overlap_policy": "nested"},
+    {"pair_temperature": 1.7, "relation_temperature": 0.6},
+    {"directional_relation_states": True, "relation_biaffine_content": True},
+    {"relation_heads_per_type": 3, "relation_tails_per_type": 5, "relation_pair_cap": 7},
+    {"min_pool_per_query": 0, "boundary_refinement_layers": 0},
+]
+COUNTS = [
+    {"counting_layer": layer, "token_pooling": pooling, "span_head": {"max_width": width}}
+    for layer, pooling, width in (
+        ("count_lstm", "first", 8), ("count_lstm", "mean", 1), ("count_lstm_v2", "max", 4),
+        ("count_lstm_v2", "first", 12), ("count_lstm_moe", "first", 4),
+        ("count_lstm_moe", "max", 8),
+    )
+]  # fmt: skip
+GLINER2 = [{"architecture": "span", **options} for options in COUNTS]
+GLINER2 += [{"architecture": "boundary", "boundary_head": {**POOL, **head}} for head in HEADS]
+FEW_GLINER2 = (1, 12)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [i if i in FEW_GLINER2 else pytest.param(i, marks=pytest.mark.slow) for i in range(20)],
+)
+def test_generated_models_find_what_gliner2_finds(number: int, count: int, tmp_path: Path) -> None:
+    """Entities, relations, and records with a choice, whose words stand before the text."""
+    pytest.importorskip("gliner2", reason="pip install --no-deps gliner2==2.1.0")
+    from gliner2.auto import AutoExtractor
+    from gliner2.configuration import ExtractorConfig
+
+    encoder = save_backbone(tmp_path / "encoder", ("deberta", "modernbert")[number % 2])
+    torch.manual_seed(0)
+    config = ExtractorConfig(model_name=str(encoder), **GLINER2[number])
+    AutoExtractor.from_config(config).save_pretrained(str(tmp_path / "saved"))
+    theirs = AutoExtractor.from_pretrained(str(tmp_path / "saved")).eval()
+    model = GlinerMT.from_pretrained(tmp_path / "saved")
+    asks = {"include_confidence": True, "include_spans": True}
+    schema = theirs.create_schema().structure("thing").field("place", dtype="list")
+    schema = schema.field("color", dtype="str", choices=["red", "blue one"])
+    fields = Field("place"), Field("color", choices=("red", "blue one"))
+    compared = 0
+    for text, labels, threshold, _, _ in asked(count, 3):
+        query = Query(
+            text, tuple(labels), "", tuple(RELATIONS), across_lines=True,
+            structures=(Structure("thing", fields),),
+        )  # fmt: skip
+        ask = Ask(threshold, multi_label=True, relation_threshold=threshold)
+        alone = [
+            replace(query, relations=(), structures=()),
+            replace(query, labels=(), structures=()),
+            replace(query, labels=(), relations=()),
+        ]
+        spans, pairs, records = model.read(alone, ask)
+        found = theirs.extract_entities(text, labels, threshold=threshold, **asks)["entities"]
+        expected = {(*clipped(e, text), n): e["confidence"] for n in found for e in found[n]}
+        ours = {(s.start, s.end, s.label): s.score for s in spans.spans}
+        assert ours.keys() == {place for place in expected if place[0] < place[1]}, text
+        compared += len(ours)
+        found = theirs.extract_relations(text, RELATIONS, threshold=threshold, **asks)
+        expected_pairs = {
+            (*clipped(e["head"], text), n, *clipped(e["tail"], text))
+            for n, edges in found["relation_extraction"].items()
+            for e in edges
+        }
+        assert {
+            (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end) for r in pairs.relations
+        } == {p for p in expected_pairs if p[0] < p[1] and p[3] < p[4]}, text
+        rows = theirs.extract(text, schema, threshold=threshold, **asks).get("thing", [])
+        places_there = [{clipped(e, text) for e in row["place"] or []} for row in rows]
+        places_here = [
+            {(s.start, s.end) for s in r.spans["place"]} for r in records.records["thing"]
+        ]
+        assert [p for p in places_here if p] == [
+            kept for row in places_there if (kept := {p for p in row if p[0] < p[1]})
+        ], text
+    assert compared
+
+
+def clipped(entity: dict[str, Any], text: str) -> tuple[int, int]:
+    """Return the place without the full stop that the package adds."""
+    return min(entity["start"], len(text)), min(entity["end"], len(text))
 
 
 @pytest.mark.parametrize("name", ["text_default", "layout_text"])
