@@ -37,6 +37,9 @@ def generate_command(
     language: Annotated[
         str, typer.Option(help="Language of the prompts and texts: en or de.")
     ] = "en",
+    only_language: Annotated[
+        bool, typer.Option("--only-language", help="Leave out texts in other languages.")
+    ] = False,
     field: Annotated[str, typer.Option(help="Where JSON lines keep the text.")] = "text",
     benchmark: Annotated[
         Many, typer.Option(help="File whose 13-word runs must not be in the data (repeatable).")
@@ -91,6 +94,7 @@ def generate_command(
             "tasks_per_text": tasks_per_text,
             "limit": limit,
             "language": language,
+            "only_language": only_language,
             "text_field": field,
             "benchmarks": benchmark or [],
             "sampling": {"temperature": temperature, "max_tokens": max_tokens},

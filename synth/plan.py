@@ -17,7 +17,7 @@ from glinermt.synth.checks.contamination import Benchmarks
 from glinermt.synth.checks.similar import NearDuplicates
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
-from glinermt.synth.texts import passages, read_texts, text_files
+from glinermt.synth.texts import language_of, passages, read_texts, text_files
 
 SYSTEM = {
     "en": "You annotate texts for training data. You reply with one JSON object and nothing else. "
@@ -70,7 +70,7 @@ def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[
             names = [name for name in settings.tasks if sizes[name] == size]
             pieces = passages(text, size, settings.least_tokens, settings.language)
             for passage in islice(pieces, settings.passages_per_text or None):
-                if fault := _fault(passage, known, benchmarks):
+                if fault := _fault(passage, known, benchmarks, settings):
                     counts.drops[fault] += 1
                     continue
                 rows = _rows(passage, names, settings)
@@ -79,7 +79,11 @@ def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[
                 yield passage, rows
 
 
-def _fault(passage: str, known: NearDuplicates, benchmarks: Benchmarks) -> str | None:
+def _fault(
+    passage: str, known: NearDuplicates, benchmarks: Benchmarks, settings: Settings
+) -> str | None:
+    if settings.only_language and language_of(passage) != settings.language:
+        return "passage: another language"
     if known.seen_before(passage):
         return "passage: near duplicate"
     return "passage: in a benchmark" if benchmarks.hold(passage) else None

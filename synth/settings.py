@@ -58,6 +58,8 @@ class Settings:
     """How many of the tasks each passage gets, drawn by seed; 0 = all."""
     language: str = "en"
     """ISO 639-1 code of the language that the LLM is asked in, and texts are cut in."""
+    only_language: bool = False
+    """Leave out passages that py3langid takes for another language than that."""
     text_field: str = "text"
     """Where JSON lines keep the text."""
     limit: int = 0

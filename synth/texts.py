@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import DataError
+from glinermt.errors import BackendError, DataError
 from glinermt.jsonl import ENDS as ROW_ENDS
 from glinermt.jsonl import TEXT_ENDS, data_files, read_jsonl, read_lines
 from glinermt.long_texts import split_sentences
@@ -65,6 +65,21 @@ def passages(text: str, most_tokens: int, least_tokens: int, language: str = "en
         end, size = last, size + length
     if size >= least_tokens:
         yield text[start:end]
+
+
+def language_of(text: str) -> str:
+    """Return the ISO 639-1 code of the language that py3langid takes a text for.
+
+    Raises:
+        BackendError: the package is not installed.
+    """
+    try:
+        from py3langid import classify
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            "telling languages needs py3langid: pip install 'glinermt[documents]'"
+        ) from error
+    return str(classify(text)[0])
 
 
 def num_tokens(text: str) -> int:

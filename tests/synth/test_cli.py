@@ -49,7 +49,7 @@ def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_p
     ("more", "message"),
     [
         (["--tasks", "entities,entities"], "tasks names one twice: entities, entities"),
-        (["--set", "model.name=x"], "model: expected str, got {'name': 'x'}"),
+        (["--set", "model.name=x"], "model: should be a valid string, got {'name': 'x'}"),
         (["--tasks", "entitis"], "unknown recipe 'entitis' (did you mean 'entities'?)"),
         (["--llm", "scripte"], "unknown llm 'scripte' (did you mean 'scripted'?)"),
         (["--llm-option", "dely=1"], "dely"),

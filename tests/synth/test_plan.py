@@ -46,6 +46,21 @@ def test_another_seed_draws_other_styles_and_another_model_other_ids(tmp_path: P
     assert not {row.id for row in found} & {row.id for row in model}
 
 
+def test_texts_in_another_language_are_left_out_and_counted(tmp_path: Path) -> None:
+    pytest.importorskip("py3langid")
+    german = (
+        "Der Fluss trat nach dem langen Regen über die Ufer, und die Leute aus dem Dorf brachten "
+        "ihre Tiere auf den Hügel, wo sie bis zum Ende der Woche in den alten Scheunen blieben."
+    )
+    file = tmp_path / "texts.txt"
+    file.write_text(f"{TEXT}\n{german}\n", encoding="utf-8")
+    found, counts = rows(settings(file, only_language=True, tasks=("entities",)))
+    assert [row.text for row in found] == [TEXT]
+    assert counts.drops == {"passage: another language": 1}
+    both = rows(settings(file, tasks=("entities",)))[0]
+    assert len(both) == 2
+
+
 def test_fewer_tasks_a_text_are_drawn_by_seed(tmp_path: Path) -> None:
     file = write_texts(tmp_path / "texts.jsonl", 12)
     found, _ = rows(settings(file, tasks_per_text=2))
