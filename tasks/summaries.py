@@ -1,7 +1,8 @@
 """Extractive summarization: the sentences, or the pieces, of a text that sum it up."""
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -159,18 +160,26 @@ def _best_sentences(spans: list[Span], budget: Budget) -> Summary:
     if most >= len(spans) and (words is None or words >= total):
         return Summary(tuple(spans))
     chosen: list[Span] = []
-    seen: list[set[str]] = []
+    holders: dict[str, list[set[str]]] = {}
     used = 0
     for span in sorted(spans, key=lambda span: (-span.score, span.start)):
         bag = span.text.casefold().split()
+        distinct = set(bag)
         too_long = words is not None and chosen and used + len(bag) > words
-        if len(chosen) == most or too_long or _redundant(set(bag), seen):
+        if len(chosen) == most or too_long or _redundant(distinct, holders):
             continue
         chosen.append(span)
-        seen.append(set(bag))
+        for word in distinct:
+            holders.setdefault(word, []).append(distinct)
         used += len(bag)
     return Summary(tuple(sorted(chosen, key=lambda span: span.start)))
 
 
-def _redundant(words: set[str], seen: Iterable[set[str]]) -> bool:
-    return any(len(words & other) >= REDUNDANT * len(words) for other in seen)
+def _redundant(words: set[str], holders: Mapping[str, Sequence[set[str]]]) -> bool:
+    """Whether a chosen sentence has most of the words; ``holders`` are the chosen ones by word.
+
+    Such a sentence has at least one of the rarest words, so few are looked at.
+    """
+    enough = math.ceil(REDUNDANT * len(words))
+    rarest = sorted(words, key=lambda word: len(holders.get(word, ())))[: len(words) - enough + 1]
+    return any(len(words & other) >= enough for word in rarest for other in holders.get(word, ()))
