@@ -178,7 +178,7 @@ def calibrate(
     from glinermt.eval.calibration.choose import calibrate as run_calibrate
     from glinermt.eval.calibration.dev import find_dev_files, read_dev
     from glinermt.eval.calibration.lead import choose_lead
-    from glinermt.eval.calibration.plot import draw_reliability
+    from glinermt.eval.chart import draw_reliability
     from glinermt.jsonl import write_text
 
     check_no_model(out, overwrite=overwrite)

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt import checkpoints
-from glinermt.added_heads import with_heads
 from glinermt.batch import Batch
-from glinermt.build import Parts, build, with_words
+from glinermt.build import Parts, build, with_heads, with_words
 from glinermt.checkpoints import hub
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings

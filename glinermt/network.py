@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glinermt.batch import Apart, Batch
 from glinermt.encoder import WordEncoder
@@ -13,7 +14,6 @@ from glinermt.heads.base import Head
 from glinermt.heads.class_ import class_loss
 from glinermt.heads.relation import Pairs
 from glinermt.layers import BiLSTM
-from glinermt.loss import bce_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Network(nn.Module):
     ) -> Float[Tensor, " example"]:
         """Return each example's loss: that of its spans, of its relations and of its classes.
 
-        That of spans is a sum over words and labels (see ``loss.bce_loss``), that of relations a
+        That of spans is a sum over words and labels (see ``bce_loss``), that of relations a
         sum over pairs and labels with the same weights, divided by the square root of the number
         of relations that hold, so that a document with fifty of them does not drown a sentence
         with one; that of classes is a cross-entropy (see ``heads.class_.class_loss``).
@@ -244,3 +244,32 @@ class Network(nn.Module):
         """All that began with random weights."""
         pretrained = {id(p) for p in self.encoder_parameters()}
         return [p for p in self.parameters() if id(p) not in pretrained]
+
+
+def bce_loss(
+    logits: Float[Tensor, "batch ..."],
+    targets: Float[Tensor, "batch ..."],
+    valid: Bool[Tensor, "batch ..."],
+    *,
+    positive_weight: float = 0.75,
+    negative_weight: float = 0.25,
+    gamma: float = 0.0,
+    smoothing: float = 0.0,
+) -> Float[Tensor, " batch"]:
+    """Sum the weighted loss of each row's valid places (the paper, section 3.2: 0.75 and 0.25).
+
+    Args:
+        logits: scores before the sigmoid.
+        targets: 0 or 1.
+        valid: the places that count.
+        positive_weight: weight of places with target 1.
+        negative_weight: weight of places with target 0.
+        gamma: focal exponent (Lin et al. 2017); 0 = plain cross-entropy.
+        smoothing: the a of ``t (1 - a) + a / 2``.
+    """
+    smooth = targets * (1 - smoothing) + 0.5 * smoothing
+    loss = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
+    if gamma:
+        loss = loss * (torch.sigmoid(logits) - targets).abs() ** gamma
+    weight = negative_weight + (positive_weight - negative_weight) * targets
+    return (loss * weight * valid).flatten(1).sum(1)

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import Field
 from glinermt import overrides
 from glinermt.config import ModelConfig, from_mapping
 from glinermt.errors import ConfigError, unknown_choice
-from glinermt.training import config_overrides
+from glinermt.overrides import merged
 
 TaskName = Literal[
     "ner", "relations", "pairs", "qa", "summaries", "gap_summaries", "classify", "examples"
@@ -200,7 +201,7 @@ class TrainConfig:
     init: str = ""
     """Folder of a model to go on from; empty = build ``model`` anew."""
     add_heads: bool = False
-    """Return the model of ``init`` a relation head and a class head where it has none."""
+    """Add a relation head and a class head to the model of ``init`` where it has none."""
     frozen_layers: FromZero = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are together with
     these; 0 trains all. Saves time and memory where a model is gone on with."""
@@ -260,9 +261,9 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in changes:
-        config_overrides.refuse_taken(data, override)
+        _refuse_taken(data, override)
         overrides.apply(data, override)
-    config_overrides.complete(data.get("stages"))
+    _complete(data.get("stages"))
     return checked(data, where=str(path))
 
 
@@ -302,3 +303,38 @@ def _check_stage(stage: Stage, where: str) -> None:
         raise ConfigError(f"{where}: set one of batch_tokens and batch_size, the other to 0")
     if stage.clock == "time" and stage.max_minutes <= 0:
         raise ConfigError(f"{where}: clock = 'time' needs max_minutes")
+
+
+def _complete(stages: Any) -> None:
+    """Fill in what stages take from those they are ``like``; wrong types are found later.
+
+    Raises:
+        ConfigError: there is no such stage before.
+    """
+    known: dict[str, Any] = {}
+    for i, stage in enumerate(stages if isinstance(stages, list) else ()):
+        if not isinstance(stage, dict):
+            continue
+        like = stage.pop("like", None)
+        if like is not None and str(like) not in known:
+            raise ConfigError(f"stages.{i}.like: no earlier stage is called {like!r}")
+        stages[i] = known[str(stage.get("name"))] = merged(known.get(str(like), {}), stage)
+
+
+def _refuse_taken(data: Mapping[str, Any], override: str) -> None:
+    """Say where a list stands that an override reaches into and a stage takes whole from another.
+
+    Raises:
+        ConfigError: the override does so.
+    """
+    target: Any = data
+    for key, following in pairwise(override.partition("=")[0].split(".")):
+        if isinstance(target, list):
+            target = target[int(key)] if key.isdigit() and int(key) < len(target) else None
+        elif isinstance(target, Mapping):
+            if following.isdigit() and key not in target and "like" in target:
+                raise ConfigError(
+                    f"--set {override}: {key!r} is that of stage {target['like']!r}, which this "
+                    "one is like; change it there, or set the whole list"
+                )
+            target = target.get(key)

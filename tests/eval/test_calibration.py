@@ -13,13 +13,13 @@ from glinermt.errors import DataError
 from glinermt.eval.calibration.choose import calibrate, with_choice
 from glinermt.eval.calibration.dev import find_dev_files, read_dev
 from glinermt.eval.calibration.lead import choose_lead
-from glinermt.eval.calibration.plot import draw_reliability
 from glinermt.eval.calibration.thresholds import (
     best_answer_threshold,
     best_span_threshold,
     best_temperature,
     calibration_error,
 )
+from glinermt.eval.chart import draw_reliability
 from glinermt.eval.metrics.answers import ScoredAnswer, answer_f1
 from glinermt.tasks.entities import extract_entities
 from glinermt.types import Query

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from glinermt.decode import Candidates, choose
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.layers import BiLSTM
-from glinermt.loss import bce_loss
+from glinermt.network import bce_loss
 
 
 def test_the_token_head_equals_the_mlp_of_the_concatenation() -> None:

@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 import torch
 
-from glinermt.loss import bce_loss
 from glinermt.model import GlinerMT
+from glinermt.network import bce_loss
 from glinermt.types import Ask, Example, Query, Relation, Span
 from tests.tiny_models import tiny_model
 

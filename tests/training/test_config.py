@@ -7,7 +7,7 @@ import pytest
 
 from glinermt.errors import ConfigError
 from glinermt.training.config import Optim, load_config
-from glinermt.training.run.optim import rate_factor
+from glinermt.training.run.stepper import rate_factor
 
 MINIMAL = """
 output = "out"

@@ -1,6 +1,7 @@
 """One gold row and a seeded generator -> one Example: what is asked about the row this time."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,10 @@ from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.summaries import SUMMARIZE, Budget
 from glinermt.tasks.task import example
 from glinermt.training.config import Sampling, Source
-from glinermt.training.data.class_sampling import ClassSampler
 from glinermt.training.data.cutting import cut, shift
 from glinermt.training.data.edited_questions import edit
 from glinermt.training.data.label_pool import LabelPool, count_example_labels, count_labels
-from glinermt.training.data.pair_sampling import PairSampler
+from glinermt.training.data.pair_sampling import PairSampler, beside_types
 from glinermt.training.data.paragraphs import Paragraphs, without_answers
 from glinermt.training.data.relation_sampling import RelationSampler
 from glinermt.training.data.rows import (
@@ -28,7 +28,7 @@ from glinermt.training.data.rows import (
     Row,
     SummaryRow,
 )
-from glinermt.types import Example, Span
+from glinermt.types import Example, Query, Span
 
 Sampler = Callable[[Any, random.Random], Example]
 
@@ -261,3 +261,35 @@ def _open_example(text: str, spans: Sequence[Span], label: str, rng: random.Rand
     instruction = rng.choice(OPEN_INSTRUCTIONS).format(label=label)
     matches = [span for span in spans if span.label == label]
     return example(OPEN_ENTITIES, text, Instruction(instruction), matches)
+
+
+class ClassSampler:
+    """Asks for the classes of a row and for some of the data set's others, in any order."""
+
+    def __init__(
+        self, rows: Sequence[ClassRow], sampling: Sampling, foreign: Sequence[str] = ()
+    ) -> None:
+        self._pool = LabelPool(Counter(name for row in rows for name in row.classes))
+        self._sampling = sampling
+        self._foreign = foreign
+        self._several = any(len(row.classes) > 1 for row in rows)
+
+    def __call__(self, row: ClassRow, rng: random.Random) -> Example:
+        most = self._sampling.max_class_labels
+        gold = rng.sample(row.classes, min(len(row.classes), most - 1))
+        absent = self._pool.draw(
+            rng.randint(1 if gold else 2, most - len(gold)),
+            exclude=row.classes,
+            frequency_share=self._sampling.frequency_share,
+            rng=rng,
+        )
+        names = [*gold, *absent]
+        rng.shuffle(names)
+        example = Example(
+            Query(row.text, classes=tuple(names)),
+            (),
+            "classify",
+            classes=tuple(gold),
+            multi_label=self._several,
+        )
+        return beside_types(example, self._foreign, self._sampling, rng)

@@ -18,10 +18,9 @@ from glinermt.training.run.checkpointing import (
     recover_model,
     write_config,
 )
-from glinermt.training.run.curves import draw_curves
 from glinermt.training.run.frozen import freeze, train_only
 from glinermt.training.run.loop import Progress, Score, StageRun
-from glinermt.training.run.metrics_log import Trackers
+from glinermt.training.run.metrics_log import Trackers, draw_curves
 from glinermt.training.run.processes import (
     Processes,
     denormals_flushed,
