@@ -10,8 +10,15 @@ import pytest
 
 from glinermt.model import GlinerMT
 from glinermt.serve.batching import BatchingExtractor, BatchReport, RequestCancelled
-from glinermt.tasks import answer, extract_entities, extract_relations, summarize
-from glinermt.types import Ask, Found, Query, Span
+from glinermt.tasks import (
+    answer,
+    extract_entities,
+    extract_records,
+    extract_relations,
+    read,
+    summarize,
+)
+from glinermt.types import Ask, Found, Instance, Query, Span
 from tests.stub import StubExtractor
 from tests.tiny_models import tiny_model
 
@@ -254,3 +261,25 @@ def test_an_empty_list_of_queries_needs_no_worker() -> None:
     batches = BatchingExtractor(StubExtractor(words))
     assert ask(batches, []) == []
     batches.close()
+
+
+def test_records_of_a_model_that_tells_instances_apart_go_through_batches() -> None:
+    class Whole(StubExtractor):
+        kinds = frozenset({"spans", "records"})
+
+        def read(self, queries: Sequence[Query], _: Ask) -> list[Found]:
+            (structure,) = queries[0].structures
+            span = Span(0, 3, "Ann", "name", 0.9)
+            return [Found(records={structure.name: (Instance({"name": (span,)}),)})] * len(queries)
+
+    batches = BatchingExtractor(Whole(lambda _: []))
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    try:
+        with batches.request() as model:
+            assert [r.value for r in extract_records("Ann.", schema, model=model)] == [
+                {"name": "Ann"}
+            ]
+            found = read("Ann.", {"records": {"guest": schema}}, model=model).records["guest"]
+            assert [record.spans["name"][0].text for record in found] == ["Ann"]
+    finally:
+        batches.close()
