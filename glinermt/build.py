@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -45,6 +45,8 @@ class Parts:
     """How queries are read, where that is not ``reader.NetworkReader``'s way."""
     source: Path | None = None
     """The folder it was read from, of a family that is saved as it was."""
+    published: Mapping[str, str] = field(default_factory=dict)
+    """The network's names of weights, and those of that folder."""
 
 
 def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:

@@ -50,6 +50,7 @@ class GlinerMT(TextModel):
         self.network = parts.network
         self.config = parts.config
         self.source = parts.source
+        self.published = parts.published
         self.fast = FastPath(precision)
         scorer = TorchScorer(self.network, self.fast)
         reader = parts.reader or NetworkReader(parts.query_encoder, scorer)
@@ -311,7 +312,7 @@ class GlinerMT(TextModel):
     @property
     def _parts(self) -> Parts:
         parts = Parts(self.network, self.query_encoder, self.settings, self.config)
-        parts.source = self.source
+        parts.source, parts.published = self.source, self.published
         return parts
 
 

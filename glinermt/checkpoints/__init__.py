@@ -34,7 +34,7 @@ def load(path: str | Path | None = None, download: hub.Download | None = None) -
     for name, read in LOADERS.items():
         if (folder / name).exists():
             try:
-                return read(folder)
+                return native.with_saved_settings(read(folder), folder)
             except (ConfigError, TypeError, ValueError) as error:
                 raise CheckpointError(f"{folder / name}: {error}") from error
     raise CheckpointError(f"{folder}: neither {' nor '.join(LOADERS)} is there")

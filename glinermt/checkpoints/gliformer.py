@@ -9,7 +9,7 @@ from typing import Any
 
 from glinermt.build import Parts, position_limit, token_ids
 from glinermt.checkpoints.gliner_folder import ENCODER, GlinerFolder, without_unread
-from glinermt.checkpoints.weights import fill, one_of, renamed
+from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
@@ -131,7 +131,8 @@ def load(files: GlinerFolder) -> Parts:
     )
     config = ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words)
     settings = TaskSettings(span_score="min")
-    return Parts(network, query_encoder, settings, config, reader, files.folder)
+    published = published_names(files.weights, NAMES)
+    return Parts(network, query_encoder, settings, config, reader, files.folder, published)
 
 
 def _entity_head(files: GlinerFolder, size: int, dropout: float) -> EntityHead:

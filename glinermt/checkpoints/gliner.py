@@ -28,7 +28,7 @@ from glinermt.checkpoints.gliner_folder import (
     head_names,
     without_unread,
 )
-from glinermt.checkpoints.weights import WEIGHTS, fill, renamed, vocabulary_size
+from glinermt.checkpoints.weights import WEIGHTS, fill, published_names, renamed, vocabulary_size
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
@@ -262,7 +262,8 @@ def _variant(files: GlinerFolder) -> Parts:
     rows = RowEncoder(encoder, query_encoder.pad_token_id)
     config = ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words)
     reader = PromptedReader(network, rows, query_encoder, row_format)
-    return Parts(network, query_encoder, _SETTINGS, config, reader, files.folder)
+    published = published_names(files.weights, named)
+    return Parts(network, query_encoder, _SETTINGS, config, reader, files.folder, published)
 
 
 def _num_rnn_layers(files: GlinerFolder) -> int:

@@ -13,6 +13,7 @@ from glinermt.build import DEFAULT_MAX_TOKENS, Parts, empty_encoder, load_tokeni
 from glinermt.checkpoints.weights import (
     fill,
     one_of,
+    published_names,
     read_json,
     read_weights,
     renamed,
@@ -85,7 +86,8 @@ def load(folder: Path) -> Parts:
     architecture = data.get("architecture", "span")
     one_of(path, "architecture", architecture, ("span", "boundary"))
     pooling = one_of(path, "token_pooling", data.get("token_pooling", "first"), _POOLINGS)
-    weights = read_weights(folder)
+    published = weights = read_weights(folder)
+    names = NAMES if architecture == "span" else {}
     encoder_config = read_json(folder / "encoder_config" / "config.json")
     encoder: Any = empty_encoder(encoder_config, vocabulary_size(weights, folder))
     if getattr(encoder, "pooler", None) is not None:
@@ -94,7 +96,7 @@ def load(folder: Path) -> Parts:
     network: Gliner2Network | BoundaryNetwork
     if architecture == "span":
         network = _span_network(path, data, encoder)
-        weights = renamed(weights, NAMES)
+        weights = renamed(weights, names)
         reader = partial(Gliner2Reader, score=SpanScorer(network))
     else:
         network = _boundary_network(path, data, encoder)
@@ -113,6 +115,7 @@ def load(folder: Path) -> Parts:
         config,
         reader(rows, query_encoder, pooling=pooling),
         folder,
+        published_names(published, names),
     )
 
 

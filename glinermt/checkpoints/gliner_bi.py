@@ -15,7 +15,7 @@ from glinermt.checkpoints.gliner_folder import (
     head_names,
     without_unread,
 )
-from glinermt.checkpoints.weights import fill, one_of, renamed
+from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.families.bi_network import FUSIONS, BiNetwork
@@ -76,6 +76,7 @@ def load(files: GlinerFolder) -> Parts:
             pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
         ),
         files.folder,
+        published_names(files.weights, names),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glinermt.build import Parts, assemble, empty_encoder
+from glinermt.build import Parts, assemble, empty_encoder, with_words
 from glinermt.checkpoints.card import write_card
 from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
@@ -23,6 +23,8 @@ from glinermt.exported import is_export
 from glinermt.tokenizer import FastTokenizer, Tokenizer
 
 CONFIG = "glinermt_config.json"
+FAMILY_SETTINGS = "glinermt_settings.json"
+"""What is ours of a published checkpoint: settings of tasks, and how texts are split."""
 FORMAT_VERSION = 1
 COMPLETE = 0.9
 """Least share of the embeddings that the tokenizer has tokens for; some tables are padded."""
@@ -31,13 +33,14 @@ COMPLETE = 0.9
 def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
     """Write a model so that ``load`` finds it; ``dtype`` converts floating weights.
 
-    A model of a family that is not trained here is written as the files it was read from.
+    A model of a family with a network of its own is written in the form that it was read in, with
+    its settings beside it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_card(parts, folder)
     if parts.source is not None:
-        _copy(parts.source, folder, dtype)
+        _write_family(parts, parts.source, folder, dtype)
         return
     data = {
         "format_version": FORMAT_VERSION,
@@ -144,8 +147,8 @@ def _check_tokenizer(
             )
 
 
-def _copy(source: Path, folder: Path, dtype: torch.dtype | None) -> None:
-    """Copy configuration and tokenizers, and the weights as safetensors; an export as it is."""
+def _write_family(parts: Parts, source: Path, folder: Path, dtype: torch.dtype | None) -> None:
+    """Copy configuration and tokenizers, and write weights and settings; an export as it is."""
     whole = is_export(source)
     suffixes = (".json", ".model", ".txt", *((".onnx", ".xml", ".bin") if whole else ()))
     for path in sorted(p for p in source.rglob("*") if p.suffix in suffixes):
@@ -155,8 +158,31 @@ def _copy(source: Path, folder: Path, dtype: torch.dtype | None) -> None:
             shutil.copyfile(path, target)
     if whole:
         return
-    weights = {
+    weights = read_weights(source)
+    for ours, tensor in parts.network.state_dict().items():
+        name = parts.published[ours]
+        now = tensor.detach().cpu()
+        rounded = now.to(weights[name].dtype)  # as small as it was, where nothing is lost by it
+        weights[name] = rounded if torch.equal(rounded.to(now.dtype), now) else now
+    converted = {
         name: tensor.to(dtype if tensor.is_floating_point() else None).contiguous().clone()
-        for name, tensor in read_weights(source).items()
+        for name, tensor in weights.items()
     }
-    save_file(weights, folder / WEIGHTS)
+    save_file(converted, folder / WEIGHTS)
+    own = {"settings": dataclasses.asdict(parts.settings), "words": parts.config.words}
+    (folder / FAMILY_SETTINGS).write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+
+
+def with_saved_settings(parts: Parts, folder: Path) -> Parts:
+    """Return the parts of a family with the settings and words that ``save`` wrote beside them.
+
+    Raises:
+        ConfigError: an impossible setting, or an unknown splitter.
+    """
+    if parts.source is None or not (folder / FAMILY_SETTINGS).exists():
+        return parts
+    data = read_json(folder / FAMILY_SETTINGS)
+    settings = from_mapping(TaskSettings, data.get("settings", {}), where="settings")
+    parts = dataclasses.replace(parts, settings=settings)
+    words = data.get("words", parts.config.words)
+    return parts if words == parts.config.words else with_words(parts, words)

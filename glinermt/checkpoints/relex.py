@@ -12,7 +12,7 @@ from glinermt.checkpoints.gliner_folder import (
     head_names,
     without_unread,
 )
-from glinermt.checkpoints.weights import fill, one_of, renamed
+from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.families.prompted_network import ADJACENCIES, PromptedNetwork, Relations
@@ -91,4 +91,5 @@ def load(files: GlinerFolder) -> Parts:
         ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words),
         PromptedReader(network, rows, query_encoder, row_format),
         files.folder,
+        published_names(files.weights, names),
     )

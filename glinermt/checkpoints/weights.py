@@ -93,10 +93,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
     """Return the weights under the names that ``names`` gives for the beginnings of theirs."""
+    return {ours: weights[name] for ours, name in published_names(weights, names).items()}
+
+
+def published_names(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, str]:
+    """Return our name of each weight that ``renamed`` would rename, and its own."""
     found = {}
-    for name, tensor in weights.items():
+    for name in weights:
         old = next((beginning for beginning in names if name.startswith(beginning)), None)
-        found[name if old is None else names[old] + name[len(old) :]] = tensor
+        found[name if old is None else names[old] + name[len(old) :]] = name
     return found
 
 

@@ -1,6 +1,7 @@
 """Rare variants of the uni-encoder give what the package gliner gives (fixtures/README.md)."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -124,6 +125,26 @@ def test_a_variant_cannot_be_fine_tuned_and_says_so() -> None:
     model = GlinerMT.from_pretrained(FIXTURES / "variants/query/checkpoint")
     with pytest.raises(TypeError, match="cannot be fine-tuned here"):
         model.collate([])
+
+
+@pytest.mark.parametrize(
+    "name", ["variants/query", "biencoder/token", "relex/span_gcn", "gliner2/count_lstm"]
+)
+def test_what_was_changed_is_saved_with_a_family_model(name: str, tmp_path: Path) -> None:
+    folder = FIXTURES / name / "checkpoint"
+    model = GlinerMT.from_pretrained(folder, words="characters")
+    model.settings = replace(model.settings, thresholds={"entities": 0.21})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.01)
+    model.save_pretrained(tmp_path)
+    again = GlinerMT.from_pretrained(tmp_path)
+    assert again.settings == model.settings
+    query = [Query("Bill Gates founded Microsoft.", ("person", "organization"))]
+    found = again.extract(query, threshold=0.1)
+    assert found == model.extract(query, threshold=0.1)
+    assert found != GlinerMT.from_pretrained(folder).extract(query, threshold=0.1)
+    assert found != [[]]
 
 
 def test_a_variant_is_saved_as_it_was_read(tmp_path: Path) -> None:
