@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glinermt.checkpoints import hub
 from glinermt.errors import CheckpointError
 from glinermt.model import GlinerMT
 from glinermt.types import Query
@@ -253,7 +252,7 @@ def test_the_revision_holds_for_all_files(saved: Path, monkeypatch: pytest.Monke
         asked.update(repo=repo, **options)
         return str(saved.parent)
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     GlinerMT.from_pretrained(
         "some/model",
         revision="v2",
