@@ -77,7 +77,7 @@ TASKS: dict[str, Callable[[Texts], Any]] = {
     "records, many": lambda texts: glinermt.extract_records(texts, SCHEMA, many=True),
     "summarize, a third": lambda texts: glinermt.summarize(texts, ratio=1 / 3),
 }
-SMALLER = {"relations, by labels": 16, "records, many": 4, "summarize, a third": 4}
+SMALLER = {"relations, by labels": 4, "records, many": 4, "summarize, a third": 4}
 """What the work of other ways of asking is divided by, which are measured in one text only."""
 console = Console(width=120)
 app = typer.Typer(add_completion=False)
