@@ -1,0 +1,97 @@
+"""The jobs on a real Ray cluster of this machine: several worker processes, one of them killed."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from glinermt.annotate import Engine, annotate
+from tests.tiny_models import tiny_model
+
+ray = pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+    pytest.mark.usefixtures("cluster"),
+]
+
+LABELS = {"labels": ["person", "city"], "threshold": 0.5}
+TEXTS = [f"bill gates founded microsoft in paris number {i}." for i in range(24)]
+TWO = Engine("ray", workers=(2, 2))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model(tmp_path_factory.mktemp("encoder")).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    rows = [*({"text": text} for text in TEXTS), {"text": None}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
+
+
+def test_ray_writes_the_shards_that_the_local_engine_writes_and_a_killed_worker_loses_none(
+    tmp_path: Path, texts: Path, model: str
+) -> None:
+    killed: list[int] = []
+
+    def kill_one(*_: object) -> None:
+        if not killed:
+            killed.append(our_workers()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    settings: dict[str, Any] = {"model": model, "shard_rows": 2}
+    ours = annotate(
+        texts, tmp_path / "ray", "entities", LABELS, engine=TWO, watch=kill_one, **settings
+    )
+    local = annotate(texts, tmp_path / "local", "entities", LABELS, **settings)
+    assert killed
+    assert shards(tmp_path / "ray") == shards(tmp_path / "local")
+    assert len(shards(tmp_path / "ray")) == 13
+    assert (ours.counts.rows, ours.counts.errors) == (local.counts.rows, local.counts.errors)
+    rows = [row for p in (tmp_path / "ray").glob("part-*") for row in pq.read_table(p).to_pylist()]
+    assert sorted(row["row"] for row in rows) == list(range(25))
+
+
+def our_workers() -> list[int]:
+    """Return the processes of actors of the cluster that this process began (Linux)."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            name = (place / "cmdline").read_bytes()
+            raylet = parent(place)
+            ours = name.startswith(b"ray::MapWorker") and parent(raylet) == Path(
+                f"/proc/{os.getpid()}"
+            )
+        except OSError:  # it ended meanwhile
+            continue
+        if ours and name.startswith(b"ray::MapWorker"):
+            found.append(int(place.name))
+    return found
+
+
+def parent(process: Path) -> Path:
+    lines = (process / "status").read_text().splitlines()
+    (number,) = (line.split()[1] for line in lines if line.startswith("PPid:"))
+    return Path("/proc") / number
