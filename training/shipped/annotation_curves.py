@@ -8,14 +8,15 @@ is annotated so far, and scored on dev sentences. ``random`` is what they are co
 
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from glinermt.jsonl import write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
@@ -43,24 +44,22 @@ def simulate(
     pool: Sequence[Example],
     dev: Sequence[Example],
     *,
+    strategies: Sequence[str],
     sizes: Sequence[int],
     seed: int,
     steps: int,
     tuning: Tuning,
-) -> list[Point]:
-    """Return the points of all strategies; those of the first size are the same."""
+) -> Iterator[Point]:
+    """Yield the points strategy by strategy; those of the first size are the same."""
     first = random.Random(seed).sample(range(len(pool)), sizes[0])
     begin = _point(RANDOM, seed, pool, first, dev, steps, tuning)
-    points = []
-    for strategy in (RANDOM, *STRATEGIES):
+    for strategy in strategies:
         model, taken = begin[1], list(first)
-        points.append(Point(strategy, seed, begin[0].sentences, begin[0].spans, begin[0].f1))
+        yield replace(begin[0], strategy=strategy)
         for size in sizes[1:]:
             taken += _next(strategy, pool, taken, size - len(taken), model, seed)
             point, model = _point(strategy, seed, pool, taken, dev, steps, tuning)
-            typer.echo(f"seed {seed} {strategy:13} {size:4} sentences F1 {point.f1:.3f}")
-            points.append(point)
-    return points
+            yield point
 
 
 def _next(
@@ -117,7 +116,7 @@ def mean_curve(points: Sequence[Point]) -> list[tuple[int, float]]:
 
 def report(points: Sequence[Point], start: float) -> str:
     """Return a Markdown table; F1 in percent."""
-    curves = {name: [p for p in points if p.strategy == name] for name in (RANDOM, *STRATEGIES)}
+    curves = _curves(points)
     sizes = sorted({point.sentences for point in points})
     goals = [score for _, score in mean_curve(curves[RANDOM])[1:]]
     heads = [*(f"F1 at {size}" for size in sizes), f"entities in {sizes[-1]}"]
@@ -126,8 +125,9 @@ def report(points: Sequence[Point], start: float) -> str:
     lines += [f"| strategy | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, own in curves.items():
         last = [point.spans for point in own if point.sentences == sizes[-1]]
-        cells = [f"{100 * score:.1f}" for _, score in mean_curve(own)]
-        cells.append(f"{sum(last) / len(last):.0f}")
+        scores = dict(mean_curve(own))
+        cells = [f"{100 * scores[size]:.1f}" if size in scores else "" for size in sizes]
+        cells.append(f"{sum(last) / len(last):.0f}" if last else "")
         for goal in goals:
             number = needed(own, goal)
             cells.append("not reached" if number is None else f"{number:.0f}")
@@ -143,8 +143,8 @@ def draw(points: Sequence[Point], path: Path, title: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
-    for name in (RANDOM, *STRATEGIES):
-        curve = mean_curve([point for point in points if point.strategy == name])
+    for name, own in _curves(points).items():
+        curve = mean_curve(own)
         style = {"linestyle": "--", "color": "black"} if name == RANDOM else {}
         axes.plot(*zip(*curve, strict=True), marker="o", label=name, **style)  # type: ignore[arg-type]
     axes.set(xlabel="annotated sentences", ylabel="strict F1 on dev", title=title)
@@ -158,6 +158,9 @@ def main(
     data_root: Annotated[Path, typer.Option(help="Folder that holds eval/ner/crossner_*.")],
     out: Annotated[Path, typer.Option(help="Folder for annotation_curves.md, .json and .svg.")],
     domain: Annotated[str, typer.Option(help="Of CrossNER.")] = "politics",
+    strategies: Annotated[
+        str, typer.Option(help="Strategies, separated by commas; random comes first.")
+    ] = ",".join(STRATEGIES),
     sizes: Annotated[str, typer.Option(help="Annotated sentences, ascending.")] = "10,20,40,80",
     seeds: Annotated[str, typer.Option(help="Of the first draw, separated by commas.")] = "1",
     steps: Annotated[int, typer.Option(help="Steps of each fine-tuning.")] = 40,
@@ -165,7 +168,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Learning rate of all but the encoder.")] = 3e-4,
     whole: Annotated[bool, typer.Option("--whole", help="Train the encoder, too.")] = False,
 ) -> None:
-    """Simulate, and write what came out after each seed."""
+    """Simulate, and write what came out after each point."""
     pool = read_domain(data_root, domain, "train")
     dev = read_domain(data_root, domain, "dev", limit=limit)
     start = strict_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
@@ -173,9 +176,10 @@ def main(
     points: list[Point] = []
     out.mkdir(parents=True, exist_ok=True)
     for seed in map(int, seeds.split(",")):
-        points += simulate(
+        found = simulate(
             pool,
             dev,
+            strategies=[RANDOM, *strategies.split(",")],
             sizes=[int(size) for size in sizes.split(",")],
             seed=seed,
             steps=steps,
@@ -185,11 +189,25 @@ def main(
                 optim=Optim(encoder_lr=1e-5, other_lr=rate, warmup=0.1),
             ),
         )
-        data = {"domain": domain, "start": start, "points": [asdict(point) for point in points]}
-        (out / "annotation_curves.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-        (out / "annotation_curves.md").write_text(report(points, start), "utf-8")
-        draw(points, out / "annotation_curves.svg", f"CrossNER {domain}")
+        for point in found:
+            typer.echo(f"seed {seed} {point.strategy:13} {point.sentences:4} F1 {point.f1:.3f}")
+            points.append(point)
+            _write(out, points, start, domain)
     typer.echo(report(points, start))
+
+
+def _curves(points: Sequence[Point]) -> dict[str, list[Point]]:
+    curves: dict[str, list[Point]] = {}
+    for point in points:
+        curves.setdefault(point.strategy, []).append(point)
+    return curves
+
+
+def _write(out: Path, points: Sequence[Point], start: float, domain: str) -> None:
+    data = {"domain": domain, "start": start, "points": [asdict(point) for point in points]}
+    write_text(out / "annotation_curves.json", json.dumps(data, indent=1) + "\n")
+    write_text(out / "annotation_curves.md", report(points, start))
+    draw(points, out / "annotation_curves.svg", f"CrossNER {domain}")
 
 
 if __name__ == "__main__":
