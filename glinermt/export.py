@@ -122,8 +122,7 @@ def _check(parts: Parts) -> None:
             f"the head {type(parts.network.head).__name__} cannot be exported, only those named "
             "'token' and 'span'"
         )
-    related = parts.network.relation_head
-    if related is not None and type(related) is not RelationHead:
+    if type(related := parts.network.relation_head) not in (RelationHead, type(None)):
         raise UsageError(f"the relation head {type(related).__name__} cannot be exported")
 
 
