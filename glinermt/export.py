@@ -27,6 +27,7 @@ from glinermt.exported import FORMAT_VERSION, KINDS, Runtime, feeds, read
 from glinermt.extras import needs
 from glinermt.families.network import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
+from glinermt.heads.class_ import ClassHead, ClassSimilarity
 from glinermt.heads.relation import Pairs, RelationHead
 from glinermt.network import Network
 from glinermt.types import Query
@@ -55,6 +56,7 @@ _AXES = {
     "head": ("pairs",),
     "tail": ("pairs",),
     "relation_logits": ("pairs", "relation_labels"),
+    "sentence_vectors": ("batch",),
     **{
         f"{kind}_label_{what}": ("batch", f"{kind}_labels")
         for kind in KINDS
@@ -99,6 +101,9 @@ def export(
         graphs["relations"] = folder / "relations.onnx"
         assert isinstance(network.relation_head, RelationHead)
         _write_relations(network.relation_head, graphs["relations"])
+    if isinstance(network.class_head, ClassSimilarity):
+        graphs["sentences"] = folder / "sentences.onnx"
+        _write_sentences(network, parts.query_encoder, graphs["sentences"])
     for name, path in graphs.items():
         if quantize is not None and runtime == "onnx":
             _quantize(path, quantize)
@@ -207,10 +212,21 @@ class _NetworkGraph(nn.Module):
         found = [self.network.head(words, vectors["span"]), words]
         if "relation" in kinds:
             found.append(vectors["relation"])
-        if self.network.class_head is not None:
+        if isinstance(self.network.class_head, ClassHead):
             text = mask & (place >= given["num_prompt_words"][:, None])
             found.append(self.network.class_head(words, text, vectors["class"]))
         return tuple(found)
+
+
+class _SentenceGraph(nn.Module):
+    """Vectors of texts and of class labels that are read apart."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.encoder = network.encoder
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.encoder.sentence_vectors(input_ids, attention_mask.bool())
 
 
 class _RelationGraph(nn.Module):
@@ -232,22 +248,34 @@ class _RelationGraph(nn.Module):
 
 
 def _write_network(network: Network, query_encoder: QueryEncoder, path: Path) -> None:
-    kinds = ["span"]
-    if network.relation_head is not None:
-        kinds.append("relation")
-    if network.class_head is not None:
-        kinds.append("class")
+    kinds = _kinds_in_rows(network)
     whole = network.encoder.label_pooling == "mean"
     names = ["input_ids", "attention_mask", "word_position", "num_words"]
-    names += ["num_prompt_words"] if network.class_head is not None else []
+    names += ["num_prompt_words"] if "class" in kinds else []
     names += [f"{kind}_label_position" for kind in kinds]
     names += [f"{kind}_label_length" for kind in kinds] if whole else []
     outputs = ["span_logits", "word_vectors"]
-    outputs += ["relation_vectors"] if network.relation_head is not None else []
-    outputs += ["class_logits"] if network.class_head is not None else []
+    outputs += ["relation_vectors"] if "relation" in kinds else []
+    outputs += ["class_logits"] if "class" in kinds else []
     rows = _probe(query_encoder, kinds)
     values = feeds(rows)
     _write(_NetworkGraph(network, names), {name: values[name] for name in names}, outputs, path)
+
+
+def _kinds_in_rows(network: Network) -> list[str]:
+    """Return the kinds of labels that stand in the rows of the network's graph."""
+    related = ["relation"] if network.relation_head is not None else []
+    return ["span", *related, *(["class"] if isinstance(network.class_head, ClassHead) else [])]
+
+
+def _write_sentences(network: Network, query_encoder: QueryEncoder, path: Path) -> None:
+    apart = _probe(query_encoder, ["class"]).apart
+    assert apart is not None
+    values = {
+        "input_ids": apart.text_ids,
+        "attention_mask": apart.text_mask.astype(np.int64),
+    }
+    _write(_SentenceGraph(network), values, ["sentence_vectors"], path)
 
 
 def _write_relations(head: RelationHead, path: Path) -> None:
@@ -349,6 +377,9 @@ def _write_rest(
     """Write tokenizer, requirements, and the file that names all the others."""
     encoder = parts.query_encoder
     ent, rel, cls = encoder.markers
+    similarity = None
+    if isinstance(head := parts.network.class_head, ClassSimilarity):
+        similarity = {"scale": head.log_scale.exp().item(), "bias": head.bias.item()}
     data = {
         "format_version": FORMAT_VERSION,
         "glinermt": glinermt.__version__,
@@ -366,6 +397,7 @@ def _write_rest(
             "max_tokens": encoder.max_tokens,
             "max_labels": encoder.max_labels,
         },
+        "similarity": similarity,
         "model": dataclasses.asdict(parts.config),
         "settings": dataclasses.asdict(parts.settings),
     }
@@ -378,11 +410,7 @@ def _write_rest(
 def _compare(network: Network, query_encoder: QueryEncoder, folder: Path) -> None:
     """Raise UsageError where the export's logits are not the network's."""
     *_, scorer = read(folder)
-    kinds = [
-        kind
-        for kind in KINDS
-        if kind == "span" or getattr(network, f"{kind}_head", None) is not None
-    ]
+    kinds = _kinds_in_rows(network)
     for more in (0, 3):
         rows = _probe(query_encoder, kinds, more=more)
         given = {name: torch.from_numpy(array) for name, array in scorer.inputs(rows).items()}

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from glinermt.config import EXPORT_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.decode import Candidates, span_candidates, token_candidates
-from glinermt.encoding import PaddedRows, QueryEncoder
+from glinermt.encoding import ApartRows, PaddedRows, QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 from glinermt.extras import needs
 from glinermt.pairing import RowPairs
@@ -34,6 +34,7 @@ _KEYS = {
     "glinermt",
     "runtime",
     "quantize",
+    "similarity",
     "graphs",
     "query",
     "model",
@@ -122,7 +123,9 @@ def read(
             raise ConfigError(f"expected the keys {sorted(_KEYS)}, found {sorted(data)}")
         config = from_mapping(ModelConfig, data["model"], where="model")
         settings = from_mapping(TaskSettings, data["settings"], where="settings")
-        scorer = ExportedScorer(folder, data["runtime"], data["graphs"], config, threads)
+        scorer = ExportedScorer(
+            folder, data["runtime"], data["graphs"], config, threads, data["similarity"]
+        )
         encoder = _query_encoder(folder, data["query"], config)
     except (ConfigError, TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -139,6 +142,7 @@ def _query_encoder(folder: Path, query: Mapping[str, Any], config: ModelConfig) 
         cls_token_id=query["cls_token_id"],
         max_tokens=query["max_tokens"],
         max_labels=query["max_labels"],
+        classes_apart=bool(config.class_head) and config.class_reading == "apart",
         plain=config.words in PLAIN,
     )
 
@@ -170,12 +174,15 @@ class ExportedScorer:
         graphs: Mapping[str, str],
         config: ModelConfig,
         threads: int | None,
+        similarity: Mapping[str, float] | None,
     ) -> None:
         if runtime not in RUNTIMES:
             raise ConfigError(unknown_choice("runtime", runtime, RUNTIMES))
         load = RUNTIMES[runtime]
         self.network = load(folder / graphs["network"], threads)
         self.pairs = load(folder / graphs["relations"], threads) if "relations" in graphs else None
+        self.sentences = load(folder / graphs["sentences"], threads) if similarity else None
+        self.similarity = similarity or {}
         self.head = config.head
         kinds: set[Kind] = {"spans"}
         if config.relation_head:
@@ -188,11 +195,26 @@ class ExportedScorer:
         found = self.network.run(self.inputs(rows))
         spans, _, classes = rows.num_labels
         class_logits = found.get("class_logits", np.zeros((len(rows.input_ids), 0)))[:, :classes]
+        if rows.apart is not None:
+            class_logits = self._compare(rows.apart)
         return Scored(
             _sigmoid(found["span_logits"][:, :, :spans]),
             class_logits.astype(np.float64),
             Vectors(found["word_vectors"], found.get("relation_vectors")),
         )
+
+    def _compare(self, apart: ApartRows) -> Float[np.ndarray, "row class"]:
+        """Return the logits of classes that are read apart; see ``heads.class_``."""
+        assert self.sentences is not None
+        vectors = []
+        for ids, mask in ((apart.text_ids, apart.text_mask), (apart.label_ids, apart.label_mask)):
+            feed = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+            found = self.sentences.run(feed)["sentence_vectors"]
+            vectors.append(found / np.linalg.norm(found, axis=1, keepdims=True).clip(min=1e-8))
+        texts, labels = vectors
+        cosine = (texts[apart.text][:, None] * labels[apart.label]).sum(-1)
+        logits: np.ndarray = self.similarity["scale"] * cosine + self.similarity["bias"]
+        return logits
 
     def inputs(self, rows: PaddedRows) -> dict[str, np.ndarray]:
         """Return what the network's graph is fed."""

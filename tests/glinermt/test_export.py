@@ -40,14 +40,14 @@ QUERIES = [
 ASK = Ask(0.3, "flat", False, "min", 0.2)
 
 
-def with_all_heads(folder: Path) -> GlinerMT:
-    model = tiny_model(folder, kind="bert").with_heads()
+def with_all_heads(folder: Path, reading: Literal["joint", "apart"] = "joint") -> GlinerMT:
+    model = tiny_model(folder, kind="bert").with_heads(class_reading=reading)
     torch.manual_seed(2)
     with torch.no_grad():
         for head in (model.network.relation_head, model.network.class_head):
             assert head is not None
             for name, parameter in head.named_parameters():
-                parameter.mul_(0 if name == "bias" else 3)
+                parameter.mul_({"bias": 0, "log_scale": 1}.get(name, 3))
     return model.eval()
 
 
@@ -93,6 +93,14 @@ def test_an_export_finds_spans_relations_and_classes_as_the_model(
     assert theirs[0].relations
     assert theirs[3].spans
     assert theirs[4].classes
+
+
+def test_classes_read_apart_are_exported(tmp_path: Path) -> None:
+    model = with_all_heads(tmp_path / "encoder", "apart")
+    model.export_onnx(tmp_path / "export")
+    exported, theirs = ExportedModel.from_pretrained(tmp_path / "export"), model.read(QUERIES, ASK)
+    assert_same(exported.read(QUERIES, ASK), theirs)
+    assert len(theirs[4].classes) == 3
 
 
 def test_the_span_head_and_deberta_are_exported(tmp_path: Path) -> None:
