@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from glinermt.annotate import Engine, annotate
+from glinermt.annotate.ray import Extract
+from glinermt.tasks import extract_entities
 from tests.tiny_models import tiny_model
 
 ray = pytest.importorskip("ray")
@@ -100,3 +102,26 @@ def parent(process: Path) -> Path:
     lines = (process / "status").read_text().splitlines()
     (number,) = (line.split()[1] for line in lines if line.startswith("PPid:"))
     return Path("/proc") / number
+
+
+def test_extract_adds_columns_in_a_pipeline_of_ones_own(model: str) -> None:
+    rows = [{"text": text} for text in TEXTS[:6]] + [{"text": None}]
+    found = (
+        ray.data.from_items(rows)
+        .map_batches(
+            Extract,
+            fn_constructor_kwargs={"task": "entities", "arguments": LABELS, "model": model},
+            concurrency=1,
+            batch_size=4,
+        )
+        .take_all()
+    )
+    assert [row["status"] for row in found].count("ok") == 6
+    (broken,) = (row for row in found if row["text"] is None)
+    assert broken["status"] == "error"
+    assert broken["error"]
+    wanted = [span.to_dict() for span in extract_entities(TEXTS[0], **LABELS, model=model)]
+    (first,) = (row for row in found if row["text"] == TEXTS[0])
+    assert [{**span, "score": pytest.approx(span["score"], abs=1e-5)} for span in wanted] == list(
+        first["result"]
+    )
