@@ -153,7 +153,7 @@ def test_a_slow_row_is_given_up(
 
     monkeypatch.setattr(Job, "run", slow)
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in TEXTS[2:5]])
-    annotate(path, tmp_path / "out", "entities", LABELS, model=model, timeout=0.3)
+    annotate(path, tmp_path / "out", "entities", LABELS, model=model, timeout=3)
     rows = written(tmp_path / "out")
     assert [row["status"] for row in rows] == ["ok", "error", "ok"]
     assert "more than" in rows[1]["error"]

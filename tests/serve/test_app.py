@@ -300,7 +300,7 @@ class Slow(StubExtractor):
 
     def extract(self, queries: Sequence[Query], **options: Any) -> list[list[Span]]:  # type: ignore[override]
         self.entered.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         return super().extract(queries, **options)
 
 
@@ -309,8 +309,8 @@ def test_a_full_queue_asks_to_try_again_later() -> None:
     body = {"text": TEXT, "labels": ["city"]}
     with serving(slow, max_queue=2) as client, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/v1/entities", json=body) for _ in range(2)]
-        slow.entered.wait(10)
-        end = time.monotonic() + 10
+        slow.entered.wait(60)
+        end = time.monotonic() + 60
         while client.app.state.service.under_way < 2:  # type: ignore[attr-defined]
             assert time.monotonic() < end
         refused = client.post("/v1/entities", json=body)
@@ -324,7 +324,7 @@ def test_a_full_queue_asks_to_try_again_later() -> None:
 def test_a_late_request_is_given_up() -> None:
     slow = Slow()
     body = {"text": TEXT, "labels": ["city"]}
-    with serving(slow, timeout=0.1) as client:
+    with serving(slow, timeout=1.5) as client:
         reply = client.post("/v1/entities", json=body)
         slow.go.set()
         assert (reply.status_code, reply.json()["error"]["code"]) == (504, "timeout")

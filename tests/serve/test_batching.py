@@ -22,7 +22,7 @@ from glinermt.types import Ask, Found, Instance, Query, Span
 from tests.stub import StubExtractor
 from tests.tiny_models import tiny_model
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture(scope="module")
