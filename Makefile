@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS ?= .venv-extras
+EXTRA_NAMES ?= spacy presidio haystack langchain llama-index pandas mcp export ray
 PIP_EXTRAS := $(EXTRAS)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
@@ -55,7 +56,7 @@ $(EXTRAS)/installed: pyproject.toml constraints.txt
 	@echo "Installing the extras into $(EXTRAS) (once; some minutes) ..."
 	$(PIP_EXTRAS) torch
 	$(PIP_EXTRAS) --editable '.[serve,records,pii,annotate,test-extras]'
-	@for extra in spacy presidio haystack langchain llama-index pandas mcp export ray; do \
+	@for extra in $(EXTRA_NAMES); do \
 		$(PIP_EXTRAS) --editable ".[$$extra]" \
 		|| echo "the extra $$extra cannot be installed here; its tests are skipped"; done
 	@touch $@
