@@ -10,7 +10,7 @@ from typing import Any, Literal
 import glinermt
 from glinermt.annotate.schemas import FUNCTIONS, function_of
 from glinermt.annotate.sources import Source, fingerprint
-from glinermt.config import EXPORT_FILE, check_count
+from glinermt.config import check_count
 from glinermt.default_model import load_extractor
 from glinermt.errors import ConfigError, unknown_choice
 
@@ -70,9 +70,9 @@ class Job:
 
     def load_model(self, device: str | None = None, *, threads: int | None = None) -> Any:
         """Return the model that the job asks, loaded for inference; exports run without torch."""
-        if self.model is not None and (Path(self.model) / EXPORT_FILE).is_file():
-            from glinermt.exported import ExportedModel
+        from glinermt.exported import ExportedModel, is_export
 
+        if self.model is not None and is_export(Path(self.model)):
             if self.precision != "exact" or device not in (None, "cpu"):
                 raise ConfigError(
                     f"{self.model} is an export, which runs on the processor as it was written; "

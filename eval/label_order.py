@@ -16,6 +16,7 @@ from glinermt.default_model import load_extractor
 from glinermt.eval.benchmarks import SAMPLES
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.ner import read_ner
+from glinermt.eval.metrics.entities import strict_f1
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
@@ -76,7 +77,7 @@ def spread(model: Extractor, cases: list[NerCase], number: int) -> Spread:
     always = [own for own in scores.values() if len(own) == number]
     ranges = tuple(max(own) - min(own) for own in always)
     gold = [{_key(span) for span in case.spans} for case in cases]
-    f1 = tuple(_f1(gold, [set(map(_key, own)) for own in spans]) for spans in found)
+    f1 = tuple(strict_f1(gold, [map(_key, own) for own in spans]) for spans in found)
     return Spread(len(scores), len(always), ranges, f1 if any(gold) else ())
 
 
@@ -84,20 +85,11 @@ def invariant_f1(model: Extractor, cases: list[NerCase]) -> float:
     """Return the strict micro F1 with ``order="invariant"``, which no order changes."""
     labels = [list(case.labels) for case in cases]
     found = extract_entities([c.text for c in cases], labels, order="invariant", model=model)
-    return _f1(
-        [{_key(span) for span in case.spans} for case in cases],
-        [set(map(_key, own)) for own in found],
-    )
+    return strict_f1([map(_key, c.spans) for c in cases], [map(_key, own) for own in found])
 
 
 def _key(span: Span) -> Key:
     return span.start, span.end, span.label
-
-
-def _f1(gold: list[set[Key]], found: list[set[Key]]) -> float:
-    right = sum(len(g & f) for g, f in zip(gold, found, strict=True))
-    both = sum(map(len, gold)) + sum(map(len, found))
-    return 2 * right / both if both else 0.0
 
 
 def main() -> None:

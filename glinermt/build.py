@@ -20,8 +20,6 @@ from glinermt.layers import BiLSTM
 from glinermt.network import Network
 from glinermt.reader import Reader
 from glinermt.tokenizer import Tokenizer
-from glinermt.word_libraries import own_splitter, word_splitter
-from glinermt.words import PLAIN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -64,7 +62,7 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
     markers = {"ent": config.ent_token, "sep": config.sep_token}
     if config.relation_head:
         markers["rel"] = config.rel_token
-    if config.class_head and config.class_reading == "joint":
+    if config.classes_in_prompt:
         markers["cls"] = config.cls_token
     tokenizer.add_special_tokens({"additional_special_tokens": list(markers.values())})
     encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -95,8 +93,7 @@ def assemble(
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     heads = _heads(config)
-    in_prompt = bool(config.class_head) and config.class_reading == "joint"
-    for name, present in (("rel", config.relation_head), ("cls", in_prompt)):
+    for name, present in (("rel", config.relation_head), ("cls", config.classes_in_prompt)):
         if present and getattr(config, f"{name}_token_id") < 0:
             raise ConfigError(f"{name}_token_id is not set, which the head needs")
     size = config.hidden_size or encoder.config.hidden_size
@@ -114,18 +111,7 @@ def assemble(
         relation_head=heads.relations.from_config(size, config) if heads.relations else None,
         class_head=heads.classes.from_config(size, config) if heads.classes else None,
     )
-    query_encoder = QueryEncoder(
-        tokenizer,
-        word_splitter(config.words),
-        ent_token_id=config.ent_token_id,
-        sep_token_id=config.sep_token_id,
-        rel_token_id=config.rel_token_id if config.relation_head else None,
-        cls_token_id=config.cls_token_id if in_prompt else None,
-        classes_apart=bool(config.class_head) and not in_prompt,
-        max_tokens=config.max_tokens,
-        max_labels=config.max_labels,
-        plain=config.words in PLAIN,
-    )
+    query_encoder = QueryEncoder.from_config(config, tokenizer)
     return Parts(network, query_encoder, settings or TaskSettings(), config)
 
 
@@ -161,13 +147,9 @@ def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, in
         BackendError: the splitter's library is not installed.
         ConfigError: an unknown splitter.
     """
+    parts.query_encoder.split_by(words)
     if not isinstance(words, str):
-        parts.query_encoder.split_words = own_splitter(words)
         return parts
-    split = word_splitter(words)
-    split("")  # raises where the library is missing
-    parts.query_encoder.split_words = split
-    parts.query_encoder.plain = words in PLAIN
     return replace(parts, config=replace(parts.config, words=words))
 
 
@@ -283,23 +265,21 @@ def with_heads(
             None leaves it.
     """
     config = parts.config
-    class_reading = class_reading or config.class_reading
-    class_head = config.class_head or classes
-    in_prompt = bool(class_head) and class_reading == "joint"
+    config = replace(
+        config,
+        relation_head=config.relation_head or relations,
+        class_head=config.class_head or classes,
+        class_reading=class_reading or config.class_reading,
+    )
     tokenizer = copy.deepcopy(parts.query_encoder.tokenizer)
     wanted = {
-        "rel": (relations and not config.relation_head, config.rel_token),
-        "cls": (in_prompt and config.cls_token_id < 0, config.cls_token),
+        "rel": (relations and not parts.config.relation_head, config.rel_token),
+        "cls": (config.classes_in_prompt and config.cls_token_id < 0, config.cls_token),
     }
     added = {name: token for name, (new, token) in wanted.items() if new}
     tokenizer.add_tokens(list(added.values()), special_tokens=True)
     ids = dict(zip(added, token_ids(tokenizer, *added.values()), strict=True))
-    config = replace(
-        with_ids(config, ids),
-        relation_head=config.relation_head or relations,
-        class_head=class_head,
-        class_reading=class_reading,
-    )
+    config = with_ids(config, ids)
     old = parts.network.state_dict()
     encoder_config = parts.network.encoder.encoder.config.to_dict()  # type: ignore[union-attr, operator]
     vocab_size = max([encoder_config["vocab_size"], *(i + 1 for i in ids.values())])

@@ -163,6 +163,16 @@ class ModelConfig:
     max_tokens: int = 0
     """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
 
+    @property
+    def classes_apart(self) -> bool:
+        """Whether there is a class head that reads labels and text in rows of their own."""
+        return bool(self.class_head) and self.class_reading == "apart"
+
+    @property
+    def classes_in_prompt(self) -> bool:
+        """Whether there is one whose labels stand in the prompt."""
+        return bool(self.class_head) and self.class_reading == "joint"
+
     def __post_init__(self) -> None:
         for name, most in MOST.items():
             value = getattr(self, name)

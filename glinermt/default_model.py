@@ -6,7 +6,6 @@ import os
 import threading
 from pathlib import Path
 
-from glinermt.config import EXPORT_FILE
 from glinermt.errors import BackendError
 from glinermt.types import Extractor
 
@@ -49,9 +48,9 @@ def load_extractor(model: Extractor | str | Path | None) -> Extractor:
 
 def _load(model: str | Path | None) -> Extractor:
     """Load a model: an export without torch, all else with it."""
-    if model is not None and (Path(model).expanduser() / EXPORT_FILE).is_file():
-        from glinermt.exported import ExportedModel
+    from glinermt.exported import ExportedModel, is_export
 
+    if model is not None and is_export(Path(model).expanduser()):
         return ExportedModel.from_pretrained(model)
     try:
         from glinermt.model import GlinerMT

@@ -46,11 +46,20 @@ class WordEncoder(nn.Module):
         self, input_ids: Int[Tensor, "row token"], attention_mask: Bool[Tensor, "row token"]
     ) -> Float[Tensor, "row width"]:
         """Return the mean over the tokens of each row, in the encoder's own width."""
-        mask = attention_mask.long()
-        tokens = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
-        weight = attention_mask.to(tokens.dtype)[:, None]  # row 1 token
-        mean: Tensor = (weight @ tokens).squeeze(1) / weight.sum(-1)
-        return mean
+        return sentence_vectors(self.encoder, input_ids, attention_mask)
+
+
+def sentence_vectors(
+    encoder: nn.Module,
+    input_ids: Int[Tensor, "row token"],
+    attention_mask: Bool[Tensor, "row token"],
+) -> Float[Tensor, "row width"]:
+    """Return the mean of an encoder's vectors over the tokens of each row, as in Sentence-BERT."""
+    mask = attention_mask.long()
+    tokens = encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+    weight = attention_mask.to(tokens.dtype)[:, None]  # row 1 token
+    mean: Tensor = (weight @ tokens).squeeze(1) / weight.sum(-1)
+    return mean
 
 
 def _gather(

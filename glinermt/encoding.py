@@ -9,22 +9,24 @@ zero-width character) shifts nothing, and word positions are known instead of se
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from glinermt.config import ModelConfig
 from glinermt.tokenizer import Tokenizer
 from glinermt.types import Query
-from glinermt.words import WordSplitter, plain_label, plain_word
+from glinermt.word_libraries import own_splitter, word_splitter
+from glinermt.words import PLAIN, WordSplitter, plain_label, plain_word
 
 NO_TOKEN = -1
 """Position of a word's first token where the word has none."""
 NO_LABELS = range(0)
 KINDS = ("labels", "relations", "classes")
-CLASSES = KINDS.index("classes")
 """The kinds of labels, as ``Query`` and ``Pass`` name them, in the order of a row."""
+CLASSES = KINDS.index("classes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,40 @@ class QueryEncoder:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
+
+    @classmethod
+    def from_config(cls, config: ModelConfig, tokenizer: Tokenizer) -> "QueryEncoder":
+        """Return the encoder of queries for our own network.
+
+        Raises:
+            ConfigError: an unknown word splitter.
+        """
+        return cls(
+            tokenizer,
+            word_splitter(config.words),
+            ent_token_id=config.ent_token_id,
+            sep_token_id=config.sep_token_id,
+            rel_token_id=config.rel_token_id if config.relation_head else None,
+            cls_token_id=config.cls_token_id if config.classes_in_prompt else None,
+            classes_apart=config.classes_apart,
+            max_tokens=config.max_tokens,
+            max_labels=config.max_labels,
+            plain=config.words in PLAIN,
+        )
+
+    def split_by(self, words: str | Callable[[str], Iterable[tuple[int, int]]]) -> None:
+        """Split texts by another splitter from now on, a known one or a function.
+
+        Raises:
+            BackendError: the splitter's library is not installed.
+            ConfigError: an unknown splitter.
+        """
+        if not isinstance(words, str):
+            self.split_words = own_splitter(words)
+            return
+        split = word_splitter(words)
+        split("")  # raises where the library is missing
+        self.split_words, self.plain = split, words in PLAIN
 
     def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
         """Tokenise all texts, prompts and labels; the same label or prompt only once."""

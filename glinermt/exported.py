@@ -19,12 +19,10 @@ from glinermt.encoding import ApartRows, PaddedRows, QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, unknown_choice
 from glinermt.extras import needs
 from glinermt.pairing import RowPairs
-from glinermt.reader import NetworkReader, Scored
+from glinermt.reader import NetworkReader, Scored, kinds_of_heads
 from glinermt.text_model import TextModel
 from glinermt.tokenizer import FastTokenizer
-from glinermt.types import Kind, SpanScore
-from glinermt.word_libraries import own_splitter, word_splitter
-from glinermt.words import PLAIN
+from glinermt.types import SpanScore
 
 FORMAT_VERSION = 1
 Runtime = Literal["onnx", "openvino"]
@@ -86,12 +84,8 @@ class ExportedModel(TextModel):
             BackendError: its runtime is not installed.
         """
         model = cls(path, threads=threads)
-        if isinstance(words, str):
-            model.query_encoder.split_words = word_splitter(words)
-            model.query_encoder.split_words("")  # raises where the library is missing
-            model.query_encoder.plain = words in PLAIN
-        elif words is not None:
-            model.query_encoder.split_words = own_splitter(words)
+        if words is not None:
+            model.query_encoder.split_by(words)
         return model
 
 
@@ -126,25 +120,10 @@ def read(
         scorer = ExportedScorer(
             folder, data["runtime"], data["graphs"], config, threads, data["similarity"]
         )
-        encoder = _query_encoder(folder, data["query"], config)
+        encoder = QueryEncoder.from_config(config, FastTokenizer.from_folder(folder))
     except (ConfigError, TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     return config, settings, encoder, scorer
-
-
-def _query_encoder(folder: Path, query: Mapping[str, Any], config: ModelConfig) -> QueryEncoder:
-    return QueryEncoder(
-        FastTokenizer.from_folder(folder),
-        word_splitter(config.words),
-        ent_token_id=query["ent_token_id"],
-        sep_token_id=query["sep_token_id"],
-        rel_token_id=query["rel_token_id"],
-        cls_token_id=query["cls_token_id"],
-        max_tokens=query["max_tokens"],
-        max_labels=query["max_labels"],
-        classes_apart=bool(config.class_head) and config.class_reading == "apart",
-        plain=config.words in PLAIN,
-    )
 
 
 def feeds(rows: PaddedRows) -> dict[str, np.ndarray]:
@@ -184,12 +163,7 @@ class ExportedScorer:
         self.sentences = load(folder / graphs["sentences"], threads) if similarity else None
         self.similarity = similarity or {}
         self.head = config.head
-        kinds: set[Kind] = {"spans"}
-        if config.relation_head:
-            kinds.add("relations")
-        if config.class_head:
-            kinds.add("classes")
-        self.kinds = frozenset(kinds)
+        self.kinds = kinds_of_heads(bool(config.relation_head), bool(config.class_head))
 
     def score(self, rows: PaddedRows) -> Scored:
         found = self.network.run(self.inputs(rows))

@@ -79,6 +79,12 @@ class Scorer(Protocol):
         ...
 
 
+def kinds_of_heads(relations: bool, classes: bool) -> frozenset[Kind]:
+    """Return what a network finds that has these heads beside that of spans."""
+    heads: dict[Kind, bool] = {"spans": True, "relations": relations, "classes": classes}
+    return frozenset(kind for kind, there in heads.items() if there)
+
+
 class NetworkReader:
     """Reads queries with our network; long texts and label lists take several passes.
 

@@ -7,7 +7,6 @@ turns, in one process with one thread, so that whatever else the machine does me
 time is the median over the turns of the processor's time.
 """
 
-import json
 import statistics
 import tempfile
 import time
@@ -19,30 +18,9 @@ import typer
 from report import machine_line
 
 from glinermt import GlinerMT, extract_entities
+from glinermt.eval.data.ner import read_ner
 from glinermt.exported import ExportedModel
-
-Gold = set[tuple[int, int, str]]
-
-
-def read(path: Path, number: int) -> tuple[list[str], list[Gold], list[str]]:
-    """Return texts, gold entities in characters, and all labels."""
-    texts, gold, labels = [], [], set()
-    for line in path.read_text(encoding="utf-8").splitlines()[:number]:
-        row = json.loads(line)
-        starts = [0]
-        for token in row["tokens"]:
-            starts.append(starts[-1] + len(token) + 1)
-        texts.append(" ".join(row["tokens"]))
-        gold.append(
-            {(starts[a], starts[b] + len(row["tokens"][b]), name) for a, b, name in row["spans"]}
-        )
-        labels |= {name for _, _, name in row["spans"]}
-    return texts, gold, sorted(labels)
-
-
-def f1(found: list[Gold], gold: list[Gold]) -> float:
-    right = sum(len(a & b) for a, b in zip(found, gold, strict=True))
-    return 200 * right / (sum(map(len, found)) + sum(map(len, gold)))
+from glinermt.training.dev_scores import strict_f1
 
 
 def systems(folder: Path) -> dict[str, tuple[Any, float]]:
@@ -58,7 +36,7 @@ def systems(folder: Path) -> dict[str, tuple[Any, float]]:
         place = folder / name
         write = model.export_onnx if runtime == "onnx" else model.export_openvino
         write(place, quantize=quantize)  # type: ignore[arg-type]
-        files = [p for p in place.iterdir() if p.stem in ("network", "relations")]
+        files = [p for p in place.iterdir() if p.suffix in (".onnx", ".bin")]
         size = sum(p.stat().st_size for p in files) / 1e6
         found[name] = ExportedModel.from_pretrained(place, threads=1), size
     return found
@@ -72,7 +50,7 @@ def main(
 ) -> None:
     """Measure exports beside torch."""
     torch.set_num_threads(1)
-    sets = [read(path, number) for path in data]
+    sets = [read_ner(path, path.stem)[:number] for path in data]
     with tempfile.TemporaryDirectory() as folder:
         loaded = systems(Path(folder))
         times: dict[str, list[float]] = {name: [] for name in loaded}
@@ -80,16 +58,16 @@ def main(
         for turn in range(turns + 1):  # the first warms up
             for name, (model, _) in loaded.items():
                 begun, found, gold = time.process_time(), [], []
-                for texts, truth, labels in sets:
-                    spans = extract_entities(texts, labels, model=model)
-                    found += [{(s.start, s.end, s.label) for s in each} for each in spans]
-                    gold += truth
+                for cases in sets:
+                    labels = [list(case.labels) for case in cases]
+                    found += extract_entities([case.text for case in cases], labels, model=model)
+                    gold += [case.spans for case in cases]
                 if turn:
                     times[name].append(time.process_time() - begun)
-                scores[name] = f1(found, gold)
-    words = sum(len(text.split()) for texts, _, _ in sets for text in texts)
+                scores[name] = 100 * strict_f1(gold, found)
+    words = sum(len(case.text.split()) for cases in sets for case in cases)
     lines = [
-        f"{machine_line(1)}; {sum(len(t) for t, _, _ in sets)} sentences, {words} words",
+        f"{machine_line(1)}; {sum(map(len, sets))} sentences, {words} words",
         "",
         "| runtime | F1 | words a second of processor time | weights, MB |",
         "|---|---|---|---|",

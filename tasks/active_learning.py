@@ -6,7 +6,7 @@ about, Sener and Savarese (2018) for a subset that is near to all texts of the p
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -132,10 +132,7 @@ def _doubt(
 ) -> Iterator[float]:
     settings = in_force(ENTITIES, model.settings, None)
     limits = {label.name: ENTITIES.limit(label, settings) for label in labels}
-    low = [
-        replace(label, options={**label.options, "threshold": min(FLOOR, limits[label.name])})
-        for label in labels
-    ]
+    low = [label.with_threshold(min(FLOOR, limits[label.name])) for label in labels]
     for found in _found(model, texts, low):
         if by == "entropy":
             yield sum(_bits(span.score) for span in found)

@@ -29,6 +29,10 @@ class Label:
         value = self.options.get("threshold")
         return None if value is None else float(value)
 
+    def with_threshold(self, limit: float) -> "Label":
+        """Return the label with another threshold of its own."""
+        return replace(self, options={**self.options, "threshold": limit})
+
 
 def read_labels(
     spec: LabelSpec, *, what: str = "label", options: Iterable[str] = ("description", "threshold")

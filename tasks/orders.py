@@ -34,13 +34,7 @@ def stream_invariant(
     for chunk in chunks(rows):
         texts, asked = [], []
         for text, labels in chunk:
-            low = [
-                replace(
-                    label,
-                    options={**label.options, "threshold": LOWER * task.limit(label, settings)},
-                )
-                for label in labels
-            ]
+            low = [label.with_threshold(LOWER * task.limit(label, settings)) for label in labels]
             for order in label_orders(low):
                 texts.append(text)
                 asked.append(order)

@@ -20,7 +20,7 @@ from glinermt.tasks.relation_options import read_relations
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.relations import entity_types
 from glinermt.tasks.run import in_force, kinds_of, stream
-from glinermt.tasks.task import Task
+from glinermt.tasks.task import Task, uncut
 from glinermt.types import Extractor, Found, Query, Reading, Relation, Span, Threshold
 
 KINDS = ("entities", "relations", "classes", "records")
@@ -168,7 +168,7 @@ def _classes(given: Any) -> dict[str, Classes]:
         labels = read_labels(options["labels"], what=f"class of {name!r}")
         limit = options.get("threshold")
         if limit is not None:
-            labels = [_with(x, limit) if x.threshold is None else x for x in labels]
+            labels = [x.with_threshold(limit) if x.threshold is None else x for x in labels]
         questions[name] = Classes(tuple(labels), options.get("multi_label", False))
     return _told_apart(questions)
 
@@ -225,10 +225,6 @@ def _check_options(what: str, given: Mapping[str, Any], allowed: Sequence[str]) 
             raise UsageError(f"schema: {what}: {unknown_choice('option', key, allowed)}")
 
 
-def _with(label: Label, limit: float) -> Label:
-    return replace(label, options={**label.options, "threshold": limit})
-
-
 def _names(asked: _Asked) -> Iterator[str]:
     """Yield the names that a threshold may be given for."""
     for labels in (asked.types or asked.entities, asked.relations):
@@ -244,7 +240,7 @@ def _limited(labels: Iterable[Label], task: Task[Any, Any], asked: _Asked) -> It
     settings = asked.settings[task.name]
     temperature = settings.temperatures.get(task.name, 1.0)
     for label in labels:
-        yield _with(label, tempered(task.limit(label, settings), 1 / temperature))
+        yield label.with_threshold(tempered(task.limit(label, settings), 1 / temperature))
 
 
 def _labels(asked: _Asked, _: TaskSettings) -> list[Label]:
@@ -285,11 +281,6 @@ def _query(text: str, asked: _Asked, settings: TaskSettings) -> list[Query]:
             class_groups=tuple((name, len(names)) for name, names in questions),
         )
     ]
-
-
-def _whole(query: Query, _: _Asked, __: TaskSettings) -> list[tuple[int, Query]]:
-    """Leave long texts to the model's windows, which overlap."""
-    return [(0, query)]
 
 
 def _read(text: str, asked: _Asked, found: Sequence[Found], _: TaskSettings) -> Reading:
@@ -382,5 +373,5 @@ READ: Task[_Asked, Reading] = Task(
     labels=_labels,
     relations=_relation_labels,
     read=_read,
-    cut=_whole,
+    cut=uncut,
 )

@@ -17,7 +17,7 @@ from glinermt.tasks.labels import Label
 from glinermt.tasks.record_groups import Candidate, Group, Place, groups
 from glinermt.tasks.run import kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
-from glinermt.tasks.task import Task
+from glinermt.tasks.task import Task, no_labels, uncut
 from glinermt.tasks.values import parse
 from glinermt.types import Extractor, Found, Instance, Query, Record, Relation, Span, Threshold
 
@@ -193,10 +193,6 @@ def _belongs(asked: Wanted, relations: Sequence[Relation]) -> dict[tuple[Path, P
     return anchors
 
 
-def _no_labels(_: Wanted, __: TaskSettings) -> Sequence[Label]:
-    return ()
-
-
 def structure(asked: Wanted, settings: TaskSettings) -> Structure:
     """Return what a model is asked for that tells instances apart itself."""
     fields = (
@@ -213,11 +209,6 @@ def structure(asked: Wanted, settings: TaskSettings) -> Structure:
 
 def _instances_query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:
     return [Query(text, structures=(structure(asked, settings),))]
-
-
-def _whole(query: Query, _: Wanted, __: TaskSettings) -> list[tuple[int, Query]]:
-    """Leave long texts to the model's windows."""
-    return [(0, query)]
 
 
 def _read_instances(
@@ -258,10 +249,10 @@ RECORDS: Task[Wanted, list[Record[Any]]] = Task(
 INSTANCES: Task[Wanted, list[Record[Any]]] = replace(
     RECORDS,
     query=_instances_query,
-    labels=_no_labels,
-    relations=_no_labels,
+    labels=no_labels,
+    relations=no_labels,
     read=_read_instances,
-    cut=_whole,
+    cut=uncut,
 )
 """The same for models that tell instances apart themselves."""
 

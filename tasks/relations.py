@@ -138,10 +138,7 @@ def _by_pairs(
                 asked.append(Paired(tuple(kinds), (), spans))
                 continue
             types = [
-                replace(
-                    label,
-                    options={**label.options, "threshold": ENTITIES.limit(label, of_entities)},
-                )
+                label.with_threshold(ENTITIES.limit(label, of_entities))
                 for label in read_labels(found)  # type: ignore[arg-type]  # these are types
             ]
             asked.append(Paired(tuple(kinds), tuple(types)))

@@ -21,7 +21,13 @@ DEFAULT = TaskSettings()
 """The wordings and thresholds of a model that has none of its own."""
 
 
-def _no_labels(_: Any, __: TaskSettings) -> Sequence[Label]:
+def uncut(query: Query, _: Any, __: TaskSettings) -> list[tuple[int, Query]]:
+    """Leave a long text to the model's windows, which overlap; see ``Task.cut``."""
+    return [(0, query)]
+
+
+def no_labels(_: Any, __: TaskSettings) -> Sequence[Label]:
+    """Return that a task asks for none of a kind."""
     return ()
 
 
@@ -38,7 +44,7 @@ class Task(Generic[Asked, Result]):
     read: Callable[[str, Asked, Sequence[Found], TaskSettings], Result]
     """(text, asked, what each query found, settings) -> the result. The settings are those in
     force: see ``limit``."""
-    relations: Callable[[Asked, TaskSettings], Sequence[Label]] = _no_labels
+    relations: Callable[[Asked, TaskSettings], Sequence[Label]] = no_labels
     """The relation labels of the queries, likewise."""
     mark: Callable[[Query, Asked, Iterable[Any], TaskSettings], Example] | None = None
     """(query, asked, gold, settings) -> the training example; None = gold spans are marked under

@@ -83,3 +83,13 @@ def tiny_model(folder: Path, *, kind: str = "deberta", head: str = "token") -> G
         for parameter in model.head.parameters():
             parameter.mul_(2.0)
     return model
+
+
+def spread(model: GlinerMT) -> GlinerMT:
+    """Return the model with relation and class heads whose scores differ more."""
+    with torch.no_grad():
+        for head in (model.network.relation_head, model.network.class_head):
+            assert head is not None
+            for name, parameter in head.named_parameters():
+                parameter.mul_({"bias": 0, "log_scale": 1}.get(name, 3))
+    return model

@@ -18,7 +18,7 @@ from glinermt.fast.network import FastForward
 from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
 from glinermt.pairing import RowPairs
-from glinermt.reader import Scored
+from glinermt.reader import Scored, kinds_of_heads
 from glinermt.types import Kind, SpanScore
 
 if hasattr(os, "register_at_fork"):
@@ -120,12 +120,8 @@ class TorchScorer:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        kinds: set[Kind] = {"spans"}
-        if self.network.relation_head is not None:
-            kinds.add("relations")
-        if self.network.class_head is not None:
-            kinds.add("classes")
-        return frozenset(kinds)
+        network = self.network
+        return kinds_of_heads(network.relation_head is not None, network.class_head is not None)
 
     @torch.inference_mode()
     def score(self, rows: PaddedRows) -> Scored:

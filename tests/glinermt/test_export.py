@@ -20,7 +20,7 @@ from glinermt.errors import CheckpointError
 from glinermt.exported import ExportedModel
 from glinermt.tasks import extract_entities
 from glinermt.windows import plan_passes
-from tests.tiny_models import tiny_model
+from tests.tiny_models import spread, tiny_model
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -42,13 +42,7 @@ ASK = Ask(0.3, "flat", False, "min", 0.2)
 
 def with_all_heads(folder: Path, reading: Literal["joint", "apart"] = "joint") -> GlinerMT:
     model = tiny_model(folder, kind="bert").with_heads(class_reading=reading)
-    torch.manual_seed(2)
-    with torch.no_grad():
-        for head in (model.network.relation_head, model.network.class_head):
-            assert head is not None
-            for name, parameter in head.named_parameters():
-                parameter.mul_({"bias": 0, "log_scale": 1}.get(name, 3))
-    return model.eval()
+    return spread(model).eval()
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import torch
 
 from glinermt.batch import Batch
 from glinermt.model import GlinerMT
 from glinermt.network import Network, Output
 from glinermt.types import Ask, Found, Query, Relation, Span
-from tests.tiny_models import tiny_model
+from tests.tiny_models import spread, tiny_model
 
 TEXT = "Bill Gates founded Microsoft in Paris."
 EVERYTHING = Ask(threshold=0.1, relation_threshold=0.0)
@@ -26,16 +25,6 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "apart":
         return spread(tiny_model(folder).with_heads(class_reading="apart"))
     return spread(tiny_model(folder, kind=request.param).with_heads())
-
-
-def spread(model: GlinerMT) -> GlinerMT:
-    torch.manual_seed(2)
-    with torch.no_grad():
-        for head in (model.network.relation_head, model.network.class_head):
-            assert head is not None
-            for name, parameter in head.named_parameters():
-                parameter.mul_({"bias": 0, "log_scale": 1}.get(name, 3))
-    return model
 
 
 def span(text: str, words: str, label: str = "") -> Span:

@@ -293,7 +293,7 @@ def _rehearsal(
         return []
     try:
         return annotate(model, [pool[i] for i in drawn], general, settings=SelfTraining())
-    except ValueError:  # it is sure of nothing there
+    except UsageError:  # it is sure of nothing there
         return []
 
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glinermt.errors import BackendError, ConfigError
-from glinermt.heads.class_ import ClassHead, ClassSimilarity
-from glinermt.heads.relation import RelationHead
+from glinermt.network import Network
 
 Precision = Literal["no", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -141,10 +140,8 @@ class ManyProcesses:
         from accelerate import DistributedDataParallelKwargs
 
         # A batch of one process may ask for no relation, or for no class: that head then waits.
-        heads = any(
-            isinstance(part, RelationHead | ClassHead | ClassSimilarity)
-            for part in module.modules()
-        )
+        networks = [part for part in module.modules() if isinstance(part, Network)]
+        heads = any(head is not None for n in networks for head in (n.relation_head, n.class_head))
         self._accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=heads)
         prepared: tuple[nn.Module, torch.optim.Optimizer]
         prepared = self._accelerator.prepare(module, optimizer)

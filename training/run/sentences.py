@@ -7,7 +7,6 @@ their vectors to those of the encoder as it was is kept high: a distillation tha
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch.nn import functional
 
 from glinermt.batch import Apart
 from glinermt.build import load_tokenizer
+from glinermt.encoder import sentence_vectors
 from glinermt.errors import ConfigError
 from glinermt.network import Network
 from glinermt.training.data.mixture import Item
@@ -61,16 +61,10 @@ class SentenceTeacher(nn.Module):
     @torch.no_grad()
     def vectors(self, rows: Apart) -> Tensor:
         """Return the teacher's vectors of the texts, then of the labels."""
-        return torch.cat([self._means(ids, mask) for ids, mask in rows.rows])
-
-    def _means(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        tokens: Any = self.encoder(input_ids=input_ids, attention_mask=mask.long())
-        weight = mask.float()[:, None]
-        mean: Tensor = (weight @ tokens.last_hidden_state).squeeze(1) / weight.sum(-1)
-        return mean
+        return torch.cat([sentence_vectors(self.encoder, *part) for part in rows.rows])
 
 
 def sentence_loss(network: Network, rows: Apart, wanted: Tensor) -> Tensor:
     """Return the mean of 1 - cosine between the network's vectors and those wanted."""
-    own = [network.encoder.sentence_vectors(ids, mask) for ids, mask in rows.rows]
+    own = [network.encoder.sentence_vectors(*part) for part in rows.rows]
     return 1 - functional.cosine_similarity(torch.cat(own).float(), wanted, dim=-1).mean()
