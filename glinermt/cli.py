@@ -21,9 +21,8 @@ from typer.core import TyperGroup, TyperOption
 from glinermt import __version__
 from glinermt.annotate import cli as annotate_cli
 from glinermt.console import printable
-from glinermt.errors import GlinerMTError, UsageError, unknown_choice
+from glinermt.errors import GlinerMTError, UsageError, missing, unknown_choice
 from glinermt.eval import cli as eval_cli
-from glinermt.extras import missing
 from glinermt.formats import cli as formats_cli
 from glinermt.integrations import cli as integrations_cli
 from glinermt.serve import cli as serve_cli

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from glinermt.batch import Batch
+from glinermt.encoder import Batch
 from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.heads import Head

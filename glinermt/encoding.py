@@ -18,8 +18,7 @@ from jaxtyping import Bool, Int
 from glinermt.config import ModelConfig
 from glinermt.tokenizer import Tokenizer
 from glinermt.types import Query
-from glinermt.word_libraries import own_splitter, word_splitter
-from glinermt.words import PLAIN, WordSplitter, plain_label, plain_word
+from glinermt.words import PLAIN, WordSplitter, own_splitter, plain_label, plain_word, word_splitter
 
 NO_TOKEN = -1
 """Position of a word's first token where the word has none."""

@@ -17,15 +17,14 @@ import torch
 from torch import Tensor, nn
 
 import glinermt
-from glinermt.batch import Batch
 from glinermt.bert import Bert, BertOutput, Rows
 from glinermt.build import Parts
 from glinermt.config import EXPORT_FILE
+from glinermt.encoder import Batch
 from glinermt.encoding import PaddedRows, QueryEncoder
-from glinermt.errors import UsageError, unknown_choice
+from glinermt.errors import UsageError, needs, unknown_choice
 from glinermt.exported import FORMAT_VERSION, KINDS, Runtime, feeds, read
-from glinermt.extras import needs
-from glinermt.families.network import FamilyNetwork
+from glinermt.families.base import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.class_ import ClassHead, ClassSimilarity
 from glinermt.heads.relation import Pairs, RelationHead

@@ -16,8 +16,7 @@ from jaxtyping import Float
 from glinermt.config import EXPORT_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.decode import Candidates, span_candidates, token_candidates
 from glinermt.encoding import ApartRows, PaddedRows, QueryEncoder
-from glinermt.errors import CheckpointError, ConfigError, unknown_choice
-from glinermt.extras import needs
+from glinermt.errors import CheckpointError, ConfigError, needs, unknown_choice
 from glinermt.pairing import RowPairs
 from glinermt.reader import NetworkReader, Scored, kinds_of_heads
 from glinermt.text_model import TextModel

@@ -9,12 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt import checkpoints
-from glinermt.batch import Batch
 from glinermt.build import Parts, build, with_heads, with_words
 from glinermt.checkpoints import hub
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
-from glinermt.encoder import WordEncoder
+from glinermt.encoder import Batch, WordEncoder
 from glinermt.errors import UsageError
 from glinermt.fast.choose import FastPath, TorchScorer
 from glinermt.fast.linear import Precision
@@ -176,7 +175,7 @@ class GlinerMT(TextModel):
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload what ``save_pretrained`` writes; return the repository's address."""
-        return hub.push(self._parts, repo_id, private=private, token=token)
+        return checkpoints.push(self._parts, repo_id, private=private, token=token)
 
     def encode_labels(self, labels: Sequence[str]) -> LabelIndex:
         """Compute the vectors of labels once, for any number of texts; only with a bi-encoder.

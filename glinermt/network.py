@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.batch import Apart, Batch
-from glinermt.encoder import WordEncoder
+from glinermt.encoder import Apart, Batch, WordEncoder
 from glinermt.heads.base import Head
 from glinermt.heads.class_ import class_loss
 from glinermt.heads.relation import Pairs

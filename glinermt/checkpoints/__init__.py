@@ -1,5 +1,6 @@
 """Readers and writers of checkpoints, one file for each published family."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -7,14 +8,14 @@ from typing import Literal
 import torch
 
 from glinermt.build import Parts
-from glinermt.checkpoints import exported, gliner, gliner2, hub, native
+from glinermt.checkpoints import gliner, gliner2, hub, native
 from glinermt.config import EXPORT_FILE
 from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS: dict[str, Callable[[Path], Parts]] = {
     native.CONFIG: native.load,
-    EXPORT_FILE: exported.load,
+    EXPORT_FILE: native.load_export,
     gliner.CONFIG: gliner.load,
     gliner2.CONFIG: gliner2.load,
 }
@@ -52,3 +53,15 @@ def save(
     if format not in WRITERS:
         raise UsageError(unknown_choice("format", format, WRITERS))
     WRITERS[format](parts, folder, dtype=dtype)
+
+
+def push(parts: Parts, repo_id: str, *, private: bool, token: str | None) -> str:
+    """Upload the model to the hub; return the repository's address."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    address = api.create_repo(repo_id, private=private, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        native.save(parts, folder)
+        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload model")
+    return str(address)

@@ -13,10 +13,10 @@ from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
+from glinermt.families.base import RowEncoder
 from glinermt.families.gliformer_network import ClassHead, EntityHead, GliformerNetwork
 from glinermt.families.gliformer_reader import GliformerMarkers, GliformerReader
-from glinermt.families.rows import RowEncoder
-from glinermt.word_libraries import word_splitter
+from glinermt.words import word_splitter
 
 MODEL_TYPES = ("gliformer", "gliformer-text", "gliformer-layout")
 NAMES = {

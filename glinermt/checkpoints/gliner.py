@@ -16,7 +16,6 @@ from torch import Tensor
 
 from glinermt.build import Parts, assemble, position_limit, token_ids
 from glinermt.checkpoints import gliformer, gliner_bi, native, relex
-from glinermt.checkpoints.card import write_card
 from glinermt.checkpoints.gliner_folder import (
     CONFIG,
     ENCODER,
@@ -28,14 +27,15 @@ from glinermt.checkpoints.gliner_folder import (
     head_names,
     without_unread,
 )
+from glinermt.checkpoints.hub import write_card
 from glinermt.checkpoints.weights import WEIGHTS, fill, published_names, renamed, vocabulary_size
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
+from glinermt.families.base import RowEncoder
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.prompted_reader import PromptedReader, RowFormat
-from glinermt.families.rows import RowEncoder
-from glinermt.word_libraries import LIBRARY_SPLITTERS, word_splitter
+from glinermt.words import LIBRARY_SPLITTERS, word_splitter
 
 __all__ = ["CONFIG", "load", "names", "save"]
 

@@ -22,14 +22,14 @@ from glinermt.checkpoints.weights import (
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
+from glinermt.families.base import RowEncoder
+from glinermt.families.boundary_layers import BoundarySettings
 from glinermt.families.boundary_network import BoundaryNetwork
 from glinermt.families.boundary_scores import CHOICES, BoundaryScorer, tidy_edges
-from glinermt.families.boundary_settings import BoundarySettings
 from glinermt.families.gliner2_network import COUNTING, Gliner2Network
 from glinermt.families.gliner2_reader import KINDS, Gliner2Reader
 from glinermt.families.gliner2_rows import ADDED_TOKENS, split_gliner2
 from glinermt.families.gliner2_scores import SpanScorer
-from glinermt.families.rows import RowEncoder
 from glinermt.tokenizer import FastTokenizer
 
 CONFIG = "config.json"

@@ -18,11 +18,11 @@ from glinermt.checkpoints.gliner_folder import (
 from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
+from glinermt.families.base import RowEncoder
 from glinermt.families.bi_network import FUSIONS, BiNetwork
 from glinermt.families.bi_reader import BiReader, LabelReader
-from glinermt.families.rows import RowEncoder
 from glinermt.heads import SpanHead
-from glinermt.word_libraries import word_splitter
+from glinermt.words import word_splitter
 
 NAMES = {
     "token_rep_layer.projection.": "projection.",

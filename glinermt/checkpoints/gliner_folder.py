@@ -11,10 +11,10 @@ from torch import Tensor
 from glinermt.build import empty_encoder, load_tokenizer
 from glinermt.checkpoints.weights import one_of, read_json, read_weights, vocabulary_size
 from glinermt.errors import CheckpointError
-from glinermt.families.fused_layers import FusedLayers
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span_modes import SPAN_VECTORS, VectorSpanHead
-from glinermt.word_libraries import LIBRARY_SPLITTERS
+from glinermt.layers import FusedLayers
+from glinermt.words import LIBRARY_SPLITTERS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

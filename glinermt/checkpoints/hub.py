@@ -1,11 +1,11 @@
-"""Downloads checkpoints from the hub, and uploads them."""
+"""What the hub has of a model: downloads, and the card that is saved beside a model."""
 
-import tempfile
-from dataclasses import dataclass
+import json
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glinermt.build import Parts
-from glinermt.checkpoints.native import save
 from glinermt.errors import CheckpointError
 
 _FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.onnx", "*.xml"]
@@ -54,13 +54,83 @@ def local_folder(path: str | Path, download: Download) -> Path:
         ) from error
 
 
-def push(parts: Parts, repo_id: str, *, private: bool, token: str | None) -> str:
-    """Upload the model to the hub; return the repository's address."""
-    from huggingface_hub import HfApi
+CARD = "README.md"
+TAGS = ("gliner", "glinermt", "named-entity-recognition", "information-extraction")
+_USE = {
+    "glinermt": (
+        "from glinermt import GlinerMT, extract_entities",
+        "",
+        'model = GlinerMT.from_pretrained("THIS/MODEL")',
+        'extract_entities("Marie Curie was born in Warsaw.", ["person", "city"], model=model)',
+    ),
+    "gliner": (
+        "from gliner import GLiNER  # or: from glinermt import GlinerMT as GLiNER",
+        "",
+        'model = GLiNER.from_pretrained("THIS/MODEL")',
+        'model.predict_entities("Marie Curie was born in Warsaw.", ["person", "city"])',
+    ),
+}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-    api = HfApi(token=token)
-    address = api.create_repo(repo_id, private=private, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        save(parts, folder)
-        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload model")
-    return str(address)
+
+def write_card(parts: Parts, folder: Path, library: str = "glinermt") -> None:
+    """Write ``README.md``, which the hub shows; one that is there stays."""
+    path = folder / CARD
+    if not path.exists():
+        path.write_text(card(parts, library), encoding="utf-8")
+
+
+def card(parts: Parts, library: str = "glinermt") -> str:
+    """Return the card: what the hub reads of a model, how to load it, and its settings.
+
+    ``library`` is the package whose format the model is in.
+    """
+    encoder = parts.config.encoder
+    base = [f"base_model: {encoder}"] if _is_hub_id(encoder) else []
+    lines = [
+        "---",
+        f"library_name: {library}",
+        "pipeline_tag: token-classification",
+        *base,
+        "tags:",
+        *(f"- {tag}" for tag in TAGS),
+        "---",
+        "# A model of glinermt",
+        "",
+        "It extracts entities and, as far as it was trained for them, relations, answers and",
+        "summaries from text.",
+        "",
+        "```python",
+        *_USE[library],
+        "```",
+        "",
+        "## Network",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in _network(parts)),
+        "",
+        "## Settings of the tasks",
+        "",
+        "```json",
+        json.dumps(asdict(parts.settings), indent=2, ensure_ascii=False),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _network(parts: Parts) -> list[tuple[str, object]]:
+    config = parts.config
+    number = sum(parameter.numel() for parameter in parts.network.parameters())
+    return [
+        ("encoder", config.encoder if _is_hub_id(config.encoder) else "see the configuration"),
+        ("head", config.head),
+        ("parameters", f"{number:,}"),
+        ("tokens read at a time", config.max_tokens or parts.query_encoder.max_tokens),
+        ("words", config.words),
+    ]
+
+
+def _is_hub_id(name: str) -> bool:
+    return bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()

@@ -1,25 +1,25 @@
-"""Saves and loads our own format.
-
-That is ``glinermt_config.json`` (network and task settings), ``model.safetensors`` and the
-tokenizer's files.
-"""
+"""Saves and loads our own format, and loads exported models where torch is installed."""
 
 import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from glinermt import exported
 from glinermt.build import Parts, assemble, empty_encoder, with_words
-from glinermt.checkpoints.card import write_card
+from glinermt.checkpoints.hub import write_card
 from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
-from glinermt.errors import CheckpointError, ConfigError, unknown_choice
+from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 from glinermt.exported import is_export
+from glinermt.families.base import FamilyNetwork
+from glinermt.reader import NetworkReader
 from glinermt.tokenizer import FastTokenizer, Tokenizer
 
 CONFIG = "glinermt_config.json"
@@ -186,3 +186,33 @@ def with_saved_settings(parts: Parts, folder: Path) -> Parts:
     parts = dataclasses.replace(parts, settings=settings)
     words = data.get("words", parts.config.words)
     return parts if words == parts.config.words else with_words(parts, words)
+
+
+class ExportedNetwork(FamilyNetwork):
+    """Stands where a network would: another runtime holds the weights."""
+
+    family = "exported"
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def to(self, *_: object, device: Any = None, dtype: Any = None) -> "ExportedNetwork":
+        """Return the network.
+
+        Raises:
+            ValueError: another place or type of the weights is asked for.
+        """
+        if dtype is not None or torch.device(device or "cpu").type != "cpu":
+            raise UsageError(
+                "an exported model runs on the processor, with the weights it was exported with; "
+                "load the model it was made from, or export with quantize"
+            )
+        return self
+
+
+def load_export(folder: Path) -> Parts:
+    """Read what ``export.export`` wrote; see ``exported.read``."""
+    config, settings, query_encoder, scorer = exported.read(folder)
+    reader = NetworkReader(query_encoder, scorer)
+    return Parts(ExportedNetwork(), query_encoder, settings, config, reader, folder)

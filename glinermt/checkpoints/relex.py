@@ -15,11 +15,11 @@ from glinermt.checkpoints.gliner_folder import (
 from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
+from glinermt.families.base import RowEncoder
 from glinermt.families.prompted_network import ADJACENCIES, PromptedNetwork, Relations
 from glinermt.families.prompted_reader import PromptedReader, RowFormat
-from glinermt.families.rows import RowEncoder
 from glinermt.heads import TokenHead
-from glinermt.word_libraries import word_splitter
+from glinermt.words import word_splitter
 
 NAMES = {
     "token_rep_layer.projection.": "projection.",

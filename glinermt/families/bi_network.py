@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.families.network import FamilyNetwork
+from glinermt.families.base import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
 

@@ -13,16 +13,16 @@ from torch import Tensor
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.bi_network import BiNetwork
-from glinermt.families.choice import chosen_of
-from glinermt.families.rows import (
+from glinermt.families.base import (
     Pooling,
     RowEncoder,
     TokenRange,
     by_length,
+    chosen_of,
     pool_words,
     tokens_read,
 )
+from glinermt.families.bi_network import BiNetwork
 from glinermt.label_index import LabelIndex, vectors_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query

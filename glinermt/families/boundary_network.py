@@ -6,15 +6,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from glinermt.families.base import FamilyNetwork
 from glinermt.families.boundary_layers import (
     BoundaryEncoder,
     BoundaryQueries,
+    BoundarySettings,
     CandidateAttention,
     QueryAttention,
     SpanContent,
 )
-from glinermt.families.boundary_settings import BoundarySettings
-from glinermt.families.network import FamilyNetwork
 
 
 class BoundaryNetwork(FamilyNetwork):

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glinermt.families.network import FamilyNetwork
+from glinermt.families.base import FamilyNetwork
 from glinermt.heads import TokenHead
 from glinermt.layers import BiLSTM
 

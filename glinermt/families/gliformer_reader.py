@@ -12,9 +12,15 @@ from torch.nn.utils.rnn import pad_sequence
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.choice import chosen_of
+from glinermt.families.base import (
+    RowEncoder,
+    TokenRange,
+    by_length,
+    chosen_of,
+    pool_words,
+    tokens_read,
+)
 from glinermt.families.gliformer_network import GliformerNetwork
-from glinermt.families.rows import RowEncoder, TokenRange, by_length, pool_words, tokens_read
 from glinermt.heads.token import INSIDE
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query

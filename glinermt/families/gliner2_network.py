@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glinermt.errors import UsageError, unknown_choice
-from glinermt.families.network import FamilyNetwork
+from glinermt.families.base import FamilyNetwork
 from glinermt.heads.span import projection
 
 MAX_COUNT = 20

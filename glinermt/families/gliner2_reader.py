@@ -11,7 +11,7 @@ from glinermt.decode import Candidates, choose
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.families import gliner2_rows as rows
-from glinermt.families.choice import within_lines
+from glinermt.families.base import RowEncoder, by_length, within_lines
 from glinermt.families.gliner2_rows import Asked, Head
 from glinermt.families.gliner2_scores import (
     Edge,
@@ -23,7 +23,6 @@ from glinermt.families.gliner2_scores import (
     Words,
     limits_of,
 )
-from glinermt.families.rows import RowEncoder, by_length
 from glinermt.reader import BATCH_TOKENS, spans_of
 from glinermt.types import Ask, Found, Instance, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows

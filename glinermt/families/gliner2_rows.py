@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from glinermt.structures import Structure
+from glinermt.queries import Structure
 from glinermt.types import Query
 
 SEPARATOR, TEXT, PROMPT = "[SEP_STRUCT]", "[SEP_TEXT]", "[P]"

@@ -11,8 +11,8 @@ from glinermt.decode import Candidates
 from glinermt.encoding import TokenizedWords
 from glinermt.families.gliner2_network import Gliner2Network
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
+from glinermt.queries import Structure
 from glinermt.reader import label_thresholds
-from glinermt.structures import Structure
 from glinermt.types import Ask, Overlap, Query
 
 Words = tuple[int, int]

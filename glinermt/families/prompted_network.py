@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from glinermt.families.base import FamilyNetwork
 from glinermt.families.bi_network import SpanMarker
-from glinermt.families.network import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
 from glinermt.heads.span_modes import VectorSpanHead

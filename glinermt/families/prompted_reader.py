@@ -12,17 +12,17 @@ from torch.nn.utils.rnn import pad_sequence
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.bi_reader import represented
-from glinermt.families.choice import chosen_of
-from glinermt.families.prompted_network import PromptedNetwork
-from glinermt.families.rows import (
+from glinermt.families.base import (
     Pooling,
     RowEncoder,
     TokenRange,
     by_length,
+    chosen_of,
     pool_words,
     tokens_read,
 )
+from glinermt.families.bi_reader import represented
+from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.heads import SpanHead
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query, Relation, Span

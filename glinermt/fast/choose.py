@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glinermt.batch import Batch
 from glinermt.decode import Candidates
+from glinermt.encoder import Batch
 from glinermt.encoding import PaddedRows
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.fast.encoder import fast_encoder

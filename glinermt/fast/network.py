@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from glinermt.batch import Batch
+from glinermt.encoder import Batch
 from glinermt.encoding import NO_TOKEN
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import FastRelationHead, fast_head

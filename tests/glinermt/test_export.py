@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from glinermt import Ask, Found, GlinerMT, Query
-from glinermt.batch import Batch
 from glinermt.checkpoints import load
 from glinermt.config import TaskSettings
+from glinermt.encoder import Batch
 from glinermt.errors import CheckpointError
 from glinermt.exported import ExportedModel
 from glinermt.tasks import extract_entities

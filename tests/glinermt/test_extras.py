@@ -3,8 +3,7 @@
 import pytest
 
 from glinermt.cli import main
-from glinermt.errors import BackendError
-from glinermt.extras import missing, needs
+from glinermt.errors import BackendError, missing, needs
 
 
 def test_the_extra_of_a_missing_package_is_named() -> None:

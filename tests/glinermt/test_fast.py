@@ -23,9 +23,9 @@ from transformers import (
     RobertaModel,
 )
 
-from glinermt.batch import Batch
 from glinermt.build import assemble, load_tokenizer, token_ids, with_ids
 from glinermt.config import ModelConfig
+from glinermt.encoder import Batch
 from glinermt.fast.choose import FastPath
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glinermt.batch import Batch
+from glinermt.encoder import Batch
 from glinermt.model import GlinerMT
 from glinermt.network import Network, Output
 from glinermt.types import Ask, Found, Query, Relation, Span

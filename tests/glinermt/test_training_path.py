@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel
 
 from glinermt.config import ModelConfig
 from glinermt.heads import TokenHead
-from glinermt.heads.token_cells import ScoreBlocks, blocks
+from glinermt.heads.token import ScoreBlocks, blocks
 from glinermt.model import GlinerMT
 from glinermt.types import Example, Query, Span
 from tests.training.tiny import make_encoder
@@ -43,8 +43,8 @@ def some_places(holes: bool) -> Tensor:
 def test_logits_and_gradients_are_those_of_all_places(
     holes: bool, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glinermt.heads.token_cells.CELLS", cells)
-    monkeypatch.setattr("glinermt.heads.token_cells.LEAST_WORDS", 1)
+    monkeypatch.setattr("glinermt.heads.token.CELLS", cells)
+    monkeypatch.setattr("glinermt.heads.token.LEAST_WORDS", 1)
     places = some_places(holes)
     results = []
     for name in ("forward", "logits_at"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from glinermt.batch import Batch
 from glinermt.config import TaskSettings
+from glinermt.encoder import Batch
 from glinermt.model import GlinerMT
 from glinermt.network import Network, Output
 from tests.tiny_models import tiny_model

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.batch import Apart
 from glinermt.build import load_tokenizer
-from glinermt.encoder import sentence_vectors
+from glinermt.encoder import Apart, sentence_vectors
 from glinermt.errors import ConfigError
 from glinermt.network import Network
 from glinermt.training.data.mixture import Item

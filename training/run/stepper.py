@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from glinermt.batch import Apart
+from glinermt.encoder import Apart
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import ConfigError, DataError
 from glinermt.network import Network, TrainingBatch

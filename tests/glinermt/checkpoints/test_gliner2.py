@@ -20,7 +20,7 @@ from glinermt.families.gliner2_reader import Gliner2Reader
 from glinermt.families.gliner2_rows import CLASS, ENTITY, RELATION, Asked, Group, split_gliner2
 from glinermt.families.gliner2_scores import RowVectors
 from glinermt.model import GlinerMT
-from glinermt.structures import Field, Structure
+from glinermt.queries import Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, worst
 

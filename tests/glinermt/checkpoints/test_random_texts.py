@@ -30,7 +30,7 @@ from transformers import (
 from glinermt.families.prompted_network import ADJACENCIES
 from glinermt.heads.span_modes import SPAN_VECTORS
 from glinermt.model import GlinerMT
-from glinermt.structures import Field, Structure
+from glinermt.queries import Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, close
 from tests.tiny_models import save_encoder

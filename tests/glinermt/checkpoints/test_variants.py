@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glinermt.batch import Batch
+from glinermt.encoder import Batch
 from glinermt.errors import BackendError, CheckpointError, ConfigError
 from glinermt.families.prompted_reader import PromptedReader
 from glinermt.model import GlinerMT

@@ -1,16 +1,44 @@
-"""Runs an encoder over rows of tokens for families with a prompt of their own."""
+"""What families with a prompt of their own share: network, rows for the encoder, choice."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from glinermt.decode import Candidates, choose
 from glinermt.fast.choose import are_plain, parameters_of
 from glinermt.fast.encoder import FastEncoder, fast_encoder
 from glinermt.fast.linear import linears_for
+from glinermt.network import Network
+from glinermt.reader import lines_of
+from glinermt.types import Ask, Query
+from glinermt.windows import merge_windows
+
+
+class FamilyNetwork(Network):
+    """A network whose rows are made by its family's ``Reader``."""
+
+    family: str
+    encoder: Any  # as transformers makes it, not a ``WordEncoder``
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+    def check_trainable(self) -> NoReturn:
+        raise TypeError(
+            f"{self.family} models are read by their own prompt, and cannot be fine-tuned here; "
+            "fine-tune a GLiNER checkpoint with one encoder, or the shipped model"
+        )
+
+    def forward(self, *_: object) -> NoReturn:
+        self.check_trainable()
+
+    def loss(self, *_: object, **__: object) -> NoReturn:
+        self.check_trainable()
+
 
 State = tuple[tuple[int, int], ...]
 
@@ -115,3 +143,30 @@ def pool_words(
     index = owner[:, None].expand_as(tokens)
     empty = tokens.new_zeros(len(words), tokens.shape[1])
     return empty.scatter_reduce(0, index, tokens, reduce, include_self=False)
+
+
+def chosen_of(
+    parts: Sequence[Candidates], query: Query, offsets: Sequence[tuple[int, int]], ask: Ask
+) -> Candidates:
+    """Return the spans that stay, in the order of the text.
+
+    Args:
+        parts: at least one, counted from the text's first word.
+        query: says whether spans may run across lines.
+        offsets: characters of each word.
+        ask: how to choose.
+    """
+    together = within_lines(Candidates.concatenate(parts), query, offsets)
+    if len(parts) > 1:
+        together = merge_windows(together)
+    return choose(
+        together, num_words=len(offsets), overlap=ask.overlap, multi_label=ask.multi_label
+    )
+
+
+def within_lines(
+    candidates: Candidates, query: Query, offsets: Sequence[tuple[int, int]]
+) -> Candidates:
+    """Return the candidates that the query allows: those of one line, or all."""
+    lines = lines_of(query, offsets)
+    return candidates.take(lines[candidates.start] == lines[candidates.end - 1])
