@@ -15,11 +15,9 @@ import numpy as np
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
-from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.entities import ENTITIES, label_orders
 from glinermt.tasks.inputs import chunks
-from glinermt.tasks.labels import Label, LabelSpec, read_labels
-from glinermt.tasks.orders import label_orders
-from glinermt.tasks.patterned import OPTIONS
+from glinermt.tasks.labels import ENTITY_OPTIONS, Label, LabelSpec, read_labels
 from glinermt.tasks.run import in_force, run
 from glinermt.types import Extractor, Query, Span
 
@@ -89,7 +87,7 @@ def suggest(
         raise UsageError(unknown_choice("strategy", by, STRATEGIES))
     if n < 1:
         raise UsageError(f"n must be at least 1, not {n}")
-    asked = read_labels(labels, options=OPTIONS)
+    asked = read_labels(labels, options=ENTITY_OPTIONS)
     if not asked:
         raise UsageError("there are no labels; name what is to be annotated")
     places = _different(texts)

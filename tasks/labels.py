@@ -1,18 +1,24 @@
-"""How labels may be given: names, names with descriptions, names with their own thresholds."""
+"""How labels may be given, with descriptions, thresholds, patterns, types; what these refuse."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from glinermt.config import check_share
+from glinermt import patterns
+from glinermt.config import check_count, check_share
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.inputs import Argument
-from glinermt.types import Span, Threshold
+from glinermt.types import Relation, Span, Threshold
 
 LabelSpec = Sequence[str] | Mapping[str, str | Mapping[str, Any]]
 """``["person"]``, ``{"person": "a human being"}``,
 or ``{"person": {"description": ..., "threshold": 0.4}}``."""
 
+ENTITY_OPTIONS = ("description", "threshold", "pattern", "validator")
+"""What may be said of a label that can have a pattern."""
+RELATION_OPTIONS = ("description", "threshold", "head", "tail", "symmetric", "max_per_head")
 _AROUND = " .,;:!?'\"`()[]{}*"
 
 
@@ -132,3 +138,140 @@ def is_one_spec(labels: Any) -> bool:
     if not isinstance(labels, Sequence):
         return not isinstance(labels, Iterable)
     return not labels or isinstance(labels[0], str) or not isinstance(labels[0], Iterable)
+
+
+def read_relations(spec: LabelSpec) -> list[Label]:
+    """Read the relations, and check what ``read_labels`` leaves to us."""
+    relations = read_labels(spec, what="relation", options=RELATION_OPTIONS)
+    for relation in relations:
+        for side in ("head", "tail"):
+            types = relation.options.get(side)
+            if types is not None and not _are_types(types):
+                raise TypeError(
+                    f"relation {relation.name!r}: {side} must be a list of entity types, "
+                    f"got {types!r}"
+                )
+        symmetric = relation.options.get("symmetric", False)
+        if not isinstance(symmetric, bool):
+            raise TypeError(
+                f"relation {relation.name!r}: symmetric must be True or False, got {symmetric!r}"
+            )
+        if relation.options.get("max_per_head") is not None:
+            check_count(
+                f"relation {relation.name!r}: max_per_head", relation.options["max_per_head"]
+            )
+    return relations
+
+
+def _are_types(given: Any) -> bool:
+    several = isinstance(given, Sequence | Set) and not isinstance(given, str | bytes)
+    return several and all(isinstance(kind, str) for kind in given)
+
+
+def is_allowed(span: Span, types: Sequence[str] | None) -> bool:
+    """Whether the span is of one of the types; any is where none are named."""
+    return not types or readable(span.label) in map(readable, types)
+
+
+def are_one(one: Span, other: Span) -> bool:
+    """Whether two mentions name the same thing, by the same name or a shorter one ("Sarah" Bush).
+
+    Things of different types may share a name or its words: "Paris was born in Paris", "New York"
+    and "The New York Times". So may, by the same name, those of types that nobody has said.
+    """
+    if one.label and other.label and one.label != other.label:
+        return False
+    short, long = sorted((_words(one), _words(other)), key=len)
+    if short == long:
+        return bool(one.label and other.label)
+    number = len(short)
+    return number > 0 and any(long[i : i + number] == short for i in range(len(long) - number + 1))
+
+
+def _words(span: Span) -> list[str]:
+    return [word.casefold() for word in re.findall(r"\w+", span.text)]
+
+
+def finished(relations: Iterable[Relation], kinds: Iterable[Label]) -> list[Relation]:
+    """Return what the options leave of the relations, in the order of their heads.
+
+    Of a symmetric relation found both ways between two names the surer way is kept, as it is of any
+    relation between two mentions of one name; of those of a head, the surest ``max_per_head``.
+    """
+    options = {kind.name: kind.options for kind in kinds}
+    surer: dict[tuple[str, frozenset[object]], object] = {}
+    per_head: dict[tuple[str, str], int] = {}
+    kept: list[Relation] = []
+    for r in sorted(relations, key=lambda r: -r.score):
+        of_one_name = r.head.text == r.tail.text
+        if of_one_name or options[r.label].get("symmetric"):
+            ends: tuple[object, object] = (r.head.text, r.tail.text)
+            if of_one_name:
+                ends = ((r.head.start, r.head.end), (r.tail.start, r.tail.end))
+            if surer.setdefault((r.label, frozenset(ends)), ends[0]) != ends[0]:
+                continue
+        most = options[r.label].get("max_per_head")
+        number = per_head.get((r.label, r.head.text), 0)
+        if most is not None and number >= most:
+            continue
+        per_head[r.label, r.head.text] = number + 1
+        kept.append(r)
+    return sorted(kept, key=lambda r: (r.head.start, r.tail.start, r.label))
+
+
+def with_patterns(text: str, spans: Sequence[Span], labels: Sequence[Label]) -> list[Span]:
+    """Return the spans of the model and of the labels' patterns, in the order of the text.
+
+    A match of a pattern has score 1 and takes the place of every span that it overlaps; of matches
+    that overlap, the longest is kept, then the one whose label was given first. A validator
+    refuses spans of its label, whoever found them.
+
+    Raises:
+        TypeError: a pattern or validator is of another type.
+        ValueError: a regular expression that cannot be read.
+    """
+    matches = [
+        span
+        for label in labels
+        if label.options.get("pattern") is not None
+        for span in patterns.find(text, label.name, label.options["pattern"])
+    ]
+    validators = {
+        label.name: _validator(label)
+        for label in labels
+        if label.options.get("validator") is not None
+    }
+    matches = _longest(_valid(matches, validators))
+    rest = [span for span in _valid(spans, validators) if not _touches(span, matches)]
+    return sorted([*matches, *rest], key=lambda span: (span.start, span.end))
+
+
+def _validator(label: Label) -> Callable[[str], Any]:
+    validator = label.options["validator"]
+    if not callable(validator):
+        raise TypeError(f"label {label.name!r}: validator must be a function, got {validator!r}")
+    checked: Callable[[str], Any] = validator
+    return checked
+
+
+def _valid(spans: Sequence[Span], validators: Mapping[str, Callable[[str], Any]]) -> list[Span]:
+    return [
+        span for span in spans if span.label not in validators or validators[span.label](span.text)
+    ]
+
+
+def _longest(matches: Sequence[Span]) -> list[Span]:
+    """Keep, from the longest on, what overlaps nothing that is kept; sorted by place."""
+    taken: list[Span] = []
+    covered: set[int] = set()
+    for span in sorted(matches, key=lambda span: span.start - span.end):
+        if not any(place in covered for place in range(span.start, span.end)):
+            taken.append(span)
+            covered.update(range(span.start, span.end))
+    return sorted(taken, key=lambda span: span.start)
+
+
+def _touches(span: Span, matches: Sequence[Span]) -> bool:
+    """Whether one of the sorted, disjoint matches overlaps the span."""
+    first = bisect_right(matches, span.start, key=lambda match: match.end)
+    return first < len(matches) and matches[first].start < span.end

@@ -10,13 +10,18 @@ from glinermt.config import TaskSettings, tempered
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.classification import CLASSIFY, Classes
-from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.entities import ENTITIES, chosen
 from glinermt.tasks.inputs import by_shape, restore, rows
-from glinermt.tasks.labels import Label, read_labels, readable, renamed
-from glinermt.tasks.orders import chosen
-from glinermt.tasks.patterned import OPTIONS, with_patterns
+from glinermt.tasks.labels import (
+    ENTITY_OPTIONS,
+    Label,
+    read_labels,
+    read_relations,
+    readable,
+    renamed,
+    with_patterns,
+)
 from glinermt.tasks.records import INSTANCES, RECORDS, Wanted, structure, wanted
-from glinermt.tasks.relation_options import read_relations
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.relations import entity_types
 from glinermt.tasks.run import in_force, kinds_of, stream
@@ -110,7 +115,7 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
         raise UsageError(f"schema asks for nothing; name any of {', '.join(KINDS)}")
     _check_kinds(given, kinds)
     relations = tuple(read_relations(given.get("relations", ())))
-    entities = tuple(read_labels(given.get("entities", ()), options=OPTIONS))
+    entities = tuple(read_labels(given.get("entities", ()), options=ENTITY_OPTIONS))
     settings = {
         task.name: in_force(task, model.settings, threshold)
         for task in (ENTITIES, PAIRS, CLASSIFY, RECORDS)

@@ -16,9 +16,8 @@ from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
 from glinermt.tasks.record_groups import Candidate, Group, Place, groups
 from glinermt.tasks.run import kinds_of, stream
-from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
+from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, parse, read_schema
 from glinermt.tasks.task import Task, no_labels, uncut
-from glinermt.tasks.values import parse
 from glinermt.types import Extractor, Found, Instance, Query, Record, Relation, Span, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]

@@ -14,8 +14,7 @@ from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
-from glinermt.tasks.labels import LabelSpec, read_labels
-from glinermt.tasks.patterned import OPTIONS
+from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, read_labels
 from glinermt.tasks.run import stream
 from glinermt.types import Extractor, Redaction, Span, Threshold
 
@@ -75,7 +74,7 @@ def redact(
     Raises:
         TypeError, ValueError: as in ``extract_entities``; a placeholder with another field.
     """
-    asked = read_labels(_spec(labels, patterns or {}, validators or {}), options=OPTIONS)
+    asked = read_labels(_spec(labels, patterns or {}, validators or {}), options=ENTITY_OPTIONS)
     write = _Writer(placeholder, key)
     for_model, for_us = tee(given for (given,) in rows(text))
     found = stream(

@@ -5,6 +5,7 @@ found are the tails. Labels are mapped back through a table, never parsed. In lo
 asked only around its mentions, so that the cost grows with the text and not its square.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from glinermt.config import TaskSettings
 from glinermt.errors import UsageError
 from glinermt.long_texts import cut, sentences, surroundings
-from glinermt.tasks.labels import Label
-from glinermt.tasks.mentions import are_one, mentions
-from glinermt.tasks.relation_options import finished, is_allowed, read_relations
+from glinermt.tasks.labels import Label, are_one, finished, is_allowed, read_relations
 from glinermt.tasks.task import Task
 from glinermt.types import Example, Found, Query, Relation, Span
 
 WORDS_AROUND = 150
 """Words of the stretch around a mention in which a head's tails are looked for. A text of no more
 words is read whole."""
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _cut(query: Query, asked: Related, settings: TaskSettings) -> list[tuple[int
     heads = {head for row in meaning.values() for head, _ in row}
     near: dict[str, set[int]] = {
         head: {bisect_right(begins, start) - 1 for start in starts}
-        for head, starts in mentions(query.text, heads, asked.entities).items()
+        for head, starts in _mentions(query.text, heads, asked.entities).items()
     }
     labels: list[list[str]] = [[] for _ in parts]
     for label, row in meaning.items():
@@ -99,6 +100,39 @@ def _cut(query: Query, asked: Related, settings: TaskSettings) -> list[tuple[int
             replace(query, text=query.text[start:end], labels=tuple(near_labels)), most_words
         )
     ]
+
+
+def _mentions(
+    text: str, names: Iterable[str], entities: Iterable[Span] = ()
+) -> dict[str, set[int]]:
+    """Return where each name begins: as a whole word or words, or as one of the entities.
+
+    The cost grows with the text, not with the number of names.
+    """
+    found: dict[str, set[int]] = {name: set() for name in names}
+    by_first_word: dict[str, list[tuple[str, int]]] = {}
+    for name in found:
+        first = _WORD.search(name)
+        if first:
+            by_first_word.setdefault(first[0], []).append((name, first.start()))
+    for word in _WORD.finditer(text):
+        for name, before in by_first_word.get(word[0], ()):
+            start = word.start() - before
+            if start >= 0 and text.startswith(name, start) and _ends(text, start + len(name)):
+                found[name].add(start)
+    for span in entities:
+        if span.text in found:
+            found[span.text].add(span.start)
+    return found
+
+
+def _ends(text: str, place: int) -> bool:
+    """Whether no word goes on over the place."""
+    return place >= len(text) or not (_is_word(text[place - 1]) and _is_word(text[place]))
+
+
+def _is_word(character: str) -> bool:
+    return _WORD.match(character) is not None
 
 
 def _mark(

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 
 from glinermt.config import TaskSettings
 from glinermt.errors import UsageError
-from glinermt.tasks.labels import Label
-from glinermt.tasks.mentions import are_one
-from glinermt.tasks.relation_options import finished, is_allowed
+from glinermt.tasks.labels import Label, are_one, finished, is_allowed
 from glinermt.tasks.task import Task
 from glinermt.types import Example, Found, Query, Relation, Span
 

@@ -9,9 +9,15 @@ from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.inputs import Argument, by_shape, chunks, restore, rows
-from glinermt.tasks.labels import Label, LabelSpec, is_one_spec, read_labels, spec_argument
+from glinermt.tasks.labels import (
+    Label,
+    LabelSpec,
+    is_one_spec,
+    read_labels,
+    read_relations,
+    spec_argument,
+)
 from glinermt.tasks.relation_labels import RELATIONS, WORDS_AROUND, Related
-from glinermt.tasks.relation_options import read_relations
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.run import in_force, kinds_of, run
 from glinermt.types import Extractor, Relation, Span, SpanScore, Threshold

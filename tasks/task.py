@@ -17,6 +17,7 @@ from glinermt.types import Example, Found, Overlap, Query, Span, SpanScore
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
+_FIELD = re.compile(r"\\\{(\w+)\\\}")
 DEFAULT = TaskSettings()
 """The wordings and thresholds of a model that has none of its own."""
 
@@ -132,3 +133,35 @@ def _under_labels(gold: Sequence[Span], labels: Sequence[Label]) -> tuple[Span, 
         if span.label not in asked:
             raise UsageError(f"span label {span.label!r} is not among {', '.join(asked)}")
     return tuple(replace(span, label=asked[span.label]) for span in gold)
+
+
+def reworded(
+    example: Example, task: Task[Any, Any] | None, settings: TaskSettings = DEFAULT
+) -> Example:
+    """Return an Example with prompt and labels as ``settings`` word those of its task.
+
+    Only what is worded as the package does it is changed: an instruction or a label that somebody
+    chose stays, and so does all of an example without a task (None).
+    """
+    if task is None:
+        return example
+    query = example.query
+    prompt = _in_words(query.prompt, task.prompt, settings.prompts.get(task.name))
+    names = {
+        label: _in_words(label, task.label, settings.labels.get(task.name) if task.label else None)
+        for label in query.labels
+    }
+    labels = tuple(names[label] for label in query.labels)
+    spans = tuple(replace(span, label=names[span.label]) for span in example.spans)
+    return replace(example, query=replace(query, labels=labels, prompt=prompt), spans=spans)
+
+
+def _in_words(text: str, own: str, other: str | None) -> str:
+    """Return ``text`` in another wording, if it is in our own."""
+    if other is None or other == own:
+        return text
+    pattern = _FIELD.sub(r"(?P<\1>.*)", re.escape(own))
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    if not found or set(re.findall(r"\{(\w+)\}", other)) - set(found.groupdict()):
+        return text
+    return wording(other, **found.groupdict())

@@ -24,8 +24,7 @@ from glinermt.eval.metrics.entities import (
 from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
-from glinermt.tasks.labels import read_labels
-from glinermt.tasks.patterned import with_patterns
+from glinermt.tasks.labels import read_labels, with_patterns
 from glinermt.tasks.redaction import PII
 from glinermt.types import Extractor, Span
 

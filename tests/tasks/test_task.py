@@ -21,9 +21,8 @@ from glinermt.tasks.keyphrases import Phrases
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.questions import Question
 from glinermt.tasks.relations import Related
-from glinermt.tasks.rewording import reworded
 from glinermt.tasks.summaries import Budget
-from glinermt.tasks.task import example
+from glinermt.tasks.task import example, reworded
 from glinermt.types import Example, Extractor, Query, Relation, Span
 from tests.stub import StubExtractor
 
@@ -152,12 +151,12 @@ def test_pairs_that_do_not_hold_are_asked_beside_those_that_do() -> None:
 def test_examples_are_put_into_the_words_of_the_model_that_learns_them(name: str) -> None:
     _, asked, gold, _ = CASES[name]
     ours = example(TASKS[name], TEXT, asked, gold)
-    assert reworded([ours], OTHER) == [example(TASKS[name], TEXT, asked, gold, OTHER)]
-    assert reworded([ours], OWN) == [ours]
+    assert reworded(ours, TASKS[name], OTHER) == example(TASKS[name], TEXT, asked, gold, OTHER)
+    assert reworded(ours, TASKS[name], OWN) == ours
 
 
 def test_words_that_somebody_chose_stay() -> None:
     chosen = Example(Query(TEXT, ("verdict",), "In one sentence:"), (), task="summarize")
-    assert reworded([chosen], OTHER) == [chosen]
+    assert reworded(chosen, TASKS["summarize"], OTHER) == chosen
     pairs = Example(Query(TEXT, relations=("born in",)), (), task="relations")
-    assert reworded([pairs], OTHER) == [pairs]
+    assert reworded(pairs, TASKS["relations"], OTHER) == pairs

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glinermt.errors import UsageError
-from glinermt.tasks.rewording import reworded
+from glinermt.tasks import TASKS
+from glinermt.tasks.task import reworded
 from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
 from glinermt.training.data.batching import Batches
@@ -117,17 +118,22 @@ def fine_tune(
         ConfigError: layers are to be frozen that the encoder does not have.
     """
     tuning = tuning or Tuning()
-    dev = reworded(dev, model.settings)
+    dev = _in_its_words(model, dev)
     score = _dev_score(dev, tuning.threshold) if dev else None
     return tune(
         model,
-        reworded(examples, model.settings),
+        _in_its_words(model, examples),
         steps=steps,
-        replay=reworded(replay, model.settings),
+        replay=_in_its_words(model, replay),
         score=score,
         tuning=tuning,
         callbacks=callbacks,
     )
+
+
+def _in_its_words(model: Trainable, examples: Sequence[Example]) -> list[Example]:
+    """Return the examples as the model is asked, so that it is trained on these prompts."""
+    return [reworded(each, TASKS.get(each.task), model.settings) for each in examples]
 
 
 def learning_curve(
