@@ -174,10 +174,9 @@ def calibrate(
     from dataclasses import asdict, replace
     from json import dumps
 
-    from glinermt.eval.calibration.choose import WAYS, with_choice
+    from glinermt.eval.calibration.choose import WAYS, choose_lead, with_choice
     from glinermt.eval.calibration.choose import calibrate as run_calibrate
     from glinermt.eval.calibration.dev import find_dev_files, read_dev
-    from glinermt.eval.calibration.lead import choose_lead
     from glinermt.eval.chart import draw_reliability
     from glinermt.jsonl import write_text
 
@@ -326,7 +325,7 @@ def _cells(row: "Result", names: list[str], lead: str) -> list[str]:
 
 def _print_leaks(console: Console, name: str, train: Path, cases: list[Any]) -> None:
     from glinermt.contamination import GRAM
-    from glinermt.eval.leaks import find_leaks
+    from glinermt.eval.measure import find_leaks
 
     leaks = find_leaks(train, cases)
     console.print(

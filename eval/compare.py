@@ -9,10 +9,9 @@ from glinermt.errors import DataError
 from glinermt.eval.benchmarks import make_benchmark
 from glinermt.eval.measure import SCORES
 from glinermt.eval.metrics.entities import Counts, FloatArray, Measure
-from glinermt.eval.metrics.intervals import ROUNDS, interval, point, replicates
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import read_reports
-from glinermt.eval.scores import AVERAGE, Metric
+from glinermt.eval.scores import AVERAGE, ROUNDS, Metric, interval, point, replicates
 from glinermt.jsonl import read_jsonl
 
 

@@ -15,7 +15,7 @@ from random import Random
 from glinermt.default_model import load_extractor
 from glinermt.eval.benchmarks import SAMPLES
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.readers import read_ner
 from glinermt.eval.metrics.entities import strict_f1
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span

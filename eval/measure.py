@@ -1,21 +1,110 @@
-"""One benchmark from data to report; what ``glinermt bench`` does for each."""
+"""One benchmark from data to report, which can be taken up again; texts it shares with training."""
 
 import dataclasses
 import datetime
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glinermt import __version__
+from glinermt.contamination import grams, words
 from glinermt.errors import DataError
-from glinermt.eval.predictions import Run, run
-from glinermt.eval.protocol import Benchmark
+from glinermt.eval.protocol import Benchmark, Prediction
 from glinermt.eval.report import Report
 from glinermt.eval.scores import evaluate, groups_of
-from glinermt.jsonl import write_jsonl
+from glinermt.jsonl import read_jsonl, to_line, write_jsonl
 from glinermt.types import Extractor
+
+CASES_A_WRITE = 64
+"""Cases asked between two writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All predictions, and how long those made now took."""
+
+    predictions: list[Prediction]
+    num_new: int
+    seconds: float
+
+
+def run(
+    benchmark: Benchmark[Any],
+    model: Extractor,
+    cases: Sequence[Any],
+    path: Path,
+    *,
+    fingerprint: Mapping[str, Any],
+    progress: Callable[[int], None] = lambda _: None,
+) -> Run:
+    """Predict what ``path`` does not hold yet and add it there.
+
+    Args:
+        benchmark: whose cases these are.
+        model: who is asked.
+        cases: all of them; each id once.
+        path: JSONL; the first line is the fingerprint, the others ``{"id", "prediction"}``.
+        fingerprint: what the predictions depend on, JSON values only.
+        progress: called with the number of cases done since the last call.
+
+    Raises:
+        DataError: ``path`` holds predictions made under another fingerprint, or is damaged.
+    """
+    ids = [case.id for case in cases]
+    if len(set(ids)) != len(ids):
+        raise DataError(f"{benchmark.name}: case ids are not unique")
+    done = _take_up(path, fingerprint)
+    progress(sum(id_ in done for id_ in ids))
+    todo = [case for case in cases if case.id not in done]
+    started = time.perf_counter()
+    with path.open("ab") as file:
+        for first in range(0, len(todo), CASES_A_WRITE):
+            chunk = todo[first : first + CASES_A_WRITE]
+            for case, prediction in zip(chunk, benchmark.predict(model, chunk), strict=True):
+                done[case.id] = prediction
+                file.write(to_line({"id": case.id, "prediction": prediction}))
+            file.flush()
+            progress(len(chunk))
+    seconds = time.perf_counter() - started
+    return Run([done[id_] for id_ in ids], len(todo), seconds)
+
+
+def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction]:
+    """Read what is there; a file without any prediction is begun anew."""
+    found, done = _read_predictions(path) if path.exists() else ({}, {})
+    if not done:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(to_line({"fingerprint": fingerprint}))
+        return {}
+    expected = json.loads(json.dumps(fingerprint))
+    changed = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k))
+    if changed:
+        details = "; ".join(f"{k}: {found.get(k)!r} -> {expected.get(k)!r}" for k in changed)
+        raise DataError(
+            f"{path}: these predictions were made under other conditions ({details}); "
+            "choose another --out or remove the file"
+        )
+    return done
+
+
+def _read_predictions(path: Path) -> tuple[dict[str, Any], dict[str, Prediction]]:
+    """Return the fingerprint and the predictions; a last line cut by an interruption is removed."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        path.write_bytes(whole)
+    try:
+        # A text may hold the other marks that splitlines takes for the end of a line.
+        rows = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
+        found = rows[0]["fingerprint"] if rows else {}
+        return found, {row["id"]: row["prediction"] for row in rows[1:]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no predictions file ({error!r}); remove it") from error
+
 
 MODEL = "model"
 PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
@@ -159,3 +248,52 @@ def versions() -> dict[str, str]:
         "transformers": transformers.__version__,
         "numpy": numpy.__version__,
     }
+
+
+FIELDS = ("text", "context", "document", "question")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaks:
+    """Distinct texts of a benchmark that the training file holds."""
+
+    num_texts: int
+    exact: tuple[str, ...]
+    shared_grams: tuple[str, ...]
+
+
+def find_leaks(train: Path, cases: Sequence[Any]) -> Leaks:
+    """Look for the cases' texts among the rows of a JSONL file, by normalised words.
+
+    ``exact`` lists ids of cases whose text is a row's text; ``shared_grams`` those that share a
+    run of 13 words with a row, the exact ones of that length included. One id a distinct text.
+
+    Raises:
+        DataError: a row has no text that is understood.
+    """
+    by_words: dict[tuple[str, ...], str] = {}
+    for case in cases:
+        by_words.setdefault(tuple(words(case.text)), case.id)
+    owners: dict[bytes, set[str]] = {}
+    for case_words, id_ in by_words.items():
+        for gram in grams(case_words):
+            owners.setdefault(gram, set()).add(id_)
+    exact: set[str] = set()
+    shared: set[str] = set()
+    for number, row in read_jsonl(train):
+        for text in _texts(row, f"{train}:{number}"):
+            row_words = tuple(words(text))
+            if row_words in by_words:
+                exact.add(by_words[row_words])
+            for gram in grams(row_words):
+                shared |= owners.get(gram, set())
+    return Leaks(len(by_words), tuple(sorted(exact)), tuple(sorted(shared)))
+
+
+def _texts(row: dict[str, Any], where: str) -> list[str]:
+    if "tokens" in row:
+        return [" ".join(row["tokens"])]
+    texts = [row[name] for name in FIELDS if isinstance(row.get(name), str)]
+    if not texts:
+        raise DataError(f"{where}: expected 'tokens' or one of {FIELDS}, found {list(row)}")
+    return texts

@@ -18,7 +18,7 @@ import typer
 from report import machine_line
 
 from glinermt import GlinerMT, extract_entities
-from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.readers import read_ner
 from glinermt.exported import ExportedModel
 from glinermt.training.dev_scores import strict_f1
 

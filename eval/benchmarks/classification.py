@@ -12,7 +12,7 @@ import numpy as np
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import ClassCase
-from glinermt.eval.data.files import field
+from glinermt.eval.data.readers import field, find_test_sets
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
 from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.jsonl import JSONL_ENDS, read_jsonl
@@ -29,7 +29,7 @@ class ClassBenchmark:
     averaged: bool = True
     plain: frozenset[str] = frozenset()
     protocol: tuple[str, ...] = (
-        "Every file below the folder whose name has '.test', or is 'test', is a set: JSON lines "
+        "Every file below the folder that is called NAME.test or test is a set: JSON lines "
         "with text and labels. Every text is asked all labels of its file, zero-shot.",
         "Where each text of a set has one label, the likeliest is the answer (softmax). Else all "
         "labels at or above the threshold saved with the model (0.5 if none) are (sigmoid).",
@@ -40,16 +40,8 @@ class ClassBenchmark:
     )
 
     def load(self, folder: Path) -> list[ClassCase]:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
-        cases: list[ClassCase] = []
-        for path in sorted(folder.rglob("*")):
-            parts = path.name.split(".")
-            if path.name.endswith(JSONL_ENDS) and "test" in parts:
-                cases += read_classes(path, parts[0] if parts[0] != "test" else path.parent.name)
-        if not cases:
-            raise DataError(f"{folder}: no file such as NAME.test.jsonl")
-        return cases
+        found = find_test_sets(folder, JSONL_ENDS)
+        return [case for path, name in found for case in read_classes(path, name)]
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
         return {"threshold": saved.thresholds.get(CLASSIFY.name, CLASSIFY.threshold)}

@@ -9,11 +9,10 @@ import numpy as np
 
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import SummaryCase
-from glinermt.eval.data.files import find_file, jsonl_patterns
 from glinermt.eval.data.hub import NUM_DOCUMENTS, HubSet, documents
-from glinermt.eval.data.summaries import read_summaries
+from glinermt.eval.data.readers import find_file, jsonl_patterns, read_summaries
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
-from glinermt.eval.metrics.rouge import NAMES, greedy_oracle, rouge, split_sentences
+from glinermt.eval.metrics.texts import NAMES, greedy_oracle, rouge, split_sentences
 from glinermt.eval.protocol import Baseline, Entry, Options, Prediction, Split
 from glinermt.tasks.summaries import SUMMARIZE, summarize
 from glinermt.types import Extractor

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from glinermt.eval.benchmarks.entity_files import EntityBenchmark
+from glinermt.eval.benchmarks.ner20 import EntityBenchmark
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.files import find_file, jsonl_patterns
 from glinermt.eval.data.hub import HubSet
 from glinermt.eval.data.hub import entities as hub_entities
-from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.readers import find_file, jsonl_patterns, read_ner
 from glinermt.eval.protocol import Entry, Options
 
 MISCELLANEOUS = "miscellaneous"

@@ -10,11 +10,11 @@ import numpy as np
 
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import RelationCase
-from glinermt.eval.data.files import find_file, jsonl_patterns
 from glinermt.eval.data.hub import PARQUET, HubSet, pairs
+from glinermt.eval.data.readers import find_file, jsonl_patterns
 from glinermt.eval.data.relations import read_relations
-from glinermt.eval.metrics.answers import answer_f1, exact_match
 from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
+from glinermt.eval.metrics.texts import answer_f1, exact_match
 from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relation_pairs import PAIRS, Paired

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.readers import read_ner
 from glinermt.eval.metrics.entities import strict_f1
 from glinermt.long_texts import joined as one_text
 from glinermt.tasks.entities import ENTITIES, extract_entities

@@ -1,14 +1,144 @@
 """Any folder of entity sets: the 20-set and UniversalNER benchmarks, MultiCoNER's languages."""
 
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from glinermt.errors import DataError
-from glinermt.eval.benchmarks.entity_files import EntityBenchmark
+from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.ner import read_ner
-from glinermt.eval.protocol import Entry, Options
+from glinermt.eval.data.readers import find_test_sets, read_ner
+from glinermt.eval.metrics.entities import (
+    Counts,
+    FloatArray,
+    Totals,
+    label_table,
+    span_counts,
+    span_measure,
+)
+from glinermt.eval.protocol import Baseline, Benchmark, Entry, Options, Prediction
+from glinermt.jsonl import PACKED
+from glinermt.tasks.entities import ENTITIES, extract_entities
+from glinermt.types import Extractor, Span
 
-SUFFIXES = (".jsonl", ".txt", ".bio", ".conll", ".iob2")
+
+@dataclass(frozen=True)
+class EntityBenchmark:
+    """Entities of sets with a fixed label list each."""
+
+    name: str
+    protocol: tuple[str, ...]
+    read: Callable[[Path], list[NerCase]]
+    threshold: float | None
+    choices: Mapping[str, Any]
+    headline: str = "f1"
+    averaged: bool = True
+    plain: frozenset[str] = frozenset()
+
+    def load(self, folder: Path) -> list[NerCase]:
+        return self.read(folder)
+
+    def settings(self, saved: TaskSettings) -> dict[str, Any]:
+        thresholds: dict[str, Any] = {"threshold": self.threshold}
+        if self.threshold is None:
+            thresholds = {
+                "threshold": saved.thresholds.get(ENTITIES.name, ENTITIES.threshold),
+                "label_thresholds": dict(saved.label_thresholds),
+            }
+        return {**thresholds, "span_score": saved.span_score, **self.choices}
+
+    def predict(self, model: Extractor, cases: Sequence[NerCase]) -> list[Prediction]:
+        predictions: list[Prediction] = []
+        for group in _runs(cases):
+            found = extract_entities(
+                [case.text for case in group],
+                [list(case.labels) for case in group],
+                threshold=self.threshold,
+                overlap="nested" if any(case.nested for case in group) else "flat",
+                model=model,
+            )
+            predictions.extend({"spans": [span.to_dict() for span in spans]} for spans in found)
+        return predictions
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        return {"capitalised words": capitalised_words}
+
+    def score(
+        self,
+        case: NerCase,
+        prediction: Prediction,
+        settings: Mapping[str, Any],  # noqa: ARG002  # the thresholds have acted already
+    ) -> dict[str, float]:
+        return span_counts(case.text, case.spans, _spans(prediction))
+
+    def measure(self, totals: Totals) -> dict[str, FloatArray]:
+        return span_measure(totals)
+
+    def extras(
+        self,
+        cases: Sequence[NerCase],
+        predictions: Sequence[Prediction],
+        settings: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        return {"labels": label_tables(self, cases, predictions, settings)}
+
+
+def label_tables(
+    benchmark: Benchmark[NerCase],
+    cases: Sequence[NerCase],
+    predictions: Sequence[Prediction],
+    settings: Mapping[str, Any],
+) -> dict[str, list[dict[str, object]]]:
+    """Return a table of its labels for each set."""
+    counts: dict[str, list[Counts]] = {}
+    for case, prediction in zip(cases, predictions, strict=True):
+        counts.setdefault(case.group, []).append(benchmark.score(case, prediction, settings))
+    labels = {case.group: case.labels for case in cases}
+    return {group: label_table(own, labels[group]) for group, own in counts.items()}
+
+
+def capitalised_words(cases: Sequence[NerCase]) -> list[Prediction | None]:
+    """Take each run of capitalised words for an entity of its set's most frequent gold label."""
+    gold: dict[str, Counter[str]] = {}
+    for case in cases:
+        gold.setdefault(case.group, Counter()).update(span.label for span in case.spans)
+    usual = {group: counts.most_common(1)[0][0] if counts else "" for group, counts in gold.items()}
+    return [
+        {
+            "spans": [
+                span.to_dict()
+                for span in capitalised(case.text, usual[case.group] or case.labels[0])
+            ]
+        }
+        for case in cases
+    ]
+
+
+def capitalised(text: str, label: str) -> list[Span]:
+    """Return each run of capitalised words as a span of the label."""
+    runs = re.finditer(r"(?<!\S)[A-Z]\S*(?: [A-Z]\S*)*", text)
+    return [Span(run.start(), run.end(), run.group(), label) for run in runs]
+
+
+def _spans(prediction: Prediction) -> list[Span]:
+    return [Span.from_dict(span) for span in prediction["spans"]]
+
+
+def _runs(cases: Sequence[NerCase]) -> list[list[NerCase]]:
+    """Split into runs of cases of one group, which share labels."""
+    runs: list[list[NerCase]] = []
+    for case in cases:
+        if not runs or runs[-1][0].group != case.group:
+            runs.append([])
+        runs[-1].append(case)
+    return runs
+
+
+ENDS = tuple(
+    f"{end}{packed}" for end in (".jsonl", ".txt", ".bio", ".conll", ".iob2") for packed in PACKED
+)
 
 
 def ner20(options: Options) -> EntityBenchmark:
@@ -16,7 +146,7 @@ def ner20(options: Options) -> EntityBenchmark:
     return EntityBenchmark(
         name="ner20",
         protocol=(
-            "Every file below the folder whose name has '.test', or is 'test', is a set, CoNLL/BIO "
+            "Every file below the folder that is called NAME.test or test is a set, CoNLL/BIO "
             "columns or JSONL; tokens joined by one space.",
             "Every text is asked all labels its whole file has, as they are written there.",
             "Sets with overlapping gold spans are asked for nested spans.",
@@ -30,23 +160,8 @@ def ner20(options: Options) -> EntityBenchmark:
 
 
 def _read(folder: Path) -> list[NerCase]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
-    cases: list[NerCase] = []
-    groups: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.name.removesuffix(".xz").removesuffix(".gz")
-        parts = name.split(".")
-        if not name.endswith(SUFFIXES) or "test" not in parts:
-            continue
-        group = parts[0] if parts[0] != "test" else path.parent.name
-        if group in groups:
-            raise DataError(f"{path}: set {group!r} is also {groups[group]}; rename one")
-        groups[group] = path
-        cases.extend(read_ner(path, group))
-    if not cases:
-        raise DataError(f"{folder}: no file such as NAME.test.jsonl or NAME/test.txt")
-    return cases
+    found = find_test_sets(folder, ENDS)
+    return [case for path, name in found for case in read_ner(path, name)]
 
 
 ENTRY = Entry(ner20, own_data=True)

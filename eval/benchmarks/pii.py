@@ -10,13 +10,12 @@ import numpy as np
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
+from glinermt.eval.benchmarks.ner20 import label_tables
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.data.files import field, read_json
-from glinermt.eval.data.ner import read_ner
+from glinermt.eval.data.readers import field, find_test_sets, read_json, read_ner
 from glinermt.eval.metrics.entities import (
     FloatArray,
     Totals,
-    label_table,
     ratio,
     span_counts,
     total,
@@ -33,7 +32,7 @@ FLOOR = 0.05
 THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(1, 20))
 """At which precision and recall are counted."""
 PRECISIONS = (0.9, 0.95)
-SUFFIXES = tuple(f"{end}{packed}" for end in (".json", ".jsonl") for packed in PACKED)
+ENDS = tuple(f"{end}{packed}" for end in (".json", ".jsonl") for packed in PACKED)
 NAMES = {
     "GPE": "geopolitical entity",
     "US_SSN": "social security number",
@@ -57,7 +56,7 @@ class Pii:
     averaged: bool = False
     plain: frozenset[str] = frozenset()
     protocol: tuple[str, ...] = (
-        "Every .json or .jsonl file below the folder whose name has 'test' in it is a set: "
+        "Every .json or .jsonl file below the folder that is called NAME.test or test is a set: "
         "presidio-research's (full_text, spans) or ours (tokens or text, and spans). Every text is "
         "asked all types of its file, as redact asks them: types that have a form of their own "
         f"({', '.join(name for name in PII if 'pattern' in PII[name])}) with its patterns too, "
@@ -75,16 +74,8 @@ class Pii:
     )
 
     def load(self, folder: Path) -> list[NerCase]:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
-        cases: list[NerCase] = []
-        for path in sorted(folder.rglob("*")):
-            parts = re.split(r"[.\-_]", path.name)
-            if path.name.endswith(SUFFIXES) and "test" in parts:
-                cases += _read(path, parts[0] if parts[0] != "test" else path.parent.name)
-        if not cases:
-            raise DataError(f"{folder}: no file such as NAME.test.json or NAME.test.jsonl")
-        return cases
+        found = find_test_sets(folder, ENDS)
+        return [case for path, name in found for case in _read(path, name)]
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
         threshold = saved.thresholds.get(ENTITIES.name, ENTITIES.threshold)
@@ -149,14 +140,7 @@ class Pii:
         predictions: Sequence[Prediction],
         settings: Mapping[str, Any],
     ) -> dict[str, Any]:
-        tables: dict[str, Any] = {}
-        for group in dict.fromkeys(case.group for case in cases):
-            pairs = [
-                pair for pair in zip(cases, predictions, strict=True) if pair[0].group == group
-            ]
-            counts = [self.score(case, prediction, settings) for case, prediction in pairs]
-            tables[group] = label_table(counts, pairs[0][0].labels)
-        return {"labels": tables}
+        return {"labels": label_tables(self, cases, predictions, settings)}
 
 
 def _read(path: Path, group: str) -> list[NerCase]:

@@ -9,7 +9,7 @@ from typing import Any
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import RecordCase
-from glinermt.eval.data.records import read_records
+from glinermt.eval.data.readers import read_records
 from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_recall_f1, ratio
 from glinermt.eval.metrics.entities import total as summed
 from glinermt.eval.protocol import Baseline, Entry, Prediction

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.config import TaskSettings
-from glinermt.errors import DataError
 from glinermt.eval.benchmarks.crossner import NAMES as CROSSNER_NAMES
-from glinermt.eval.benchmarks.entity_files import capitalised
+from glinermt.eval.benchmarks.ner20 import capitalised
 from glinermt.eval.data.cases import DocumentCase
-from glinermt.eval.data.documents import read_documents
+from glinermt.eval.data.readers import find_test_sets
+from glinermt.eval.data.relations import read_documents
 from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_recall_f1
 from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.jsonl import PACKED
@@ -21,7 +21,7 @@ from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
 from glinermt.types import Extractor, Relation, Span
 
 END_TO_END, GIVEN = "end to end", "gold entities"
-SUFFIXES = tuple(f"{end}{packed}" for end in (".jsonl", ".json") for packed in PACKED)
+ENDS = tuple(f"{end}{packed}" for end in (".jsonl", ".json") for packed in PACKED)
 TYPES = {
     **CROSSNER_NAMES,
     "Peop": "person",
@@ -48,7 +48,7 @@ class EndToEnd:
     averaged: bool = False
     plain: frozenset[str] = frozenset()
     protocol: tuple[str, ...] = (
-        "Every file below the folder whose name has '.test' or 'test' in it is a set: JSON lines "
+        "Every file below the folder that is called NAME.test or test is a set: JSON lines "
         "with tokens and relations, CoNLL-2004 as SpERT has it, or CrossRE. Tokens joined by one "
         "space; all entity types and relations of a file are asked of each of its texts.",
         f"{END_TO_END}: entities are found first, then relations between those found. "
@@ -68,9 +68,9 @@ class EndToEnd:
     def load(self, folder: Path) -> list[DocumentCase]:
         return [
             replace(case, id=f"{case.id}/{what}", group=f"{case.group}, {what}")
-            for path in _files(folder)
+            for path, name in find_test_sets(folder, ENDS)
             for what in (END_TO_END, GIVEN)
-            for case in read_documents(path, _set_name(path), types=TYPES)
+            for case in read_documents(path, name, types=TYPES)
         ]
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
@@ -154,24 +154,6 @@ class EndToEnd:
                 if (names := next(case.names for case in cases if case.group == group))
             }
         }
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.name.endswith(SUFFIXES) and "test" in path.name.replace("-", ".").split(".")
-    ]
-    if not found:
-        raise DataError(f"{folder}: no file such as NAME.test.jsonl or NAME-test.json")
-    return found
-
-
-def _set_name(path: Path) -> str:
-    stem = path.name.replace("-", ".").split(".")
-    return stem[0] if stem[0] != "test" else path.parent.name
 
 
 def _prediction(spans: Sequence[Span], related: Sequence[Relation]) -> Prediction:

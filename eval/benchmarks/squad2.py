@@ -7,17 +7,16 @@ from typing import Any
 
 from glinermt.config import TaskSettings
 from glinermt.eval.data.cases import QaCase
-from glinermt.eval.data.files import find_file, jsonl_patterns
 from glinermt.eval.data.hub import HubSet, questions
-from glinermt.eval.data.qa import read_qa
-from glinermt.eval.metrics.answers import (
+from glinermt.eval.data.readers import find_file, jsonl_patterns, read_qa
+from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
+from glinermt.eval.metrics.texts import (
     ScoredAnswer,
     answer_f1,
     average_precision,
     best_threshold,
     exact_match,
 )
-from glinermt.eval.metrics.entities import FloatArray, Totals, ratio, total
 from glinermt.eval.protocol import Baseline, Entry, Prediction
 from glinermt.tasks.questions import ANSWER, answer
 from glinermt.types import Extractor

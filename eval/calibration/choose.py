@@ -1,15 +1,16 @@
-"""Choosing a model's thresholds on dev data, and what that changes there."""
+"""Choosing thresholds, and the lead of summaries, on dev data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from glinermt.config import TaskSettings, tempered
 from glinermt.errors import UsageError
 from glinermt.eval.benchmarks.ner20 import ner20
 from glinermt.eval.benchmarks.squad2 import Squad2
-from glinermt.eval.calibration import relation_sentences
+from glinermt.eval.calibration.dev import SentenceCase, triple
 from glinermt.eval.calibration.thresholds import (
     Judged,
     best_answer_threshold,
@@ -17,13 +18,16 @@ from glinermt.eval.calibration.thresholds import (
     best_temperature,
     calibration_error,
 )
-from glinermt.eval.metrics.answers import ScoredAnswer, exact_match
+from glinermt.eval.data.cases import SummaryCase
 from glinermt.eval.metrics.entities import strict_f1
+from glinermt.eval.metrics.texts import ScoredAnswer, exact_match, rouge
 from glinermt.eval.protocol import Benchmark, Options
 from glinermt.eval.scores import evaluate
 from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
+from glinermt.tasks.relations import extract_relations
 from glinermt.tasks.run import ask, kinds_of
+from glinermt.tasks.summaries import summarize
 from glinermt.types import Example, Extractor, Overlap, Query, Relation, Span, SpanScore, Threshold
 
 FLOOR = 0.05
@@ -63,7 +67,7 @@ def calibrate(
     """Choose thresholds per task, on cases that ``read_dev`` read; the model is left as it is.
 
     ``per_label``: also for labels with at least ``MIN_GOLD`` gold spans. Summaries have
-    none: see ``lead.choose_lead``.
+    none: see ``choose_lead``.
     """
     chosen = []
     for task, way in WAYS.items():
@@ -188,9 +192,9 @@ def _judge_relations(model: Extractor, cases: Sequence[Any]) -> Choice:
     examples = [case for case in cases if isinstance(case, Example)]
     if examples:
         return _judge_examples("relations", model, examples)
-    found = relation_sentences.find(model, cases, FLOOR)
+    found = _find_relations(model, cases, FLOOR)
     judged = [
-        (relation.score, relation_sentences.triple(relation) in case.gold)
+        (relation.score, triple(relation) in case.gold)
         for case, row in zip(cases, found, strict=True)
         for relation in row
     ]
@@ -223,7 +227,21 @@ def _relations_f1(model: Extractor, cases: Sequence[Any]) -> float:
     examples = [case for case in cases if isinstance(case, Example)]
     if examples:
         return _examples_f1("relations", model, examples)
-    return relation_sentences.f1(model, cases)
+    found = [map(triple, row) for row in _find_relations(model, cases)]
+    return strict_f1((case.gold for case in cases), found)
+
+
+def _find_relations(
+    model: Extractor, cases: Sequence[SentenceCase], threshold: float | None = None
+) -> list[list[Relation]]:
+    """Find relations; under the threshold saved with the model where none is given."""
+    return extract_relations(
+        [case.text for case in cases],
+        [case.relations for case in cases],
+        entities=[case.entities for case in cases],
+        threshold=threshold,
+        model=model,
+    )
 
 
 Key = tuple[object, ...]
@@ -253,7 +271,7 @@ def _gold(example: Example) -> set[Key]:
 
 def _key(item: Span | Relation) -> Key:
     if isinstance(item, Relation):
-        return relation_sentences.triple(item)
+        return triple(item)
     return item.start, item.end, item.label
 
 
@@ -266,3 +284,47 @@ WAYS = {
         for name in ("open_entities", "matches")
     },
 }
+
+
+LEADS = tuple(round(0.1 * i, 1) for i in range(11))
+NUM_SENTENCES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChoice:
+    """Mean ROUGE-1 + ROUGE-2 of three sentences for every lead tried."""
+
+    scores: dict[float, float]
+    num_cases: int
+
+    @property
+    def lead(self) -> float:
+        """The best; of equally good ones the least."""
+        return max(self.scores, key=lambda lead: (self.scores[lead], -lead))
+
+
+def choose_lead(model: Extractor, cases: Sequence[SummaryCase]) -> LeadChoice:
+    """Try every lead on the documents; the model reads them once."""
+    texts = [case.text for case in cases]
+    remembering = _Remembering(model)
+    scores = {}
+    for lead in LEADS:
+        remembering.settings = replace(model.settings, lead=lead)
+        summaries = summarize(texts, sentences=NUM_SENTENCES, model=remembering)
+        found = [rouge(c.summary, s.text) for c, s in zip(cases, summaries, strict=True)]
+        scores[lead] = fmean(each["rouge1"] + each["rouge2"] for each in found)
+    return LeadChoice(scores, len(cases))
+
+
+class _Remembering:
+    """A model that is asked each query once; the thresholds here never change."""
+
+    def __init__(self, model: Extractor) -> None:
+        self.settings: TaskSettings = model.settings
+        self._model = model
+        self._found: dict[Query, list[Span]] = {}
+
+    def extract(self, queries: Sequence[Query], **how: Any) -> list[list[Span]]:
+        new = [query for query in dict.fromkeys(queries) if query not in self._found]
+        self._found.update(zip(new, self._model.extract(new, **how), strict=True))
+        return [self._found[query] for query in queries]

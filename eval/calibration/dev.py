@@ -1,20 +1,18 @@
 """Dev data for calibration: files as the benchmarks have them, and Examples of any span task."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-from glinermt.eval.calibration import relation_sentences
-from glinermt.eval.data.cases import NerCase, QaCase, SummaryCase
-from glinermt.eval.data.ner import read_ner
-from glinermt.eval.data.qa import read_qa
+from glinermt.eval.data.cases import NerCase, QaCase, RelationCase, SummaryCase
+from glinermt.eval.data.readers import read_ner, read_qa, read_summaries
 from glinermt.eval.data.relations import read_relations
-from glinermt.eval.data.summaries import read_summaries
 from glinermt.eval.measure import limit_cases
 from glinermt.jsonl import data_files, read_jsonl
-from glinermt.types import Example
+from glinermt.types import Example, Relation, Span
 
 BENCHMARK_FILES = ("squad_v2.dev", "dev-v2", "squad2", "fewrel.val_wiki", "val_wiki")
 """Files whose names say dev or val, but which the benchmarks score."""
@@ -28,6 +26,8 @@ KINDS = {
 }
 """Which task a file is for that holds no Examples, by a field of its first row."""
 EXAMPLES = "examples"
+Triple = tuple[int, int, str, int, int]
+"""Head start and end, relation, tail start and end."""
 
 
 def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -131,8 +131,46 @@ def _case(example: Example, group: str, number: int) -> Any:
     return example
 
 
-def _read_sentences(path: Path, group: str) -> list[relation_sentences.SentenceCase]:
-    return relation_sentences.sentences(read_relations(path, group))
+@dataclass(frozen=True, slots=True)
+class SentenceCase:
+    """A text, its entities, all relations of its set, and those that hold.
+
+    For choosing a threshold: pairs alone, each known to stand in one relation, say too little about
+    how often a model sees a relation where there is none.
+    """
+
+    group: str
+    text: str
+    entities: tuple[Span, ...]
+    relations: tuple[str, ...]
+    gold: frozenset[Triple]
+
+
+def sentences(pairs: Iterable[RelationCase]) -> list[SentenceCase]:
+    """Join the pairs of each text."""
+    by_text: dict[str, list[RelationCase]] = {}
+    for pair in pairs:
+        by_text.setdefault(pair.text, []).append(pair)
+    return [
+        SentenceCase(
+            found[0].group,
+            text,
+            tuple(dict.fromkeys(span for pair in found for span in (pair.head, pair.tail))),
+            found[0].relations,
+            frozenset(triple(Relation(p.head, p.relation, p.tail)) for p in found),
+        )
+        for text, found in by_text.items()
+    ]
+
+
+def triple(relation: Relation) -> Triple:
+    """Return what counts as the same relation."""
+    head, tail = relation.head, relation.tail
+    return head.start, head.end, relation.label, tail.start, tail.end
+
+
+def _read_sentences(path: Path, group: str) -> list[SentenceCase]:
+    return sentences(read_relations(path, group))
 
 
 READERS: Mapping[str, Callable[[Path, str], list[Any]]] = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glinermt.eval.metrics.answers import ScoredAnswer, best_threshold
+from glinermt.eval.metrics.texts import ScoredAnswer, best_threshold
 
 Judged = tuple[float, bool]
 """A score in [0, 1] and whether what it belongs to is right."""

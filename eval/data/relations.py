@@ -1,16 +1,16 @@
-"""FewRel: the official JSON with ``pid2name``, or JSONL with ``tokens`` and ``relations``."""
+"""Relations of benchmarks: pairs (FewRel), and texts with entities and relations."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-from glinermt.eval.data.cases import RelationCase
-from glinermt.eval.data.files import field, find_file, read_json
-from glinermt.eval.data.tokens import TokenText
+from glinermt.eval.data.cases import DocumentCase, RelationCase
+from glinermt.eval.data.readers import TokenText, field, find_file, read_json
 from glinermt.jsonl import read_jsonl
-from glinermt.types import Span
+from glinermt.types import Relation, Span
 
 
 def read_relations(path: Path, group: str) -> list[RelationCase]:
@@ -65,3 +65,129 @@ def _mention(row: Any, side: str, text: TokenText, where: str) -> Span:
         raise DataError(
             f"{where}: {side!r} should be [name, id, [[token indices]]], got {mention!r:.80}"
         ) from error
+
+
+NO_RELATION = "no relation"
+"""Marks pairs that are known to stand in none: nothing to be found."""
+
+
+def read_documents(
+    path: Path, group: str, *, types: Mapping[str, str] | None = None
+) -> list[DocumentCase]:
+    """Read a file, JSON by its name and JSON lines otherwise.
+
+    Forms of a row:
+
+    - ours: ``{"tokens": [...], "relations": [{"head": {"start", "end"}, "tail": {...},
+      "relation"}]}``, first and last token, both inclusive; ``"spans"`` (``[[first, last,
+      label]]``) types the entities
+    - CoNLL-2004 as SpERT publishes it: ``{"tokens": [...], "entities": [{"type", "start", "end"}],
+      "relations": [{"type", "head", "tail"}]}``, end exclusive, head and tail are numbers of
+      entities
+    - CrossRE: ``{"sentence": [...], "ner": [[first, last, type]], "relations": [[first, last,
+      first, last, type, ...]]}``
+
+    Each case carries the entity types and relations of the whole file, in natural words where
+    ``types`` has some.
+
+    Raises:
+        DataError: a malformed row, or a file without any relation.
+    """
+    words = types or {}
+    cases = [_case(row, group, where, words) for where, row in _rows(path)]
+    names = sorted({relation.label for case in cases for relation in case.relations})
+    labels = sorted({span.label for case in cases for span in case.spans} - {""})
+    if not names:
+        raise DataError(f"{path}: no text has a relation, so that none can be asked")
+    return [
+        replace(case, id=f"{group}/{i}", labels=tuple(labels), names=tuple(names))
+        for i, case in enumerate(cases)
+    ]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    if path.suffix == ".json":
+        for i, row in enumerate(_list_of(path)):
+            yield f"{path}: [{i}]", row
+        return
+    for number, row in read_jsonl(path):
+        yield f"{path}:{number}", row
+
+
+def _list_of(path: Path) -> list[Any]:
+    """Return the rows of a .json file; CrossRE gives this name to JSON lines."""
+    try:
+        rows = read_json(path)
+    except DataError:
+        rows = [row for _, row in read_jsonl(path)]
+    if not isinstance(rows, list):
+        rows = [rows]
+    return rows
+
+
+def _case(row: Any, group: str, where: str, words: Mapping[str, str]) -> DocumentCase:
+    tokens = field(row, "sentence" if "sentence" in row else "tokens", list, where)
+    text = TokenText(tokens, where)
+    try:
+        spans, relations = _read(row, text)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{where}: no entities and relations of a known form ({error!r}): {json.dumps(row):.80}"
+        ) from error
+    spans = [_renamed(span, words) for span in spans]
+    held = [
+        Relation(_renamed(r.head, words), _words(r.label, words), _renamed(r.tail, words))
+        for r in relations
+        if r.label != NO_RELATION
+    ]
+    ends = [end for r in held for end in (r.head, r.tail)]
+    return DocumentCase(where, group, text.text, (), (), _distinct([*spans, *ends]), tuple(held))
+
+
+def _read(row: Any, text: TokenText) -> tuple[list[Span], list[Relation]]:
+    if "ner" in row:
+        spans = [text.span(first, last, name) for first, last, name in row["ner"]]
+        typed = {(s.start, s.end): s for s in spans}
+        return spans, [
+            Relation(_typed(typed, text, a, b), name, _typed(typed, text, c, d))
+            for a, b, c, d, name, *_ in row["relations"]
+        ]
+    if "entities" in row:
+        spans = [text.span(e["start"], e["end"] - 1, e["type"]) for e in row["entities"]]
+        return spans, [
+            Relation(spans[r["head"]], r["type"], spans[r["tail"]]) for r in row["relations"]
+        ]
+    spans = [text.span(first, last, name) for first, last, name in row.get("spans", ())]
+    typed = {(s.start, s.end): s for s in spans}
+    return spans, [
+        Relation(
+            _typed(typed, text, r["head"]["start"], r["head"]["end"]),
+            str(r["relation"]),
+            _typed(typed, text, r["tail"]["start"], r["tail"]["end"]),
+        )
+        for r in row["relations"]
+    ]
+
+
+def _typed(
+    typed: dict[tuple[int, int], Span], text: TokenText, first: object, last: object
+) -> Span:
+    """Return the entity at a place, without a type where nothing there has one."""
+    span = text.span(first, last, "")
+    return typed.get((span.start, span.end), span)
+
+
+def _renamed(span: Span, words: Mapping[str, str]) -> Span:
+    return replace(span, label=words.get(span.label, span.label))
+
+
+def _words(name: str, words: Mapping[str, str]) -> str:
+    """Return a relation as people say it: ``Located_In`` and ``part-of`` are codes."""
+    return words.get(name, name.replace("_", " ").replace("-", " ").lower())
+
+
+def _distinct(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the spans in the order of the text, a place once."""
+    by_place = {(span.start, span.end): span for span in spans if not span.label}
+    by_place |= {(span.start, span.end): span for span in spans if span.label}
+    return tuple(by_place[place] for place in sorted(by_place))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.data.metrics import squad_metrics
 
-from glinermt.eval.metrics.answers import (
+from glinermt.eval.metrics.texts import (
     ScoredAnswer,
     answer_f1,
     average_precision,

@@ -13,8 +13,7 @@ from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, make_benchmark, sample
 from glinermt.eval.benchmarks.crossner import CROSSNER_SETS
 from glinermt.eval.compare import compare
 from glinermt.eval.data.cases import RelationCase, SummaryCase
-from glinermt.eval.measure import MODEL, bench, limit_cases
-from glinermt.eval.predictions import run
+from glinermt.eval.measure import MODEL, bench, limit_cases, run
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report, markdown, read_reports, write_reports
 from glinermt.tasks.labels import readable

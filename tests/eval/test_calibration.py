@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from glinermt.config import TaskSettings, tempered
 from glinermt.errors import DataError
-from glinermt.eval.calibration.choose import calibrate, with_choice
+from glinermt.eval.calibration.choose import calibrate, choose_lead, with_choice
 from glinermt.eval.calibration.dev import find_dev_files, read_dev
-from glinermt.eval.calibration.lead import choose_lead
 from glinermt.eval.calibration.thresholds import (
     best_answer_threshold,
     best_span_threshold,
@@ -20,7 +19,7 @@ from glinermt.eval.calibration.thresholds import (
     calibration_error,
 )
 from glinermt.eval.chart import draw_reliability
-from glinermt.eval.metrics.answers import ScoredAnswer, answer_f1
+from glinermt.eval.metrics.texts import ScoredAnswer, answer_f1
 from glinermt.tasks.entities import extract_entities
 from glinermt.types import Query
 from tests.stub import StubExtractor

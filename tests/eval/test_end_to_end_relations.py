@@ -8,7 +8,7 @@ import pytest
 
 from glinermt.errors import DataError
 from glinermt.eval.benchmarks import make_benchmark
-from glinermt.eval.data.documents import read_documents
+from glinermt.eval.data.relations import read_documents
 from glinermt.eval.measure import MODEL, bench
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report

@@ -3,7 +3,7 @@
 import pytest
 
 from glinermt.eval.benchmarks.fewrel import FewRel
-from glinermt.eval.metrics.intervals import interval, point, replicates
+from glinermt.eval.scores import interval, point, replicates
 
 
 def pair(gold: str, chosen: str) -> dict[str, float]:

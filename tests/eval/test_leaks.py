@@ -7,7 +7,7 @@ import pytest
 
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import NerCase
-from glinermt.eval.leaks import find_leaks
+from glinermt.eval.measure import find_leaks
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 

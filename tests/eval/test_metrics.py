@@ -9,7 +9,7 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import get_entities
 
 from glinermt.eval.metrics.entities import label_table, num_matched, span_counts, span_measure
-from glinermt.eval.metrics.intervals import interval, point, replicates
+from glinermt.eval.scores import interval, point, replicates
 from glinermt.types import Span
 
 TEXT = "Bill Gates founded Microsoft in Seattle"

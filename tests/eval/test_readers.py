@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from glinermt.errors import DataError
-from glinermt.eval.data.files import find_file
-from glinermt.eval.data.ner import read_ner
-from glinermt.eval.data.qa import read_qa
+from glinermt.eval.data.readers import find_file, read_ner, read_qa, read_summaries
 from glinermt.eval.data.relations import read_relations
-from glinermt.eval.data.summaries import read_summaries
 from glinermt.formats.tokens import tag_spans
 
 ROW = {"tokens": ["Bill", "Gates", "left"], "spans": [[0, 1, "person"]]}

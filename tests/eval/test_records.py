@@ -8,7 +8,7 @@ import pytest
 from glinermt.errors import DataError
 from glinermt.eval.benchmarks import SAMPLES, make_benchmark
 from glinermt.eval.data.cases import RecordCase
-from glinermt.eval.data.records import read_records
+from glinermt.eval.data.readers import read_records
 from glinermt.eval.measure import MODEL, bench
 from glinermt.eval.protocol import Options
 from glinermt.tasks import extract_records, read

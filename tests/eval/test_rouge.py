@@ -2,7 +2,7 @@
 
 import pytest
 
-from glinermt.eval.metrics.rouge import greedy_oracle, rouge
+from glinermt.eval.metrics.texts import greedy_oracle, rouge
 
 
 def test_rouge_by_hand() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.eval.metrics.entities import span_counts, span_measure
-from glinermt.eval.metrics.intervals import interval, replicates
+from glinermt.eval.scores import interval, replicates
 from glinermt.formats.document import Document
 from glinermt.formats.tools import TOOLS, label_studio_config, read_corrected, write_for_correction
 from glinermt.jsonl import read_jsonl, write_jsonl, write_text
