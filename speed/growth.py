@@ -29,9 +29,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # before tokenizers is
 
 import torch
 import typer
+from contest import LABELS, SENTENCES
 from report import machine_line
 from rich.console import Console
-from workloads import LABELS, SENTENCES
 
 import glinermt
 from glinermt.tasks import extract_open_entities
@@ -196,7 +196,7 @@ def text_of(random: Random, num_words: int) -> str:
 def _beside_the_package() -> Iterator[str]:
     yield from (machine_line(1), "", "| system | texts | words each | labels | CPU s | MB |")
     yield "|---|---:|---:|---:|---:|---:|"
-    from models import contest
+    from contest import contest
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = contest("shipped", Path(temporary) / "shipped").folder
@@ -213,7 +213,7 @@ def _beside_the_package() -> Iterator[str]:
 @app.command("peer", hidden=True)
 def run_peer(system: str, texts: int, words: int, labels: int, folder: Path) -> None:
     """Run one system, and print its time and peak memory as JSON."""
-    from models import their_saved_model
+    from contest import their_saved_model
     from turns import ours, theirs
 
     torch.set_num_threads(1)

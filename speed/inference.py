@@ -16,11 +16,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # before tokenizers is
 
 import torch
 import typer
-from models import contest
+from contest import LABELS, contest, workloads
 from report import machine_line, table, write
 from rich.console import Console
 from turns import OURS, THEIR_1, THEIR_8, Row, Run, disagreements, measure, systems, usual_threshold
-from workloads import LABELS, workloads
 
 MODELS = ["shipped", "deberta-small-token", "deberta-small-span"]
 console = Console(width=120)

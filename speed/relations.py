@@ -15,9 +15,9 @@ from typing import Annotated
 
 import torch
 import typer
+from contest import text_of
 from report import machine_line
 from rich.console import Console
-from workloads import text_of
 
 from glinermt.model import GlinerMT
 from glinermt.types import Ask, Query, Span

@@ -1,18 +1,20 @@
-"""The table on the screen, as JSON and as Markdown; what it was measured on.
+"""The table on the screen, as JSON, as Markdown and as a chart; what it was measured on.
 
 python speed/report.py runs/inference-*/inference.json    # one line a workload
+python speed/report.py runs/inference-*/inference.json --chart docs/performance.svg
 """
 
 import json
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+import typer
 from rich.table import Table
 from turns import (
     OURS,
@@ -36,6 +38,12 @@ PAIRS = (
     ("int8 : int8", OURS_INT8, THEIR_INT8),
 )
 """Columns of the summary: how many times as fast the first system is as the second."""
+CHART_LABELS = 15
+COLOURS = {
+    "glinermt": "#2a4365", "glinermt bf16": "#2b6cb0", "glinermt int8": "#63b3ed",
+    "gliner, batch 1": "#4a5568", "gliner, batch 8": "#718096",
+    "gliner bf16, batch 1": "#a0aec0", "gliner int8, batch 1": "#cbd5e0",
+}  # fmt: skip
 COLUMNS = ("model", "labels", "texts", "system", "words/s", "glinermt is", "range", "same answers")
 
 
@@ -109,7 +117,49 @@ def _cpu_info() -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
+def chart(rows: Sequence[Row], out: Path) -> None:
+    """Draw words a second of CPU time with 15 labels, one panel a model."""
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows if row.labels == CHART_LABELS]
+    models = list(dict.fromkeys(row.model for row in rows))
+    figure = Figure(figsize=(4 * len(models), 3.4), layout="constrained")
+    for axes, model in zip(figure.subplots(1, len(models), squeeze=False)[0], models, strict=True):
+        _draw(axes, [row for row in rows if row.model == model])
+        axes.set_title(f"{model}, {CHART_LABELS} labels", fontsize=9)
+    figure.supylabel("words per second of CPU time", fontsize=8)
+    names = {bars.get_label(): bars for bars in figure.axes[0].containers}
+    figure.legend(names.values(), names, loc="outside lower center", ncols=4, fontsize=7)
+    figure.savefig(out, dpi=120, metadata={"Date": None} if out.suffix == ".svg" else None)
+
+
+def _draw(axes: Any, rows: Sequence[Row]) -> None:
+    """Draw a group of bars a workload, a bar a system."""
+    workloads = list(dict.fromkeys(row.workload for row in rows))
+    width = 0.8 / len(COLOURS)
+    for place, (system, colour) in enumerate(COLOURS.items()):
+        mine = [row for row in rows if row.system == system]
+        x = [workloads.index(row.workload) + place * width for row in mine]
+        heights = [row.words / row.cpu_seconds for row in mine]
+        axes.bar(x, heights, width, color=colour, label=system)
+    axes.set_xticks([i + 0.32 for i in range(len(workloads))], workloads, fontsize=7)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def main(
+    results: Annotated[list[Path], typer.Argument(help="JSON files of inference.py.")],
+    draw: Annotated[Path | None, typer.Option("--chart", help="Image to write.")] = None,
+) -> None:
+    """Print the summary of what was measured, or draw it."""
+    measured = [json.loads(path.read_text(encoding="utf-8")) for path in results]
+    rows = [[Row(**row) for row in each["rows"]] for each in measured]
+    if draw is not None:
+        chart([row for each in rows for row in each], draw)
+        return
+    for each, mine in zip(measured, rows, strict=True):
+        print(f"{each['machine']}\n\n{summary(mine)}\n")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        results = json.loads(Path(name).read_text(encoding="utf-8"))
-        print(f"{results['machine']}\n\n{summary([Row(**row) for row in results['rows']])}\n")
+    typer.run(main)

@@ -103,8 +103,8 @@ def cpu_seconds(process: int) -> float:
 def serve_peer(folder: Path, port: int) -> None:
     """Answer as ``glinermt serve`` does, with the package gliner: a call of the model a request."""
     import uvicorn
+    from contest import their_saved_model
     from fastapi import FastAPI
-    from models import their_saved_model
 
     app = FastAPI()
     model = their_saved_model(folder)
@@ -123,7 +123,7 @@ def serve_peer(folder: Path, port: int) -> None:
 @contextmanager
 def peer_command() -> Iterator[list[str]]:
     """Write the shipped weights for the package gliner; yields the command that serves them."""
-    from models import contest
+    from contest import contest
 
     with tempfile.TemporaryDirectory() as folder:
         saved = contest("shipped", Path(folder) / "shipped").folder

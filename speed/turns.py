@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from models import Contest, quietly
-from workloads import Workload
+from contest import Contest, Workload, quietly
 
 from glinermt.fast.linear import has_bf16
 from glinermt.model import GlinerMT

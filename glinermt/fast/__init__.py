@@ -1,4 +1,4 @@
 """Inference without padding: the same sums as the model's own forward, in a faster order.
 
-``path.FastPath`` chooses; everything else here is what it chooses from.
+``choose.FastPath`` chooses; everything else here is what it chooses from.
 """
