@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from glinermt.synth.card import write_report
+from glinermt.synth.engines import asking
 from glinermt.synth.engines.ask import Work
-from glinermt.synth.engines.choose import asking
 from glinermt.synth.generate import Options, generate
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings

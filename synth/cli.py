@@ -78,10 +78,10 @@ def generate_command(
     from glinermt.overrides import merged, parse
     from glinermt.synth.card import push_to_hub as push
     from glinermt.synth.card import write_report
+    from glinermt.synth.engines import asking
     from glinermt.synth.engines.ask import Work
-    from glinermt.synth.engines.choose import asking
     from glinermt.synth.generate import Options
-    from glinermt.synth.preview import preview as show_preview
+    from glinermt.synth.generate import preview as show_preview
     from glinermt.synth.report import Prices, show_report
     from glinermt.synth.review import write_review
     from glinermt.synth.store import Store

@@ -13,8 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from glinermt.jsonl import read_jsonl, write_jsonl
-from glinermt.synth.checks.contamination import Benchmarks
-from glinermt.synth.checks.similar import NearDuplicates
+from glinermt.synth.checks.passages import Benchmarks, NearDuplicates
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
 from glinermt.synth.texts import language_of, passages, read_texts, text_files

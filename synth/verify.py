@@ -20,10 +20,9 @@ from glinermt.errors import ConfigError, DataError
 from glinermt.jsonl import data_files, read_jsonl, to_line, write_text
 from glinermt.outputs import locked
 from glinermt.synth.backends.base import LLM, Reply, Request
-from glinermt.synth.checks.align import occurrences
+from glinermt.synth.checks.align import Source, occurrences
 from glinermt.synth.recipes.base import MENTION
 from glinermt.synth.schema import ReplyError, parse, record, several, text
-from glinermt.synth.source import Source
 from glinermt.synth.store import Store
 
 RIGHT = "right"

@@ -3,8 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from glinermt.synth.checks.align import FUNCTION_WORDS
-from glinermt.synth.source import Source, normal, normal_words
+from glinermt.synth.checks.align import FUNCTION_WORDS, Source, normal, normal_words
 
 MOST_MENTION_WORDS = 10
 MOST_LABEL_WORDS = 6

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from glinermt.synth.checks.align import Place, align, occurrences
+from glinermt.synth.checks.align import Place, Source, align, occurrences
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault, mention_fault
-from glinermt.synth.source import Source
 from glinermt.types import Span
 
 REPEATED = "repeated"

@@ -8,8 +8,6 @@ from glinermt.synth.recipes import (
     answer,
     classify,
     entities,
-    entity_definitions,
-    entity_types,
     keyphrases,
     matches,
     open_entities,
@@ -18,6 +16,7 @@ from glinermt.synth.recipes import (
     relation_pairs,
     relations,
     summarize,
+    universal_ner,
 )
 from glinermt.synth.recipes.base import Recipe
 
@@ -33,8 +32,8 @@ RECIPES: dict[str, Recipe] = {
     "relation_pairs": relation_pairs.RECIPE,
     "keyphrases": keyphrases.RECIPE,
     "redact": redact.RECIPE,
-    "entity_types": entity_types.RECIPE,
-    "entity_definitions": entity_definitions.RECIPE,
+    "entity_types": universal_ner.TYPES,
+    "entity_definitions": universal_ner.DEFINITIONS,
 }
 
 PAPERS = ("entities", "open_entities", "relations", "summarize", "answer", "matches")

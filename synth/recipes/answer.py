@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import (
     MOST_MENTION_WORDS,
     NOTHING_KEPT,
@@ -12,7 +13,6 @@ from glinermt.synth.checks.filters import (
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import MENTION, PROMPT, Recipe, quotes
 from glinermt.synth.schema import record, several
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.questions import ANSWER, LABEL, Question
 from glinermt.tasks.task import example
 from glinermt.types import Example, Span

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.schema import Schema, record, several, text
-from glinermt.synth.source import Source
 from glinermt.types import Example
 
 Build = Callable[[Source, dict[str, Any], Ledger], list[Example]]

@@ -3,10 +3,10 @@
 import zlib
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault
 from glinermt.synth.recipes.base import LABEL, Recipe
 from glinermt.synth.schema import record, several, text
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.classification import CLASSIFY, Classes
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example

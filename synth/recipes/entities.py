@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault
 from glinermt.synth.checks.mentions import entity_spans, plain_label
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record, several
-from glinermt.synth.source import Source
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example

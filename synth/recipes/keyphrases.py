@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import Ledger, mention_fault
 from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import MENTION, Recipe, quotes
 from glinermt.synth.schema import record
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.keyphrases import KEYPHRASES, LABEL, Phrases
 from glinermt.tasks.task import example
 from glinermt.types import Example, Span

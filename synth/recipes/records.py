@@ -3,11 +3,11 @@
 import zlib
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault, piece_fault
 from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several, text
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.labels import read_labels
 from glinermt.types import Example, Query, Span
 

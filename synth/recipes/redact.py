@@ -7,12 +7,11 @@ surrogate wherever it stands, and a part of a value (a last name) the same part 
 from dataclasses import replace
 from typing import Any
 
-from glinermt.synth.checks.align import FUNCTION_WORDS, occurrences
+from glinermt.synth.checks.align import FUNCTION_WORDS, Source, normal, normal_words, occurrences
 from glinermt.synth.checks.filters import Ledger, piece_fault
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record
-from glinermt.synth.source import Source, normal, normal_words
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.redaction import PII

@@ -7,11 +7,11 @@ that the LLM did not judge.
 from dataclasses import replace
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import Ledger, clean_label, label_fault, mention_fault
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relation_pairs import PAIRS, Paired
 from glinermt.tasks.task import example

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glinermt.synth.checks.align import occurrences
+from glinermt.synth.checks.align import Source, normal, occurrences
 from glinermt.synth.checks.filters import (
     Ledger,
     clean_label,
@@ -13,7 +13,6 @@ from glinermt.synth.checks.filters import (
 from glinermt.synth.checks.mentions import place
 from glinermt.synth.recipes.base import BEFORE, LABEL, MENTION, Recipe
 from glinermt.synth.schema import record, several
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.relations import RELATIONS, Related
 from glinermt.tasks.task import example
 from glinermt.types import Example, Relation, Span

@@ -4,11 +4,11 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger, piece_fault, prompt_fault, summary_fault
 from glinermt.synth.checks.mentions import matched_spans
 from glinermt.synth.recipes.base import PROMPT, SENTENCE, Recipe, quotes
 from glinermt.synth.schema import record
-from glinermt.synth.source import Source
 from glinermt.tasks.summaries import LABEL, SUMMARIZE, Budget
 from glinermt.tasks.task import example
 from glinermt.types import Example

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glinermt.synth.checks.align import Place, Status, align
-from glinermt.synth.source import Source
+from glinermt.synth.checks.align import Place, Source, Status, align
 
 
 def placed(text: str, quote: str) -> tuple[str, Status]:

@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glinermt.synth.backends.base import Reply
-from glinermt.synth.checks.align import Status
-from glinermt.synth.checks.contamination import Benchmarks
+from glinermt.synth.checks.align import Status, normal
 from glinermt.synth.checks.filters import Ledger
+from glinermt.synth.checks.passages import Benchmarks
 from glinermt.synth.engines.ask import Record, fault
 from glinermt.synth.generate import make_examples
 from glinermt.synth.plan import Row
 from glinermt.synth.recipes import RECIPES
-from glinermt.synth.source import normal
 from glinermt.types import Example
 from tests.synth.golden import REPLIES, TEXT, quote
 
@@ -81,12 +80,14 @@ def made(task: str, reply: str, text: str = HOSTILE_TEXT) -> tuple[list[Example]
 
 def check(examples: list[Example], ledger: Ledger, said: set[str]) -> None:
     for example in examples:
-        assert example.query.labels
-        assert all(label.strip() for label in example.query.labels)
-        assert len(set(example.query.labels)) == len(example.query.labels)
+        query = example.query
+        asked = [*query.labels, *query.relations, *query.classes]
+        assert asked
+        assert all(label.strip() for label in asked)
+        assert len(set(asked)) == len(asked)
         assert list(example.spans) == sorted(set(example.spans), key=example.spans.index)
         for span in example.spans:
-            assert HOSTILE_TEXT[span.start : span.end] == span.text
+            assert query.text[span.start : span.end] == span.text
             assert any(map(str.isalnum, span.text))
             assert normal(span.text) in said or ledger.statuses[Status.FUZZY]
     assert not ledger.drops["example: does not read back"]

@@ -8,9 +8,9 @@ import pytest
 
 from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends.base import Reply, Request
+from glinermt.synth.engines import asking
 from glinermt.synth.engines.ask import Work
-from glinermt.synth.engines.choose import asking
-from glinermt.synth.engines.ray_vllm import ERROR, from_engine, to_engine, to_reply, to_row
+from glinermt.synth.engines.ray import ERROR, from_engine, to_engine, to_reply, to_row
 from glinermt.synth.generate import Options, generate
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import fit
-from glinermt.synth.source import Source
 from glinermt.types import Example
 from tests.synth.golden import REPLIES, TEXT, quote
 

@@ -1,12 +1,86 @@
-"""Reading source texts."""
+"""Source texts from lines, rows, web pages, PDF files and Wikipedia dumps."""
 
+import bz2
 import gzip
 from pathlib import Path
 
 import pytest
 
 from glinermt.errors import DataError
-from glinermt.synth.texts import read_texts
+from glinermt.synth.texts import read_texts, text_files
+
+FIRST = (
+    "Marie Curie was born in Warsaw in 1867 and later moved to Paris, where she studied physics."
+)
+SECOND = "In 1903 she won the Nobel Prize with Pierre Curie, her husband, for work on radiation."
+
+
+def read(path: Path) -> list[str]:
+    return list(read_texts(text_files([str(path)]), "text"))
+
+
+def test_a_page_gives_its_main_text_without_menus_and_scripts(tmp_path: Path) -> None:
+    pytest.importorskip("trafilatura")
+    (tmp_path / "a.html").write_text(
+        "<html><head><title>Curie</title><script>var secret = 1;</script></head><body>"
+        "<nav><a href='/'>Home</a> <a href='/login'>Log in</a></nav>"
+        f"<article><h1>Life</h1><p>{FIRST}</p><p>{SECOND}</p></article>"
+        "<footer>Cookie settings</footer></body></html>",
+        encoding="utf-8",
+    )
+    (text,) = read(tmp_path)
+    assert FIRST in text
+    assert SECOND in text
+    assert not [word for word in ("secret", "Log in", "Cookie") if word in text]
+
+
+def test_a_pdf_gives_the_text_of_its_pages(tmp_path: Path) -> None:
+    pytest.importorskip("pypdf")
+    matplotlib = pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        figure = Figure(figsize=(8, 2))
+        figure.text(0.05, 0.5, "Born in Warsaw in 1867")
+        figure.savefig(tmp_path / "a.pdf")
+    (text,) = read(tmp_path)
+    assert text == "Born in Warsaw in 1867"
+
+
+DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
+<page><title>Curie</title><ns>0</ns><revision><text>'''Marie Curie''' was a
+[[physicist|scientist]].{{citation needed}} She lived in [[Paris]].</text></revision></page>
+<page><title>M. Curie</title><ns>0</ns><redirect title="Curie"/><revision><text>#REDIRECT
+[[Curie]]</text></revision></page>
+<page><title>Talk:Curie</title><ns>1</ns><revision><text>I disagree.</text></revision></page>
+</mediawiki>"""
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2"])
+def test_a_dump_gives_articles_without_markup(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("mwparserfromhell")
+    packed = bz2.compress(DUMP.encode()) if name.endswith("bz2") else DUMP.encode()
+    (tmp_path / name).write_bytes(packed)
+    (text,) = read(tmp_path)
+    assert text.split() == "Marie Curie was a scientist. She lived in Paris.".split()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "package"),
+    [
+        ("a.pdf", b"no pdf", "pypdf"),
+        ("a.xml", b"<mediawiki><page>", "mwparserfromhell"),
+        ("a.xml.bz2", bz2.compress(DUMP.encode())[:-20], "mwparserfromhell"),
+        ("a.html", b"<html></html>", "trafilatura"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    name: str, content: bytes, package: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(package)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}:0: "):
+        read(tmp_path)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:

@@ -1,13 +1,54 @@
-"""Passages and prompts that benchmark files hold, by shared runs of 13 words."""
+"""Passages that are left out: much like an earlier one, or held by a benchmark."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from glinermt.contamination import grams, words
-from glinermt.errors import DataError
+from glinermt.errors import BackendError, DataError
 from glinermt.jsonl import ENDS, read_jsonl, read_lines, read_text
+from glinermt.synth.checks.align import normal_words
+
+SHINGLE = 5
+"""Words of a run."""
+PERMUTATIONS = 128
+
+
+class NearDuplicates:
+    """Remembers passages, about 4 kB each, and knows those that are much like an earlier one."""
+
+    def __init__(self, similarity: float) -> None:
+        self._seen: set[bytes] = set()
+        self._index: Any = None
+        if similarity < 1:
+            try:
+                import datasketch  # type: ignore[import-untyped]  # ships no types
+            except ImportError as error:
+                raise BackendError(
+                    "near duplicates need datasketch: pip install 'glinermt[synth]', "
+                    "or set similarity to 1"
+                ) from error
+            self._sketch = datasketch.MinHash
+            self._index = datasketch.MinHashLSH(threshold=similarity, num_perm=PERMUTATIONS)
+
+    def seen_before(self, text: str) -> bool:
+        """Whether the passage is, or is much like, one that was given before; remembers it."""
+        own = normal_words(text)
+        key = hashlib.blake2b(" ".join(own).encode(), digest_size=16).digest()
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        if self._index is None:
+            return False
+        runs = range(max(1, len(own) - SHINGLE + 1))
+        sketch = self._sketch(num_perm=PERMUTATIONS, seed=1)
+        sketch.update_batch([" ".join(own[i : i + SHINGLE]).encode() for i in runs])
+        if self._index.query(sketch):
+            return True
+        self._index.insert(key, sketch, check_duplication=False)
+        return False
 
 
 class Benchmarks:

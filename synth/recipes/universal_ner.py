@@ -1,4 +1,4 @@
-"""UniversalNER's definitions: a sentence says what the entity is, and is trained as its label.
+"""UniversalNER's two: open types, and definitions that are trained as labels; nothing else asked.
 
 Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
 """
@@ -6,16 +6,55 @@ Zhou et al. 2023, "UniversalNER", section 3: passages of at most 256 tokens.
 from collections.abc import Mapping
 from typing import Any
 
+from glinermt.synth.checks.align import Source, normal
 from glinermt.synth.checks.filters import MOST_DEFINITION_WORDS, Ledger, label_fault
-from glinermt.synth.checks.mentions import entity_spans
-from glinermt.synth.recipes.base import MENTION, Recipe, quotes
-from glinermt.synth.recipes.entity_types import PASSAGE_TOKENS
+from glinermt.synth.checks.mentions import entity_spans, plain_label
+from glinermt.synth.recipes.base import LABEL, MENTION, Recipe, quotes
 from glinermt.synth.schema import record, text
-from glinermt.synth.source import Source, normal
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example
 from glinermt.types import Example
+
+PASSAGE_TOKENS = 256
+
+
+def _build_types(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
+    spans = entity_spans(source, reply["entities"], ledger, label_of=plain_label)
+    labels = list(dict.fromkeys(span.label for span in spans))
+    return [example(ENTITIES, source.text, read_labels(labels), spans)] if spans else []
+
+
+TYPE_PROMPTS = {
+    "plain": """
+Given the passage below, extract all entities and name the type of each.
+
+"entities" lists at most {count} of them in the order of the passage: "text" is the entity as it
+is written there, "label" its type in one to three words. Types are up to you; a type says
+something ("none", "misc" and "other" say nothing).
+""",
+    "question": """
+Which entities does the passage below name, and what is each of them? Answer with "entities", at
+most {count}, in the order of the passage: "text" copies the entity, "label" says in one to
+three words what it is, as you would ask for it ("What describes ... in the passage?").
+""",
+}
+TYPE_GERMAN = {
+    "plain": """
+Finde alle benannten Dinge im folgenden Abschnitt und nenne von jedem den Typ. "entities" enthält
+höchstens {count} davon in der Reihenfolge des Abschnitts: "text" genau wie im Text, "label" der
+Typ auf Deutsch in ein bis drei Wörtern.
+""",
+}
+
+TYPES = Recipe(
+    task="entities",
+    prompts={"en": TYPE_PROMPTS, "de": TYPE_GERMAN},
+    schema=record(entities=quotes(MENTION, 25, label=LABEL)),
+    build=_build_types,
+    typed=True,
+    passage_tokens=PASSAGE_TOKENS,
+)
 
 
 def _definition(item: Mapping[str, Any], mention: str) -> tuple[str, str | None]:
@@ -28,13 +67,13 @@ def _definition(item: Mapping[str, Any], mention: str) -> tuple[str, str | None]
     return label, label_fault(label, mention, MOST_DEFINITION_WORDS)
 
 
-def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
+def _build_definitions(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
     spans = entity_spans(source, reply["entities"], ledger, label_of=_definition)
     labels = list(dict.fromkeys(span.label for span in spans))
     return [example(ENTITIES, source.text, read_labels(labels), spans)] if spans else []
 
 
-PROMPTS = {
+DEFINITION_PROMPTS = {
     "dictionary": """
 Write dictionary definitions for the kinds of entities that the passage below names. "entities"
 lists at most {count} entities in the order of the passage: "text" copies the entity;
@@ -51,7 +90,7 @@ is written there; "definition" says what kind of thing it is, for any passage, w
 the entity.
 """,
 }
-GERMAN = {
+DEFINITION_GERMAN = {
     "plain": """
 Finde alle benannten Dinge im folgenden Abschnitt. Statt eines Typs gib von jedem in einem kurzen
 deutschen Satz an, was für eine Art von Ding es ist ("eine Person, die einen Staat regiert").
@@ -60,11 +99,11 @@ das Ding zu nennen.
 """,
 }
 
-RECIPE = Recipe(
+DEFINITIONS = Recipe(
     task="entities",
-    prompts={"en": PROMPTS, "de": GERMAN},
+    prompts={"en": DEFINITION_PROMPTS, "de": DEFINITION_GERMAN},
     schema=record(entities=quotes(MENTION, 20, definition=text(200))),
-    build=_build,
+    build=_build_definitions,
     typed=True,
     passage_tokens=PASSAGE_TOKENS,
 )
