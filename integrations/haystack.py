@@ -7,7 +7,7 @@ from typing import Any
 from haystack import Document, component, default_from_dict, default_to_dict
 
 from glinermt.default_model import load_extractor
-from glinermt.tasks import extract_entities, extract_relations
+from glinermt.integrations.graphs import entities_and_relations
 from glinermt.types import Extractor
 
 
@@ -19,6 +19,7 @@ class GlinerMTExtractor:
         labels: entity types, as ``extract_entities`` takes them.
         threshold: least score; None = the model's.
         relations: as ``extract_relations`` takes them, between the entities found; None = none.
+        relation_threshold: least score of a relation; None = the model's.
         meta_field: where the entities go, as dicts with the fields of ``Span``; relations go to
             ``relations_field``, as those of ``Relation``.
         relations_field: see above.
@@ -31,11 +32,13 @@ class GlinerMTExtractor:
         *,
         threshold: float | None = None,
         relations: Any = None,
+        relation_threshold: float | None = None,
         meta_field: str = "entities",
         relations_field: str = "relations",
         model: str | None = None,
     ) -> None:
-        self.labels, self.threshold, self.relations = labels, threshold, relations
+        self.labels, self.threshold = labels, threshold
+        self.relations, self.relation_threshold = relations, relation_threshold
         self.meta_field, self.relations_field, self.model = meta_field, relations_field, model
         self._loaded: Extractor | None = None
 
@@ -51,6 +54,7 @@ class GlinerMTExtractor:
             labels=_as_pairs(self.labels),
             threshold=self.threshold,
             relations=_as_pairs(self.relations),
+            relation_threshold=self.relation_threshold,
             meta_field=self.meta_field,
             relations_field=self.relations_field,
             model=self.model,
@@ -71,12 +75,20 @@ class GlinerMTExtractor:
         """Return copies of the Documents with what was found in their meta data."""
         self.warm_up()
         texts = [document.content or "" for document in documents]
-        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self._loaded)
-        metas = [{self.meta_field: [span.to_dict() for span in spans]} for spans in found]
-        if self.relations:
-            related = extract_relations(texts, self.relations, entities=found, model=self._loaded)
-            for meta, relations in zip(metas, related, strict=True):
+        found = entities_and_relations(
+            texts,
+            self.labels,
+            self.relations,
+            threshold=self.threshold,
+            relation_threshold=self.relation_threshold,
+            model=self._loaded,
+        )
+        metas = []
+        for spans, relations in found:
+            meta = {self.meta_field: [span.to_dict() for span in spans]}
+            if self.relations:
                 meta[self.relations_field] = [relation.to_dict() for relation in relations]
+            metas.append(meta)
         return {
             "documents": [
                 replace(document, meta={**document.meta, **meta}) if document.content else document

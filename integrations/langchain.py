@@ -8,7 +8,9 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import BackendError
-from glinermt.tasks import extract_entities, extract_relations
+from glinermt.integrations.graphs import edge_properties, entities_and_relations, node_of
+from glinermt.integrations.graphs import nodes as nodes_of
+from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
 
@@ -102,41 +104,26 @@ class GlinerMTGraphTransformer:
             raise BackendError(
                 "graph documents need langchain-community: pip install 'glinermt[langchain]'"
             ) from error
-        texts = [document.page_content for document in documents]
-        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self.model)
-        related = extract_relations(
-            texts,
+        found = entities_and_relations(
+            [document.page_content for document in documents],
+            self.labels,
             self.relations,
-            entities=found,
-            threshold=self.relation_threshold,
+            threshold=self.threshold,
+            relation_threshold=self.relation_threshold,
             model=self.model,
         )
         graphs = []
-        for document, spans, relations in zip(documents, found, related, strict=True):
-            mentions: dict[tuple[str, str], list[Span]] = {}
-            for span in spans:
-                mentions.setdefault((span.text, span.label), []).append(span)
+        for document, (spans, relations) in zip(documents, found, strict=True):
             nodes = {
-                (name, kind): Node(
-                    id=name,
-                    type=kind,
-                    properties={
-                        "mentions": [_place(span) for span in own],
-                        "score": max(span.score for span in own),
-                    },
-                )
-                for (name, kind), own in mentions.items()
+                (name, kind): Node(id=name, type=kind, properties=properties)
+                for (name, kind), properties in nodes_of(spans, relations).items()
             }
             relationships = [
                 Relationship(
-                    source=nodes[relation.head.text, relation.head.label],
-                    target=nodes[relation.tail.text, relation.tail.label],
+                    source=nodes[node_of(relation.head)],
+                    target=nodes[node_of(relation.tail)],
                     type=relation.label,
-                    properties={
-                        "score": relation.score,
-                        "head": _place(relation.head),
-                        "tail": _place(relation.tail),
-                    },
+                    properties=edge_properties(relation),
                 )
                 for relation in relations
             ]
@@ -146,7 +133,3 @@ class GlinerMTGraphTransformer:
                 )
             )
         return graphs
-
-
-def _place(span: Span) -> str:
-    return f"{span.start}:{span.end}"

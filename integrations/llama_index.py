@@ -14,7 +14,9 @@ from llama_index.core.graph_stores.types import (
 from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
 
 from glinermt.default_model import load_extractor
-from glinermt.tasks import extract_entities, extract_relations
+from glinermt.integrations.graphs import edge_properties, entities_and_relations, node_of
+from glinermt.integrations.graphs import nodes as nodes_of
+from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
 
@@ -84,26 +86,27 @@ class GlinerMTPathExtractor(TransformComponent):
 
     def __call__(self, nodes: Sequence[BaseNode], **_: Any) -> list[BaseNode]:
         """Return the nodes, each with what its text says."""
-        texts = _texts(nodes)
-        found = extract_entities(texts, self.labels, threshold=self.threshold, model=self._model)
-        related = extract_relations(
-            texts,
+        found = entities_and_relations(
+            _texts(nodes),
+            self.labels,
             self.relations,
-            entities=found,
-            threshold=self.relation_threshold,
+            threshold=self.threshold,
+            relation_threshold=self.relation_threshold,
             model=self._model,
         )
-        for node, spans, relations in zip(nodes, found, related, strict=True):
-            ends = [end for r in relations for end in (r.head, r.tail)]
-            entities = _entities([*spans, *(end for end in ends if end not in spans)])
+        for node, (spans, relations) in zip(nodes, found, strict=True):
+            entities = {
+                (name, label): EntityNode(name=name, label=label or "entity", properties=properties)
+                for (name, label), properties in nodes_of(spans, relations).items()
+            }
             paths = [
                 Relation(
-                    label=r.label,
-                    source_id=entities[r.head.text, r.head.label].id,
-                    target_id=entities[r.tail.text, r.tail.label].id,
-                    properties={"score": r.score, "head": _place(r.head), "tail": _place(r.tail)},
+                    label=relation.label,
+                    source_id=entities[node_of(relation.head)].id,
+                    target_id=entities[node_of(relation.tail)].id,
+                    properties=edge_properties(relation),
                 )
-                for r in relations
+                for relation in relations
             ]
             node.metadata.setdefault(KG_NODES_KEY, []).extend(entities.values())
             node.metadata.setdefault(KG_RELATIONS_KEY, []).extend(paths)
@@ -121,25 +124,3 @@ def _names(spans: Sequence[Span]) -> dict[str, list[str]]:
         if span.text not in own:
             own.append(span.text)
     return names
-
-
-def _entities(spans: Sequence[Span]) -> dict[tuple[str, str], EntityNode]:
-    """Return one entity for all mentions of a name and type."""
-    mentions: dict[tuple[str, str], list[Span]] = {}
-    for span in spans:
-        mentions.setdefault((span.text, span.label), []).append(span)
-    return {
-        (name, label): EntityNode(
-            name=name,
-            label=label or "entity",
-            properties={
-                "mentions": [_place(span) for span in own],
-                "score": max(span.score for span in own),
-            },
-        )
-        for (name, label), own in mentions.items()
-    }
-
-
-def _place(span: Span) -> str:
-    return f"{span.start}:{span.end}"

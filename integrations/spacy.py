@@ -16,8 +16,8 @@ from spacy.tokens import Span as TokenSpan
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
-from glinermt.tasks import extract_entities, extract_relations
-from glinermt.types import Extractor, Relation, Span
+from glinermt.integrations.graphs import entities_and_relations
+from glinermt.types import Extractor, Span
 
 Style = Literal["ent", "span"]
 Alignment = Literal["expand", "contract", "strict"]
@@ -117,30 +117,19 @@ class GlinerMTPipe:
         """Annotate Docs, ``batch_size`` of them in one call of the model."""
         docs = iter(stream)
         while batch := list(islice(docs, batch_size)):
-            texts = [doc.text for doc in batch]
-            found = extract_entities(
-                texts,
+            found = entities_and_relations(
+                (doc.text for doc in batch),
                 self.labels,
+                self.relations,
                 threshold=self.threshold,
+                relation_threshold=self.relation_threshold,
                 overlap="flat" if self.style == "ent" else "nested",
                 model=self.model,
             )
-            related = self._related(texts, found)
-            for doc, spans, relations in zip(batch, found, related, strict=True):
+            for doc, (spans, relations) in zip(batch, found, strict=True):
                 self._write(doc, spans)
                 doc._.glinermt_relations = [relation.to_dict() for relation in relations]
                 yield doc
-
-    def _related(self, texts: list[str], found: list[list[Span]]) -> Sequence[list[Relation]]:
-        if not self.relations:
-            return [[] for _ in texts]
-        return extract_relations(
-            texts,
-            self.relations,
-            entities=found,
-            threshold=self.relation_threshold,
-            model=self.model,
-        )
 
     def _write(self, doc: Doc, spans: Sequence[Span]) -> None:
         placed, left_out = [], []

@@ -14,8 +14,7 @@ from glinermt.serve import errors, schemas
 from glinermt.serve.access import Access
 from glinermt.serve.endpoints import ENDPOINTS, Endpoint
 from glinermt.serve.metrics import Metrics
-from glinermt.serve.service import Service
-from glinermt.serve.settings import ServeSettings
+from glinermt.serve.service import ServeSettings, Service
 from glinermt.serve.streams import NDJSON, LinesReply, reply_lines
 from glinermt.types import Extractor
 

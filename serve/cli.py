@@ -76,7 +76,7 @@ def serve(
     """Serve the tasks over HTTP, with a page to try them."""
     try:
         from glinermt.serve.process import Models, Setup, run
-        from glinermt.serve.settings import ServeSettings
+        from glinermt.serve.service import ServeSettings
     except ModuleNotFoundError as error:
         raise BackendError(f"serving needs {error.name}: pip install 'glinermt[serve]'") from error
     settings = ServeSettings(

@@ -1,16 +1,18 @@
 """The tasks as endpoints: one entry a task, which says what it takes, calls and gives back."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from pydantic import BaseModel
 
 from glinermt import tasks
+from glinermt.errors import UsageError
 from glinermt.serve import schemas
 from glinermt.serve.errors import RequestError
-from glinermt.serve.offsets import Offsets
 from glinermt.types import (
     Answer,
     Extractor,
@@ -36,7 +38,7 @@ class Endpoint:
     request: type[schemas.TaskRequest]
     reply: type[schemas.Reply]
     function: Callable[..., Any]
-    arguments: Callable[[Any, list[Offsets]], dict[str, Any]]
+    arguments: Callable[[Any, list["Offsets"]], dict[str, Any]]
 
     def run(self, body: schemas.TaskRequest, model: Extractor) -> Any:
         """Return the library's result, with offsets in the client's unit."""
@@ -47,6 +49,43 @@ class Endpoint:
         if isinstance(body.text, str):
             return _moved(result, offsets[0])
         return [_moved(one, o) for one, o in zip(result, offsets, strict=True)]
+
+
+class Offsets:
+    """Translates between a client's offsets of a text and ours, which count code points.
+
+    Args:
+        text: what the offsets point into; without lone surrogates, which no encoding has.
+        unit: what the client counts: ``utf16`` as JavaScript, Java and C# do, ``utf8`` as Go,
+            Rust and C do, ``codepoint`` as Python does.
+    """
+
+    def __init__(self, text: str, unit: schemas.OffsetUnit) -> None:
+        self._length = len(text)
+        self._places: Sequence[int] = range(len(text) + 1)
+        if unit == "utf16" and text and max(text) > "\uffff":
+            sizes = (1 + (character > "\uffff") for character in text)
+            self._places = list(accumulate(sizes, initial=0))
+        elif unit == "utf8" and not text.isascii():
+            sizes = (len(character.encode()) for character in text)
+            self._places = list(accumulate(sizes, initial=0))
+
+    def to_client(self, place: int) -> int:
+        """Return the client's offset of a code point."""
+        return self._places[place]
+
+    def from_client(self, place: int) -> int:
+        """Return the code point at a client's offset.
+
+        Raises:
+            ValueError: the offset lies outside the text or inside a character.
+        """
+        found = bisect_left(self._places, place)
+        if found > self._length or self._places[found] != place:
+            most = self._places[self._length]
+            where = "inside a character" if 0 <= place <= most else "outside the text"
+            raise UsageError(f"offset {place} lies {where}, which ends at {most}")
+        return found
 
 
 def _moved(result: Any, offsets: Offsets) -> Any:
@@ -164,17 +203,16 @@ def _read(body: schemas.ReadRequest, offsets: list[Offsets]) -> dict[str, Any]:
 
 
 def _refuse_patterns(schema: Any) -> None:
-    if _has_key(schema, _PATTERNS):
+    if _has_pattern(schema):
         raise RequestError(422, "schema: patterns are not taken from requests", field="schema")
 
 
-_PATTERNS = ("pattern", "patternProperties")
-
-
-def _has_key(value: Any, names: Sequence[str]) -> bool:
+def _has_pattern(value: Any) -> bool:
+    """Whether a schema holds a pattern; a property may well be called so."""
     if isinstance(value, dict):
-        return any(name in value for name in names) or _has_key(list(value.values()), names)
-    return isinstance(value, list) and any(_has_key(item, names) for item in value)
+        own = isinstance(value.get("pattern"), str) or "patternProperties" in value
+        return own or any(map(_has_pattern, value.values()))
+    return isinstance(value, list) and any(map(_has_pattern, value))
 
 
 ENDPOINTS: Sequence[Endpoint] = (

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from glinermt.errors import UsageError
 from glinermt.model import GlinerMT
+from glinermt.serve.access import read_keys
 from glinermt.serve.app import create_app
-from glinermt.serve.keys import read_keys
-from glinermt.serve.settings import ServeSettings
+from glinermt.serve.service import ServeSettings
 
 SHIPPED = "glinermt"
 """The name of the model that ships."""

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glinermt.serve.offsets import OffsetUnit
-
+OffsetUnit = Literal["codepoint", "utf16", "utf8"]
+"""What a client counts: ``utf16`` as JavaScript, Java and C# do, ``utf8`` as Go, Rust and C do."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from glinermt import tasks
 from glinermt.serve.app import create_app
 from glinermt.serve.endpoints import ENDPOINTS
-from glinermt.serve.settings import ServeSettings
+from glinermt.serve.service import ServeSettings
 from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
 

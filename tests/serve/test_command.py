@@ -9,9 +9,9 @@ pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
 from glinermt import cli
 from glinermt.errors import ConfigError
-from glinermt.serve.keys import read_keys
+from glinermt.serve.access import read_keys
 from glinermt.serve.process import Models, Setup
-from glinermt.serve.settings import ServeSettings
+from glinermt.serve.service import ServeSettings
 
 
 def test_without_the_extra_the_command_says_how_to_get_it(

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from glinermt.serve.app import create_app
 from glinermt.serve.endpoints import ENDPOINTS
-from glinermt.serve.settings import ServeSettings
+from glinermt.serve.service import ServeSettings
 from glinermt.types import Query, Span
 from tests.serve.running import running
 from tests.stub import StubExtractor
