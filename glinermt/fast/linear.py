@@ -71,7 +71,10 @@ class Bf16Linear:
 
 
 class Int8Linear:
-    """Weights in 8 bits, one scale an output; inputs are rounded on the way, one scale a call."""
+    """Weights in 8 bits with one scale an output; inputs are rounded on the way, one scale a row.
+
+    So a row's result does not depend on the rows that are multiplied with it.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation) -> None:
         weight = weight.detach().float().contiguous()
@@ -80,22 +83,25 @@ class Int8Linear:
         with warnings.catch_warnings():  # torch means to move these elsewhere some day
             warnings.simplefilter("ignore")
             rounded = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
-            self.packed = torch.ops.quantized.linear_prepack(
-                rounded, None if bias is None else bias.detach().float()
-            )
+            self.packed = torch.ops.quantized.linear_prepack(rounded, None)
+        self.bias = None if bias is None else bias.detach().float()
         self.activation = activation
         # Without VNNI the products of full 8-bit numbers overflow 16 bits.
-        self.reduce_range = not torch.cpu._is_vnni_supported()
+        self.zero = 128 if torch.cpu._is_vnni_supported() else 64
 
     def __call__(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
-        if self.activation == "relu":
-            op = torch.ops.quantized.linear_relu_dynamic
+        rows = rows.float()
+        largest = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12)
+        result: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            rows / largest, 1 / (self.zero - 1), self.zero, self.packed
+        )
+        if self.bias is None:
+            result.mul_(largest)
         else:
-            op = torch.ops.quantized.linear_dynamic
-        result = op(rows.float(), self.packed, self.reduce_range)
+            torch.addcmul(self.bias, result, largest, out=result)
         if self.activation == "gelu":
-            result = torch.ops.aten.gelu_(result)
-        return result  # type: ignore[no-any-return]
+            return torch.ops.aten.gelu_(result)  # type: ignore[no-any-return]
+        return result.relu_() if self.activation == "relu" else result
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,21 @@ def test_lower_precision_scores_nearly_the_same(
     assert 0 < largest_difference(model, batch, linears_for(precision)) < 0.1
 
 
+def test_int8_scores_do_not_depend_on_what_is_read_beside(tokenizer: Tokenizer) -> None:
+    model = random_model(tokenizer)
+    make = linears_for("int8")
+    encoder = fast_encoder(model.encoder.encoder, make)
+    assert encoder is not None
+    forward = FastForward(model.network, encoder, make)
+    query = Query("the person founded a city", ("person", "city"))
+    others = [Query("microsoft paris, " * number, ("x", "an answer")) for number in (1, 9, 30)]
+    with torch.inference_mode():
+        alone = forward(collate(model, [query])).spans[0].sigmoid()
+        beside = forward(collate(model, [query, *others])).spans[0].sigmoid()
+    length, labels, _ = alone.shape
+    torch.testing.assert_close(beside[:length, :labels], alone, rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_auto_is_bf16_where_the_processor_has_it(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, known: bool
