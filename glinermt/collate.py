@@ -1,11 +1,11 @@
 """Examples -> one batch with gold values, for training."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glinermt.encoder import Batch
@@ -37,10 +37,7 @@ def training_batch(
     batch = Batch.from_rows(encoder.collate(queries, passes, multiple=multiple))
     label_mask, relation_mask, _ = batch.by_kind(batch.label_mask)
     shape = (*batch.word_mask.shape, batch.num_labels[0])
-    by_score = _gold_spans(examples, queries, passes, encoder.same)
-    targets = head.targets(by_score.pop(1.0, NO_SPANS), shape)
-    for score, spans in by_score.items():
-        targets = torch.maximum(targets, score * head.targets(spans, shape))
+    targets = span_targets(head, gold_spans(examples, queries, passes, encoder.same), shape)
     valid = head.valid(batch.word_mask, label_mask) & batch.text_mask[:, :, None, None]
     if any(example.silent for example in examples):
         silent = _silent(examples, queries, passes, batch)
@@ -51,12 +48,23 @@ def training_batch(
         valid,
         torch.tensor([p.query for p in passes]),
         len(examples),
-        _relations(examples, queries, passes, batch, relation_mask),
+        related_pairs(examples, queries, passes, batch.num_prompt_words, relation_mask),
         _classes(examples, queries, passes, batch.class_mask),
     )
 
 
-def _gold_spans(
+def span_targets(
+    head: Head, by_score: Mapping[float, Int[Tensor, "span 4"]], shape: tuple[int, int, int]
+) -> Float[Tensor, "row word label axis"]:
+    """Return the gold values of a head's logits; those of a span are its score."""
+    targets = head.targets(by_score.get(1.0, NO_SPANS), shape)
+    for score, spans in by_score.items():
+        if score != 1.0:
+            targets = torch.maximum(targets, score * head.targets(spans, shape))
+    return targets
+
+
+def gold_spans(
     examples: Sequence[Example],
     queries: Sequence[TokenizedQuery],
     passes: Sequence[Pass],
@@ -92,24 +100,34 @@ def _silent(
     """Return the words of silent ranges."""
     silent = torch.zeros_like(batch.word_mask)
     for row, p in enumerate(passes):
-        offsets = np.array(queries[p.query].text.offsets[p.start : p.end]).reshape(-1, 2)
         prompt = batch.num_prompt_words[row]
-        for first, last in examples[p.query].silent:
-            touched = (offsets[:, 1] > first) & (offsets[:, 0] < last)
-            silent[row, prompt : prompt + len(offsets)] |= torch.from_numpy(touched)
+        silent[row, prompt : prompt + p.end - p.start] = silent_words(examples, queries, p)
     return silent
 
 
-def _relations(
+def silent_words(
+    examples: Sequence[Example], queries: Sequence[TokenizedQuery], window: Pass
+) -> Bool[Tensor, " word"]:
+    """Return the words of a window that lie in silent ranges."""
+    offsets = np.array(queries[window.query].text.offsets[window.start : window.end])
+    start, end = offsets.reshape(-1, 2).T
+    silent = np.zeros(len(start), dtype=bool)
+    for first, last in examples[window.query].silent:
+        silent |= (end > first) & (start < last)
+    return torch.from_numpy(silent)
+
+
+def related_pairs(
     examples: Sequence[Example],
     queries: Sequence[TokenizedQuery],
     passes: Sequence[Pass],
-    batch: Batch,
+    num_prompt_words: Sequence[int],
     relation_mask: Bool[Tensor, "row relation"],
 ) -> RelationTargets | None:
+    """Return the pairs of mentions of all rows with what holds between them; None without any."""
     gold = {p.query: _GoldPairs(examples[p.query], queries[p.query]) for p in passes if p.relations}
     mentions = {i: here.mentions for i, here in gold.items()}
-    found = pairs_of_rows(passes, mentions, batch.num_prompt_words, max_pairs=sys.maxsize)
+    found = pairs_of_rows(passes, mentions, num_prompt_words, max_pairs=sys.maxsize)
     if not len(found.row):
         return None
     targets = torch.zeros(len(found.row), relation_mask.shape[1])

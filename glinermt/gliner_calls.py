@@ -1,32 +1,64 @@
 """The calls of the package ``gliner``, so that what was written for it runs with our models."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
-from glinermt.config import check_share, tempered
+from glinermt.config import TaskSettings, check_share, tempered
 from glinermt.errors import UsageError
 from glinermt.long_texts import cut, moved
-from glinermt.types import Extractor, Query, Span, Threshold
+from glinermt.types import Ask, Extractor, Found, Query, Span, Threshold
 
 TASK = "entities"
 
 Labels = Sequence[str] | Mapping[str, str]
 """Names, or names with descriptions."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How that package is told to decode; ``across_lines`` and ``replaced`` are the model's."""
+
+    threshold: Threshold
+    """Least score, one number or one for each label."""
+    flat_ner: bool
+    """No entity lies in another."""
+    multi_label: bool
+    """An entity may have several labels."""
+    across_lines: bool
+    """An entity may run on behind a line's end."""
+    replaced: bool
+    """A description is asked in its name's place, as that package does; else behind it."""
+    adjacency_threshold: float | None = None
+    relation_threshold: float | None = None
+    """None = ``threshold``."""
+
+    def ask(self, asked: Sequence[Mapping[str, str]], settings: TaskSettings) -> Ask:
+        """Return how the model decodes, by its own scores, which a temperature may change."""
+        if type(self.flat_ner) is not bool:
+            raise TypeError(f"flat_ner must be True or False, got {self.flat_ner!r:.80}")
+        temperature = settings.temperatures.get(TASK, 1.0)
+        related = self.relation_threshold
+        if related is None:
+            related = (
+                min(self.threshold.values())
+                if isinstance(self.threshold, Mapping)
+                else (self.threshold)
+            )
+        return Ask(
+            _own_threshold(self.threshold, asked, temperature),
+            "flat" if self.flat_ner else "nested",
+            self.multi_label,
+            settings.span_score,
+            related,
+            self.adjacency_threshold,
+        )
 
 
 def entity_dicts(
-    model: Extractor,
-    texts: Sequence[str],
-    labels: Labels | Sequence[Labels],
-    *,
-    threshold: Threshold,
-    flat_ner: bool,
-    multi_label: bool,
-    across_lines: bool,
-    replaced: bool,
-) -> list[list[dict[str, Any]]]:
+    model: Extractor, texts: Sequence[str], labels: Labels | Sequence[Labels], rules: Rules
+) -> list[list[Row]]:
     """Return the entities of each text as that package does, asked as the task ``entities`` is.
 
     The model's settings hold: the words it reads at once, its temperature and its prompt; but
@@ -36,41 +68,115 @@ def entity_dicts(
         model: whom to ask.
         texts: what to read.
         labels: those of all texts, or one list or mapping for each text.
-        threshold: least score, one number or one for each label.
-        flat_ner: no entity lies in another.
-        multi_label: an entity may have several labels.
-        across_lines: an entity may run on behind a line's end.
-        replaced: a description is asked in its name's place, as that package does; else behind it.
+        rules: how to decode.
 
     Raises:
         TypeError: something is not of its type.
         ValueError: there are not as many lists of labels as texts.
     """
-    if type(flat_ner) is not bool:
-        raise TypeError(f"flat_ner must be True or False, got {flat_ner!r:.80}")
-    settings = model.settings
-    temperature = settings.temperatures.get(TASK, 1.0)
-    asked = [_asked(names, replaced) for names in _for_each(labels, len(texts))]
-    pieces: list[tuple[int, Query]] = []
-    ends = []
-    for text, names in zip(texts, asked, strict=True):
-        query = Query(text, tuple(names), settings.prompts.get(TASK, ""), across_lines=across_lines)
-        pieces += cut(query, settings.words_at_once.get(TASK, 0))
-        ends.append(len(pieces))
+    asked = [_asked(names, rules.replaced) for names in _for_each(labels, len(texts))]
+    ask = rules.ask(asked, model.settings)
+    pieces = _pieces(model, texts, asked, [()] * len(texts), rules)
     found = model.extract(
-        [query for _, query in pieces],
-        threshold=_own_threshold(threshold, asked, temperature),
-        overlap="flat" if flat_ner else "nested",
-        multi_label=multi_label,
-        span_score=settings.span_score,
+        [piece.query for piece in pieces],
+        threshold=ask.threshold,
+        overlap=ask.overlap,
+        multi_label=ask.multi_label,
+        span_score=ask.span_score,
     )
-    spans = [
-        [replace(span, score=tempered(span.score, temperature)) for span in moved(each, start)]
-        for each, (start, _) in zip(found, pieces, strict=True)
-    ]
+    entities: list[list[Row]] = [[] for _ in texts]
+    for piece, spans in zip(pieces, found, strict=True):
+        entities[piece.text] += _entities(model, spans, piece, asked[piece.text])
+    return entities
+
+
+def entity_and_relation_dicts(
+    model: "TextReader",
+    texts: Sequence[str],
+    labels: Labels | Sequence[Labels],
+    relations: Sequence[str] | Sequence[Sequence[str]],
+    rules: Rules,
+) -> tuple[list[list[Row]], list[list[Row]]]:
+    """Return the entities of each text, and the relations between them; see ``entity_dicts``.
+
+    A relation has the places of its ``head`` and ``tail``, their ``type``, and the ``entity_idx``
+    of each in the text's entities.
+    """
+    asked = [_asked(names, rules.replaced) for names in _for_each(labels, len(texts))]
+    wanted = [tuple(names) for names in _for_each(relations, len(texts))]
+    pieces = _pieces(model, texts, asked, wanted, rules)
+    found = model.read([piece.query for piece in pieces], rules.ask(asked, model.settings))
+    entities: list[list[Row]] = [[] for _ in texts]
+    related: list[list[Row]] = [[] for _ in texts]
+    for piece, one in zip(pieces, found, strict=True):
+        own = _entities(model, one.spans, piece, asked[piece.text])
+        place: dict[tuple[int, int], int] = {}
+        for i, entity in enumerate(own, len(entities[piece.text])):
+            place.setdefault((entity["start"], entity["end"]), i)
+        entities[piece.text] += own
+        for relation in one.relations:
+            ends = [
+                {
+                    "start": end.start,
+                    "end": end.end,
+                    "text": end.text,
+                    "type": asked[piece.text].get(end.label, end.label),
+                    "entity_idx": place[end.start, end.end],
+                }
+                for end in moved([relation.head, relation.tail], piece.start)
+            ]
+            related[piece.text].append(
+                {
+                    "head": ends[0],
+                    "tail": ends[1],
+                    "relation": relation.label,
+                    "score": relation.score,
+                }
+            )
+    return entities, related
+
+
+class TextReader(Extractor, Protocol):
+    """A model that finds all kinds of things in one pass."""
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]: ...
+
+
+class _Piece(NamedTuple):
+    text: int
+    start: int
+    query: Query
+
+
+def _pieces(
+    model: Extractor,
+    texts: Sequence[str],
+    asked: Sequence[Mapping[str, str]],
+    relations: Sequence[tuple[str, ...]],
+    rules: Rules,
+) -> list[_Piece]:
+    """Return the queries: each text, or the stretches that the model reads one at a time."""
+    settings = model.settings
+    found = []
+    for i, (text, names, related) in enumerate(zip(texts, asked, relations, strict=True)):
+        prompt = settings.prompts.get(TASK, "")
+        query = Query(text, tuple(names), prompt, related, across_lines=rules.across_lines)
+        parts = cut(query, settings.words_at_once.get(TASK, 0))
+        found += [_Piece(i, start, part) for start, part in parts]
+    return found
+
+
+def _entities(
+    model: Extractor, spans: Sequence[Span], piece: _Piece, names: Mapping[str, str]
+) -> list[Row]:
+    temperature = model.settings.temperatures.get(TASK, 1.0)
     return [
-        [_entity(span, names) for part in spans[first:last] for span in part]
-        for names, (first, last) in zip(asked, pairwise([0, *ends]), strict=True)
+        {
+            **span.to_dict(),
+            "label": names[span.label],
+            "score": tempered(span.score, temperature),
+        }
+        for span in moved(list(spans), piece.start)
     ]
 
 
@@ -126,7 +232,3 @@ def _asked(labels: Labels, replaced: bool) -> dict[str, str]:
             )
         asked[words] = name
     return asked
-
-
-def _entity(span: Span, names: Mapping[str, str]) -> dict[str, Any]:
-    return {**span.to_dict(), "label": names[span.label]}

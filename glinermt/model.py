@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -15,13 +15,14 @@ from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import Batch, WordEncoder
 from glinermt.errors import UsageError
+from glinermt.families.training import FamilyTrainer, TrainedFamily
 from glinermt.fast.choose import FastPath, TorchScorer
 from glinermt.fast.linear import Precision
 from glinermt.gliner_calls import refuse_unknown
 from glinermt.heads import Head
 from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
-from glinermt.network import Output, TrainingBatch
+from glinermt.network import GoldRows, Output
 from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, check_query
 from glinermt.text_model import TextModel
 from glinermt.types import Example, Query
@@ -194,15 +195,18 @@ class GlinerMT(TextModel):
             check_query(Query("", (label,)), self.kinds)
         return self.reader.encode_labels(labels)
 
-    def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
+    def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> GoldRows:
         """Make a training batch; shapes are padded to a ``multiple``.
 
         Raises:
+            TypeError: the model is of a family that cannot be fine-tuned here.
             ValueError: not one of the examples has both a label and a word.
         """
         self.network.check_trainable()
         for example in examples:
             check_query(example.query, self.kinds)
+        if isinstance(self.network, TrainedFamily):
+            return cast(FamilyTrainer, self.reader).collate(examples)
         return training_batch(self.query_encoder, self.network.head, examples, multiple=multiple)
 
     def __call__(self, batch: Batch) -> Output:
@@ -210,7 +214,7 @@ class GlinerMT(TextModel):
         output: Output = self.network(batch)
         return output
 
-    def loss(self, batch: TrainingBatch) -> Float[Tensor, " example"]:
+    def loss(self, batch: GoldRows) -> Float[Tensor, " example"]:
         """Return each example's loss; ``network.loss`` also weighs and smooths it otherwise."""
         return self.network.loss(batch)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -74,6 +75,21 @@ class TrainingBatch:
             None if self.relations is None else self.relations.to(device),
             None if self.classes is None else self.classes.to(device),
         )
+
+
+@runtime_checkable
+class GoldRows(Protocol):
+    """What ``loss`` takes: rows with their gold values, as the model's ``collate`` makes them."""
+
+    @property
+    def num_examples(self) -> int: ...
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens, without padding."""
+        ...
+
+    def to(self, device: torch.device | str) -> "GoldRows": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +183,7 @@ class Network(nn.Module):
 
     def loss(
         self,
-        batch: TrainingBatch,
+        batch: GoldRows,
         *,
         positive_weight: float = 0.75,
         negative_weight: float = 0.25,
@@ -195,7 +211,7 @@ class Network(nn.Module):
 
     def losses(
         self,
-        batch: TrainingBatch,
+        batch: GoldRows,
         *,
         positive_weight: float = 0.75,
         negative_weight: float = 0.25,
@@ -210,6 +226,7 @@ class Network(nn.Module):
             gamma=gamma,
             smoothing=smoothing,
         )
+        assert isinstance(batch, TrainingBatch)
         output: Output = self(batch.batch, batch.valid.any(3))
         spans = weigh(output.spans.float(), batch.targets, batch.valid)
         none = spans.new_zeros(batch.num_examples)
@@ -235,9 +252,13 @@ class Network(nn.Module):
     def check_trainable(self) -> None:
         """Raise TypeError where the network cannot be trained."""
 
+    def encoders(self) -> dict[str, nn.Module]:
+        """The pretrained parts, which learn at a lower rate, by their names in this module."""
+        return {"encoder.encoder": self.encoder.encoder}
+
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """The pretrained part, which learns at a lower rate."""
-        return list(self.encoder.encoder.parameters())
+        """The weights of ``encoders``."""
+        return [p for encoder in self.encoders().values() for p in encoder.parameters()]
 
     def other_parameters(self) -> list[nn.Parameter]:
         """All that began with random weights."""

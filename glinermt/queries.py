@@ -147,6 +147,9 @@ class Ask:
     """How a span's score comes from its words' scores; see ``heads.token``."""
     relation_threshold: float | Mapping[str, float] = 0.5
     """Least score of a relation."""
+    adjacency_threshold: float | None = None
+    """Least probability that two spans are related at all, for models that ask this first (relex);
+    None = ``threshold``, as in the package gliner."""
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -164,6 +167,8 @@ class Ask:
                     check_share(f"label {label!r}: {name}", value)
             else:
                 check_share(name, given)
+        if self.adjacency_threshold is not None:
+            check_share("adjacency_threshold", self.adjacency_threshold)
 
 
 @dataclass(frozen=True, slots=True)

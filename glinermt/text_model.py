@@ -9,10 +9,17 @@ from jaxtyping import Float
 
 from glinermt.config import TaskSettings
 from glinermt.encoding import QueryEncoder
-from glinermt.gliner_calls import Labels, entity_dicts, refuse_unknown
+from glinermt.gliner_calls import (
+    Labels,
+    Rules,
+    entity_and_relation_dicts,
+    entity_dicts,
+    refuse_unknown,
+)
 from glinermt.reader import NetworkReader, Reader, check_query
 from glinermt.types import Ask, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
+Rows = list[list[dict[str, Any]]]
 CHUNK = 512
 """Queries that are tokenised and sorted together."""
 _THEIR_READING = (
@@ -144,8 +151,35 @@ class TextModel:
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be str, got {type(text).__name__}; see inference for more")
-        return self.inference([text], labels, threshold, flat_ner, multi_label, **theirs)[0]
+        found: Rows = self.inference([text], labels, threshold, flat_ner, multi_label, **theirs)
+        return found[0]
 
+    @overload
+    def inference(
+        self,
+        texts: str | Sequence[str],
+        labels: Labels | Sequence[Labels],
+        threshold: Threshold = ...,
+        flat_ner: bool = ...,
+        multi_label: bool = ...,
+        batch_size: int | None = ...,
+        *,
+        relations: None = ...,
+        **theirs: Any,
+    ) -> Rows: ...
+    @overload
+    def inference(
+        self,
+        texts: str | Sequence[str],
+        labels: Labels | Sequence[Labels],
+        threshold: Threshold = ...,
+        flat_ner: bool = ...,
+        multi_label: bool = ...,
+        batch_size: int | None = ...,
+        *,
+        relations: Sequence[str] | Sequence[Sequence[str]],
+        **theirs: Any,
+    ) -> tuple[Rows, Rows]: ...
     def inference(
         self,
         texts: str | Sequence[str],
@@ -153,24 +187,112 @@ class TextModel:
         threshold: Threshold = 0.5,
         flat_ner: bool = True,
         multi_label: bool = False,
-        batch_size: int | None = None,  # noqa: ARG002  batches are filled by tokens here
+        batch_size: int | None = None,
+        *,
+        relations: Sequence[str] | Sequence[Sequence[str]] | None = None,
         **theirs: Any,
-    ) -> list[list[dict[str, Any]]]:
+    ) -> Rows | tuple[Rows, Rows]:
         """Find the entities of many texts; see ``predict_entities``.
 
         Labels are for all texts, or one list or mapping for each. ``batch_size`` has no effect:
-        batches hold ``batch_tokens`` tokens.
+        batches hold ``batch_tokens`` tokens. With ``relations`` it is ``batch_predict_relations``,
+        whose thresholds ``theirs`` may then hold.
         """
+        del batch_size
+        if relations is not None:
+            return self.batch_predict_relations(
+                texts, labels, relations, flat_ner, threshold, multi_label=multi_label, **theirs
+            )
         refuse_unknown(theirs, known=_THEIR_READING)
-        return entity_dicts(
-            self,
-            [texts] if isinstance(texts, str) else texts,
-            labels,
-            threshold=threshold,
-            flat_ner=flat_ner,
-            multi_label=multi_label,
-            across_lines=not self.query_encoder.plain,  # as that package reads its own models
-            replaced=not self.query_encoder.plain and "records" not in self.kinds,
-        )
+        rules = self._rules(threshold, flat_ner, multi_label)
+        return entity_dicts(self, [texts] if isinstance(texts, str) else texts, labels, rules)
 
     batch_predict_entities = inference
+
+    def predict_relations(
+        self,
+        text: str,
+        labels: Labels,
+        relations: Sequence[str],
+        flat_ner: bool = True,
+        threshold: Threshold = 0.5,
+        adjacency_threshold: float | None = None,
+        relation_threshold: float | None = None,
+        multi_label: bool = False,
+        **theirs: Any,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Find entities and the relations between them as the package gliner does.
+
+        Args:
+            text: one text.
+            labels: of entities, see ``predict_entities``.
+            relations: names of relations.
+            flat_ner: no entity lies in another.
+            threshold: least score of an entity.
+            adjacency_threshold: least probability that two entities are related at all, for models
+                that ask this first; None = ``threshold``.
+            relation_threshold: least score of a relation; None = ``threshold``.
+            multi_label: an entity may have several labels.
+            theirs: other options of that package, which must be off.
+
+        Returns:
+            The entities, and dicts with head, tail, relation and score, whose ends have the
+            ``entity_idx`` of theirs.
+
+        Raises:
+            ValueError: the model finds no relations.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be str, got {type(text).__name__}")
+        entities, related = self.batch_predict_relations(
+            [text],
+            labels,
+            relations,
+            flat_ner,
+            threshold,
+            adjacency_threshold,
+            relation_threshold,
+            multi_label,
+            **theirs,
+        )
+        return entities[0], related[0]
+
+    def batch_predict_relations(
+        self,
+        texts: str | Sequence[str],
+        labels: Labels | Sequence[Labels],
+        relations: Sequence[str] | Sequence[Sequence[str]],
+        flat_ner: bool = True,
+        threshold: Threshold = 0.5,
+        adjacency_threshold: float | None = None,
+        relation_threshold: float | None = None,
+        multi_label: bool = False,
+        batch_size: int | None = None,  # noqa: ARG002  batches are filled by tokens here
+        **theirs: Any,
+    ) -> tuple[Rows, Rows]:
+        """Find entities and relations of many texts; see ``predict_relations``."""
+        refuse_unknown(theirs, known=_THEIR_READING)
+        rules = self._rules(
+            threshold, flat_ner, multi_label, adjacency_threshold, relation_threshold
+        )
+        each = [texts] if isinstance(texts, str) else texts
+        return entity_and_relation_dicts(self, each, labels, relations, rules)
+
+    def _rules(
+        self,
+        threshold: Threshold,
+        flat_ner: bool,
+        multi_label: bool,
+        adjacency_threshold: float | None = None,
+        relation_threshold: float | None = None,
+    ) -> Rules:
+        plain = self.query_encoder.plain
+        return Rules(
+            threshold,
+            flat_ner,
+            multi_label,
+            across_lines=not plain,  # as that package reads its own models
+            replaced=not plain and "records" not in self.kinds,
+            adjacency_threshold=adjacency_threshold,
+            relation_threshold=relation_threshold,
+        )

@@ -21,6 +21,9 @@ from glinermt.checkpoints.gliner_folder import (
     ENCODER,
     FLERT,
     POOLINGS,
+    STORED,
+    STORED_KEYS,
+    STORED_NAMES,
     VECTORS,
     GlinerFolder,
     entity_head,
@@ -183,7 +186,7 @@ def _refuse(files: GlinerFolder) -> None:
     if files.data.get("labels_decoder"):
         # "prompt" asks for entities without naming labels, which a decoder then words.
         files.one_of("decoder_mode", "span", ("span",))
-    files.refuse_unknown()
+    files.refuse_unknown(STORED_KEYS)
 
 
 def _is_native(files: GlinerFolder) -> bool:
@@ -194,6 +197,7 @@ def _is_native(files: GlinerFolder) -> bool:
         and bool(files.get("embed_ent_token", True))
         and not files.get("fuse_layers", False)
         and not _represents_spans(files)
+        and files.stored_names() is None
     )
 
 
@@ -235,7 +239,10 @@ def _variant(files: GlinerFolder) -> Parts:
     encoder: Any = files.encoder()
     size, dropout = int(files.get("hidden_size", 512)), float(files.get("dropout", 0.4))
     head = entity_head(files, size, dropout)
-    named = _VARIANT_NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
+    stored = files.stored_names()
+    named = (
+        _VARIANT_NAMES | STORED_NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
+    )
     network = PromptedNetwork(
         encoder,
         head,
@@ -243,6 +250,8 @@ def _variant(files: GlinerFolder) -> Parts:
         num_rnn_layers=_num_rnn_layers(files),
         dropout=dropout,
         represent_spans=_represents_spans(files),
+        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+        stored=None if stored is None else (len(stored[0]), len(stored[1])),
     )
     fill(network, _weights(files, named), where=files.folder)
     tokenizer, (ent, sep) = _tokenizer(files)
@@ -257,7 +266,7 @@ def _variant(files: GlinerFolder) -> Parts:
         ent,
         sep,
         label_at_marker=bool(files.get("embed_ent_token", True)),
-        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+        stored=stored,
     )
     rows = RowEncoder(encoder, query_encoder.pad_token_id)
     config = ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words)
@@ -272,7 +281,8 @@ def _num_rnn_layers(files: GlinerFolder) -> int:
 
 
 def _weights(files: GlinerFolder, named: dict[str, str]) -> dict[str, Tensor]:
-    unread: tuple[str, ...] = _DECODER if files.data.get("labels_decoder") else ()
+    unread: tuple[str, ...] = () if files.stored_names() else STORED
+    unread += _DECODER if files.data.get("labels_decoder") else ()
     if unread and files.get("span_mode", "markerV0") == "token_level":
         unread = (*unread, "prompt_rep_layer.")  # made with the decoder, and not run
     return renamed(without_unread(files.weights, _FUSION, *unread), named)

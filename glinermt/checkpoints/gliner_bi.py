@@ -54,6 +54,7 @@ def load(files: GlinerFolder) -> Parts:
         fusion=_fusion(files),
         represent_spans=bool(files.get("represent_spans", False))
         and not isinstance(head, SpanHead),
+        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
     )
     names = NAMES | head_names(head)
     names |= files.encoder_names(ENCODER, "encoder.")
@@ -73,7 +74,6 @@ def load(files: GlinerFolder) -> Parts:
             RowEncoder(encoder, query_encoder.pad_token_id),
             query_encoder,
             labels,
-            pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
         ),
         files.folder,
         published_names(files.weights, names),

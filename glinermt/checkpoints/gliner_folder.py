@@ -23,6 +23,10 @@ CONFIG = "gliner_config.json"
 ENCODER = "token_rep_layer.bert_layer.model."
 LABEL_ENCODER = "token_rep_layer.labels_encoder.model."
 VECTORS = "span_rep_layer.span_rep_layer."
+STORED = ("precomputed_prompts", "precomputed_rel_prompts")
+"""Vectors of labels and relations, each name's mean over some texts."""
+STORED_NAMES = {STORED[0]: "label_vectors", STORED[1]: "relation_vectors"}
+STORED_KEYS = frozenset({"precomputed_prompts_mode"})
 FLERT = "[FLERT]"
 """Added by training before the markers, and never used."""
 POOLINGS = ("first", "last", "mean", "max")
@@ -86,7 +90,7 @@ class GlinerFolder:
                     f"{self.path}: {key} = {self.data[key]!r:.80}: the key is not known to this "
                     "version of glinermt"
                 )
-        for key in ("span_encoder_config", "precomputed_prompts_mode", "id_to_classes"):
+        for key in ("span_encoder_config", "precomputed_prompts_mode"):
             if key not in known and self.data.get(key):
                 raise CheckpointError(
                     f"{self.path}: {key} = {self.data[key]!r:.80} is not supported"
@@ -100,8 +104,9 @@ class GlinerFolder:
         Where the configuration fuses layers, it is inside ``FusedLayers``.
         """
         own = {name: t for name, t in self.weights.items() if name.startswith(prefix)}
-        config = self.data.get(key) or self._hub_config(name_key)
-        encoder: Any = empty_encoder(dict(config), vocabulary_size(own, self.folder))
+        config = dict(self.data.get(key) or self._hub_config(name_key))
+        config.setdefault("model_type", "deberta-v2")  # as the package takes it
+        encoder: Any = empty_encoder(config, vocabulary_size(own, self.folder))
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None
         if not self.get("fuse_layers", False):
@@ -124,6 +129,27 @@ class GlinerFolder:
         if any(token not in known for token in added if token != FLERT):
             tokenizer.add_special_tokens({"additional_special_tokens": list(added)})
         return tokenizer
+
+    def stored_names(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Return the labels and relations whose vectors are weights, where no others can be read.
+
+        Raises:
+            CheckpointError: there are not as many vectors as names.
+        """
+        if not self.get("precomputed_prompts_mode", False):
+            return None
+        found = []
+        for key, weight in zip(("id_to_classes", "rel_id_to_classes"), STORED, strict=True):
+            by_id = {int(number): str(name) for number, name in self.get(key, {}).items()}
+            names = tuple(by_id[number] for number in sorted(by_id))
+            vectors = self.weights.get(weight)
+            if (0 if vectors is None else len(vectors)) != len(names):
+                raise CheckpointError(
+                    f"{self.path}: {key} has {len(names)} names, but {weight} "
+                    f"{0 if vectors is None else len(vectors)} vectors"
+                )
+            found.append(names)
+        return found[0], found[1]
 
     @property
     def words(self) -> str:

@@ -7,6 +7,9 @@ from glinermt.build import Parts, position_limit, token_ids
 from glinermt.checkpoints.gliner_folder import (
     ENCODER,
     POOLINGS,
+    STORED,
+    STORED_KEYS,
+    STORED_NAMES,
     GlinerFolder,
     entity_head,
     head_names,
@@ -37,7 +40,8 @@ def load(files: GlinerFolder) -> Parts:
     Raises:
         CheckpointError: an unknown part, or weights that do not fit.
     """
-    files.refuse_unknown()
+    files.refuse_unknown(STORED_KEYS)
+    stored = files.stored_names()
     layer = files.data["relations_layer"]
     if isinstance(layer, str):  # the package takes capitals, too
         layer = layer.lower()
@@ -53,11 +57,17 @@ def load(files: GlinerFolder) -> Parts:
         num_rnn_layers=int(files.get("num_rnn_layers", 1)),
         dropout=dropout,
         relations=Relations(None if layer == "none" else layer, triples != "none"),
+        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+        stored=None if stored is None else (len(stored[0]), len(stored[1])),
     )
-    names = NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
+    names = NAMES | STORED_NAMES | head_names(head) | files.encoder_names(ENCODER, "encoder.")
     if isinstance(head, TokenHead):  # whose labels are projected, too
         names["prompt_rep_layer."] = "prompt_rep."
-    fill(network, renamed(without_unread(files.weights), names), where=files.folder)
+    fill(
+        network,
+        renamed(without_unread(files.weights, *(() if stored else STORED)), names),
+        where=files.folder,
+    )
     markers = [
         files.get(key, default)
         for key, default in (
@@ -81,7 +91,7 @@ def load(files: GlinerFolder) -> Parts:
         rel,
         label_at_marker=bool(files.get("embed_ent_token", True)),
         relation_at_marker=bool(files.get("embed_rel_token", True)),
-        pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
+        stored=stored,
     )
     rows = RowEncoder(encoder, query_encoder.pad_token_id)
     return Parts(

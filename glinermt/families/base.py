@@ -1,6 +1,7 @@
 """What families with a prompt of their own share: network, rows for the encoder, choice."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates, choose
+from glinermt.encoding import Pass
 from glinermt.fast.choose import are_plain, parameters_of
 from glinermt.fast.encoder import FastEncoder, fast_encoder
 from glinermt.fast.linear import linears_for
-from glinermt.network import Network
+from glinermt.network import GoldRows, Losses, Network
 from glinermt.reader import lines_of
 from glinermt.types import Ask, Query
 from glinermt.windows import merge_windows
@@ -27,20 +29,43 @@ class FamilyNetwork(Network):
     def __init__(self) -> None:
         nn.Module.__init__(self)
 
-    def check_trainable(self) -> NoReturn:
+    def check_trainable(self) -> None:
         raise TypeError(
             f"{self.family} models are read by their own prompt, and cannot be fine-tuned here; "
-            "fine-tune a GLiNER checkpoint with one encoder, or the shipped model"
+            "fine-tune a GLiNER, bi-encoder or relex checkpoint, or the shipped model"
         )
 
     def forward(self, *_: object) -> NoReturn:
-        self.check_trainable()
+        raise TypeError(f"{self.family} models score rows one by one; read queries with the model")
 
-    def loss(self, *_: object, **__: object) -> NoReturn:
+    def losses(self, batch: GoldRows, **_: float) -> Losses:  # noqa: ARG002
         self.check_trainable()
+        raise NotImplementedError
+
+    def encoders(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder}
 
 
 State = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One row: some words of a text, and the labels that stand before them, if any do."""
+
+    window: Pass
+    token_ids: list[int]
+    words: list["TokenRange"]
+    """Tokens of each word, prompt words first."""
+    num_prompt: int
+    labels_at: list[int] = field(default_factory=list)
+    """Positions that the vectors of labels are read from."""
+    relations_at: list[int] = field(default_factory=list)
+    relations: range = range(0)
+    """Which of the query's relations the row asks for."""
+    stored: tuple[list[int], list[int]] | None = None
+    """Which of the network's own vectors are those of labels and relations; None = they are read
+    from the row."""
 
 
 class RowEncoder:
@@ -78,18 +103,7 @@ class RowEncoder:
     def _plain(
         self, rows: Sequence[Sequence[int]], keep: Sequence[Sequence[int]]
     ) -> list[Float[Tensor, "kept hidden"]]:
-        device = next(self.encoder.parameters()).device
-        tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
-        ids = pad_sequence(tensors, batch_first=True, padding_value=self.pad_token_id)
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-        hidden = self.encoder(
-            input_ids=ids.to(device), attention_mask=mask.to(device)
-        ).last_hidden_state
-        return [
-            vectors[torch.tensor(positions, dtype=torch.long, device=device)]
-            for vectors, positions in zip(hidden, keep, strict=True)
-        ]
+        return encoded(self.encoder, rows, keep, self.pad_token_id)
 
     def _fast(self) -> FastEncoder | None:
         parameters = parameters_of(self.encoder)
@@ -104,6 +118,25 @@ class RowEncoder:
         from copy import deepcopy
 
         return RowEncoder(deepcopy(self.encoder, memo), self.pad_token_id)
+
+
+def encoded(
+    encoder: nn.Module,
+    rows: Sequence[Sequence[int]],
+    keep: Sequence[Sequence[int]],
+    pad_token_id: int,
+) -> list[Float[Tensor, "kept hidden"]]:
+    """Return what ``RowEncoder`` does, by the encoder's own forward, through which it can learn."""
+    device = next(encoder.parameters()).device
+    tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+    ids = pad_sequence(tensors, batch_first=True, padding_value=pad_token_id)
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+    hidden = encoder(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
+    return [
+        vectors[torch.tensor(positions, dtype=torch.long, device=device)]
+        for vectors, positions in zip(hidden, keep, strict=True)
+    ]
 
 
 def by_length(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -3,12 +3,15 @@
 The names and rules were verified against the PyPI package ``gliner`` 0.2.29.
 """
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.families.base import FamilyNetwork
+from glinermt.families.base import Pooling, TextRow, encoded, pool_words, tokens_read
+from glinermt.families.training import FamilyBatch, RowVectors, TrainedFamily
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
 
@@ -16,7 +19,7 @@ FUSIONS = ("l2l", "t2t", "l2t", "t2l")
 """Steps of a fusion: labels among themselves, words, labels from words, words from labels."""
 
 
-class BiNetwork(FamilyNetwork):
+class BiNetwork(TrainedFamily):
     """Two encoders, projections to one width, an optional fusion, and a head."""
 
     family = "bi-encoder"
@@ -31,8 +34,11 @@ class BiNetwork(FamilyNetwork):
         dropout: float = 0.0,
         fusion: tuple[tuple[str, ...], ...] = (),
         represent_spans: bool = False,
+        pooling: Pooling = "first",
     ) -> None:
         super().__init__()
+        self.pooling = pooling
+        self.represent_spans = represent_spans
         self.encoder = encoder
         self.label_encoder = label_encoder
         self.projection = _projection(encoder, hidden_size)
@@ -41,6 +47,35 @@ class BiNetwork(FamilyNetwork):
         heads = int(encoder.config.num_attention_heads)  # type: ignore[union-attr, arg-type]
         self.fusion = Fusion(hidden_size, heads, fusion) if fusion else None
         self.marker = SpanMarker(hidden_size, dropout) if represent_spans else None
+
+    def encoders(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder, "label_encoder": self.label_encoder}
+
+    def tokens_of(self, row: TextRow) -> list[int]:
+        """Return the positions of the tokens that ``words`` needs."""
+        return tokens_read(row.words, self.pooling)
+
+    def words(
+        self, row: TextRow, tokens: Float[Tensor, "read width"]
+    ) -> Float[Tensor, "word hidden"]:
+        """Return a row's word vectors from what the encoder made of ``tokens_of``."""
+        return pool_words(self.projection(tokens), row.words, self.pooling)
+
+    def label(self, tokens: Float[Tensor, "token width"]) -> Float[Tensor, " hidden"]:
+        """Return a label's vector from what the label encoder made of all its tokens."""
+        vector: Tensor = self.label_projection(tokens).mean(0)
+        return vector
+
+    def vectors(self, batch: FamilyBatch) -> Iterator[RowVectors]:
+        text_pad, label_pad = batch.pad_token_ids
+        whole = [list(range(len(row))) for row in batch.label_rows]
+        tokens = encoded(self.label_encoder, batch.label_rows, whole, label_pad)
+        labels = torch.stack([self.label(one) for one in tokens])
+        keep = [self.tokens_of(row) for row in batch.rows]
+        read = encoded(self.encoder, [row.token_ids for row in batch.rows], keep, text_pad)
+        for row, own, asked in zip(batch.rows, read, batch.asked, strict=True):
+            words, mine = self.fused(self.words(row, own), labels[asked])
+            yield RowVectors(words, mine, labels[:0])
 
     def logits(
         self, words: Float[Tensor, "word hidden"], labels: Float[Tensor, "label hidden"]

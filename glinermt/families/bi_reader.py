@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,19 +13,12 @@ from torch import Tensor
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.base import (
-    Pooling,
-    RowEncoder,
-    TokenRange,
-    by_length,
-    chosen_of,
-    pool_words,
-    tokens_read,
-)
+from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of
 from glinermt.families.bi_network import BiNetwork
+from glinermt.families.training import FamilyBatch, family_batch
 from glinermt.label_index import LabelIndex, vectors_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
-from glinermt.types import Ask, Found, Kind, Query
+from glinermt.types import Ask, Example, Found, Kind, Query
 from glinermt.windows import MIN_ROOM, place, windows
 
 LABEL_BLOCK = 256
@@ -34,14 +27,6 @@ MAX_CANDIDATES = 20_000
 """Spans of one window that stay for the choice, best first."""
 CACHED_LABELS = 50_000
 """Labels whose vectors are kept from one call to the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    window: Pass
-    token_ids: list[int]
-    words: list[TokenRange]
-    num_prompt: int
 
 
 class LabelReader:
@@ -100,7 +85,12 @@ class LabelReader:
             self._model, self._known = (state, digest.hexdigest()), {}
         return self._model[1]
 
-    def _compute(self, labels: Sequence[str], budget: int) -> list[Tensor]:
+    def rows(self, labels: Sequence[str]) -> list[list[int]]:
+        """Return the token ids that the label encoder reads of each label.
+
+        Raises:
+            ValueError: a label is longer than it reads.
+        """
         frame = self.query_encoder
         tokens = frame.tokenize_words([[label] for label in labels])
         rows = [[*frame.prefix, *one.token_ids, *frame.suffix] for one in tokens]
@@ -110,12 +100,16 @@ class LabelReader:
                     f"label {label!r:.80} has {len(row)} tokens of at most {frame.max_tokens} "
                     "that the label encoder reads; shorten it"
                 )
+        return rows
+
+    def _compute(self, labels: Sequence[str], budget: int) -> list[Tensor]:
+        rows = self.rows(labels)
         found: dict[int, Tensor] = {}
         for group in by_length([len(row) for row in rows], budget):
             batch = [rows[i] for i in group]
             vectors = self.encoder(batch, [list(range(len(row))) for row in batch])
             for i, own in zip(group, vectors, strict=True):
-                found[i] = self.network.label_projection(own).mean(0)
+                found[i] = self.network.label(own)
         return [found[i] for i in range(len(labels))]
 
 
@@ -134,14 +128,11 @@ class BiReader:
         encoder: RowEncoder,
         query_encoder: QueryEncoder,
         labels: LabelReader,
-        *,
-        pooling: Pooling = "first",
     ) -> None:
         self.network = network
         self.encoder = encoder
         self.query_encoder = query_encoder
         self.labels = labels
-        self.pooling = pooling
         self.batch_tokens = BATCH_TOKENS
 
     def encode_labels(self, labels: Sequence[str]) -> LabelIndex:
@@ -159,7 +150,7 @@ class BiReader:
             row
             for i, (query, text) in enumerate(zip(queries, texts, strict=True))
             if names[i] and text.offsets
-            for row in self._rows(i, query.prompt, text)
+            for row in self._rows(i, query.prompt, text, len(names[i]))
         ]
         found: list[list[Candidates]] = [[] for _ in queries]
         for row, words in self._run(planned):
@@ -174,7 +165,36 @@ class BiReader:
             chosen = chosen_of(parts, query, text.offsets, ask)
             yield Found(tuple(spans_of(chosen, query.text, text.offsets, labels)))
 
-    def _rows(self, index: int, prompt: str, text: TokenizedWords) -> Iterator[_Row]:
+    def collate(self, examples: Sequence[Example]) -> FamilyBatch:
+        """Make a training batch; each label is read once.
+
+        Raises:
+            ValueError: not one of the examples has both a label and a word.
+        """
+        queries = [example.query for example in examples]
+        names = [tuple(dict.fromkeys(query.labels)) for query in queries]
+        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        rows = [
+            row
+            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
+            if names[i] and text.offsets
+            for row in self._rows(i, query.prompt, text, len(names[i]))
+        ]
+        labels = tuple(dict.fromkeys(name for own in names for name in own))
+        place = {label: i for i, label in enumerate(labels)}
+        return replace(
+            family_batch(self.query_encoder, self.network.head, examples, rows),
+            label_rows=self.labels.rows(labels),
+            asked=[[place[name] for name in names[row.window.query]] for row in rows],
+            pad_token_ids=(
+                self.query_encoder.pad_token_id,
+                self.labels.query_encoder.pad_token_id,
+            ),
+        )
+
+    def _rows(
+        self, index: int, prompt: str, text: TokenizedWords, num_labels: int
+    ) -> Iterator[TextRow]:
         frame = self.query_encoder
         (before,) = frame.tokenize_texts([prompt])
         fixed = [*frame.prefix, *before.token_ids]
@@ -193,18 +213,18 @@ class BiReader:
             shift, last = len(fixed) - first[0], len(fixed) + len(own)
             words = [(min(a + shift, last), min(b + shift, last)) for a, b in pairwise(first)]
             ids = [*fixed, *own, *frame.suffix]
-            window = Pass(index, range(0), begin, end, len(ids))
-            yield _Row(window, ids, [*prompt_words, *words], len(prompt_words))
+            window = Pass(index, range(num_labels), begin, end, len(ids))
+            yield TextRow(window, ids, [*prompt_words, *words], len(prompt_words))
 
     @torch.inference_mode()
-    def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor]]:
+    def _run(self, planned: Sequence[TextRow]) -> Iterator[tuple[TextRow, Tensor]]:
         """Yield the word vectors of each row."""
         for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
             batch = [planned[i] for i in group]
-            read = [tokens_read(row.words, self.pooling) for row in batch]
+            read = [self.network.tokens_of(row) for row in batch]
             vectors = self.encoder([row.token_ids for row in batch], read)
             for row, own in zip(batch, vectors, strict=True):
-                yield row, pool_words(self.network.projection(own), row.words, self.pooling)
+                yield row, self.network.words(row, own)
 
     @torch.inference_mode()
     def _candidates(

@@ -3,22 +3,24 @@
 The names and rules were verified against the PyPI package ``gliner`` 0.2.29.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from glinermt.families.base import FamilyNetwork
+from glinermt.families.base import Pooling, TextRow, encoded, pool_words, tokens_read
 from glinermt.families.bi_network import SpanMarker
+from glinermt.families.training import FamilyBatch, RowVectors, TrainedFamily
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
 from glinermt.heads.span_modes import VectorSpanHead
 from glinermt.layers import BiLSTM
 
 
-class PromptedNetwork(FamilyNetwork):
+class PromptedNetwork(TrainedFamily):
     """Encoder, BiLSTM over words, an entity head, and the two layers of relations.
 
     Args:
@@ -26,6 +28,9 @@ class PromptedNetwork(FamilyNetwork):
         head: scores words against labels.
         relations: what joins entities; None = nothing does.
         represent_spans: score the spans that a token head proposes anew, by vectors of theirs.
+        pooling: which of a word's tokens its vector is read from.
+        stored: labels and relations whose vectors were computed once and are weights; None = all
+            stand in the row.
     """
 
     family = "GLiNER relex and variant"
@@ -40,8 +45,16 @@ class PromptedNetwork(FamilyNetwork):
         dropout: float,
         relations: "Relations | None" = None,
         represent_spans: bool = False,
+        pooling: Pooling = "first",
+        stored: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.pooling = pooling
+        self.label_vectors = self.relation_vectors = None
+        if stored is not None:
+            self.label_vectors = nn.Parameter(torch.zeros(stored[0], hidden_size))
+        if stored is not None and stored[1]:
+            self.relation_vectors = nn.Parameter(torch.zeros(stored[1], hidden_size))
         width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.encoder = encoder
         self.projection = nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
@@ -58,7 +71,56 @@ class PromptedNetwork(FamilyNetwork):
         if relations and not relations.is_distmult:
             self.pair_rep = projection(2 * hidden_size, 4 * hidden_size, dropout, out=hidden_size)
 
-    def entity_logits(
+    def tokens_of(self, row: TextRow) -> list[int]:
+        """Return the positions of the tokens that ``apart`` needs."""
+        return [*row.labels_at, *row.relations_at, *tokens_read(row.words, self.pooling)]
+
+    def apart(self, rows: Sequence[TextRow], tokens: Sequence[Tensor]) -> Iterator[RowVectors]:
+        """Yield the vectors of each row's words, labels and relations.
+
+        Args:
+            rows: rows of a batch.
+            tokens: what the encoder made of ``tokens_of``.
+        """
+        found = []
+        for row, vectors in zip(rows, tokens, strict=True):
+            projected = self.projection(vectors)
+            counts = len(row.labels_at), len(row.relations_at)
+            labels, relations, own = projected.split([*counts, len(projected) - sum(counts)])
+            if row.stored is not None:
+                labels = _picked(self.label_vectors, row.stored[0], labels)
+                relations = _picked(self.relation_vectors, row.stored[1], relations)
+            found.append((pool_words(own, row.words, self.pooling), labels, relations))
+        words = self._contextual([words for words, _, _ in found])
+        for (_, labels, relations), own in zip(found, words, strict=True):
+            yield RowVectors(own, labels, relations)
+
+    def _contextual(self, words: list[Tensor]) -> list[Tensor]:
+        if self.rnn is None:
+            return words
+        padded = pad_sequence(words, batch_first=True)
+        lengths = torch.tensor([len(part) for part in words], device=padded.device)
+        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        return [
+            row[:length]
+            for row, length in zip(self.rnn(padded, mask), lengths.tolist(), strict=True)
+        ]
+
+    def vectors(self, batch: FamilyBatch) -> Iterator[RowVectors]:
+        ids = [row.token_ids for row in batch.rows]
+        keep = [self.tokens_of(row) for row in batch.rows]
+        return self.apart(batch.rows, encoded(self.encoder, ids, keep, batch.pad_token_ids[0]))
+
+    def related(
+        self, read: RowVectors, spans: Int[Tensor, "span 2"], pairs: Int[Tensor, "pair 2"]
+    ) -> tuple[Float[Tensor, " pair"] | None, Float[Tensor, "pair relation"]]:
+        vectors = self.span_vectors(read.words, spans)
+        near = None
+        if self.adjacency is not None:
+            near = self.adjacency(vectors)[pairs[:, 0], pairs[:, 1]]
+        return near, self.relation_logits(vectors, pairs, read.relations)
+
+    def logits(
         self, words: Float[Tensor, "word hidden"], labels: Float[Tensor, "label hidden"]
     ) -> Float[Tensor, "word label axis"]:
         """Return the logits of one text; see ``heads.base.Head`` for their last axis."""
@@ -103,6 +165,11 @@ class PromptedNetwork(FamilyNetwork):
         pair = head * tail if self.pair_rep is None else self.pair_rep(torch.cat([head, tail], -1))
         logits: Tensor = pair @ relations.T
         return logits
+
+
+def _picked(stored: Tensor | None, index: list[int], none: Tensor) -> Tensor:
+    """Return some of the stored vectors, ``none`` where there are none."""
+    return none if stored is None else stored[index]
 
 
 @dataclass(frozen=True, slots=True)

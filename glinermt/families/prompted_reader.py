@@ -1,31 +1,23 @@
 """Reads queries with labels and relations before the text, one pass a window (GLiNER, relex)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.base import (
-    Pooling,
-    RowEncoder,
-    TokenRange,
-    by_length,
-    chosen_of,
-    pool_words,
-    tokens_read,
-)
+from glinermt.families.base import RowEncoder, TextRow, TokenRange, by_length, chosen_of
 from glinermt.families.bi_reader import represented
 from glinermt.families.prompted_network import PromptedNetwork
+from glinermt.families.training import FamilyBatch, RowVectors, family_batch
 from glinermt.heads import SpanHead
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
-from glinermt.types import Ask, Found, Kind, Query, Relation, Span
+from glinermt.types import Ask, Example, Found, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
 
 MAX_ENTITIES = 1024
@@ -44,19 +36,8 @@ class RowFormat:
     label_at_marker: bool = True
     """A label's vector is its marker's, else that of the token behind."""
     relation_at_marker: bool = True
-    pooling: Pooling = "first"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    window: Pass
-    relations: range
-    token_ids: list[int]
-    labels_at: list[int]
-    relations_at: list[int]
-    words: list[TokenRange]
-    """Tokens of each word, prompt words first."""
-    num_prompt: int
+    stored: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """The only labels and relations, where their vectors are weights and no row names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +62,7 @@ class PromptedReader:
     """The ``Reader`` of relex checkpoints, and of rare variants of the others.
 
     Relations join the spans that the query gives, else those found in the same window. With more
-    labels than fit in a row, a relation needs both ends among the labels of one row. The threshold
-    of spans is also that of being related at all, as in the package.
+    labels than fit in a row, a relation needs both ends among the labels of one row.
     """
 
     def __init__(
@@ -110,24 +90,69 @@ class PromptedReader:
             for row in self._plan(i, query, text)
         ]
         parts = [_Parts() for _ in queries]
-        for row, words, labels, relations in self._run(planned):
+        for row, vectors in self._run(planned):
             i = row.window.query
-            self._score(parts[i], row, (words, labels, relations), queries[i], texts[i], ask)
+            self._score(parts[i], row, vectors, queries[i], texts[i], ask)
         for query, text, part in zip(queries, texts, parts, strict=True):
             yield self._found(query, text, part, ask)
 
-    def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[_Row]:
+    def collate(self, examples: Sequence[Example]) -> FamilyBatch:
+        """Make a training batch, in which gold mentions are paired.
+
+        Raises:
+            ValueError: not one of the examples has both a label and a word.
+        """
+        queries = [_with_mentions(example) for example in examples]
+        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        rows = [
+            row
+            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
+            for row in self._plan(i, query, text)
+        ]
+        batch = family_batch(self.query_encoder, self.network.head, examples, rows)
+        return replace(batch, pad_token_ids=(self.query_encoder.pad_token_id,))
+
+    def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[TextRow]:
         labels = _distinct(query.labels)
         relations = _distinct(query.relations) if "relations" in self.kinds else ()
         if not text.offsets or not (labels or (relations and query.entities)):
             return
-        tokens = self.query_encoder.tokenize_words([[name] for name in (*labels, *relations)])
+        stored = self._stored(labels, relations)
+        named = () if stored is not None else (*labels, *relations)
+        tokens = self.query_encoder.tokenize_words([[name] for name in named])
         ids = [list(one.token_ids) for one in tokens]
         (prompt,) = self.query_encoder.tokenize_texts([query.prompt])
-        parts = self._parts(ids[: len(labels)], ids[len(labels) :], prompt, text)
+        parts: Iterable[tuple[range, range]] = [(range(len(labels)), range(len(relations)))]
+        if stored is None:
+            parts = self._parts(ids[: len(labels)], ids[len(labels) :], prompt, text)
         for asked, related in parts:
             row = self._start(ids, len(labels), asked, related)
-            yield from self._rows(index, row, (asked, related), prompt, text)
+            for one in self._rows(index, row, (asked, related), prompt, text):
+                yield replace(one, stored=stored)
+
+    def _stored(
+        self, labels: Sequence[str], relations: Sequence[str]
+    ) -> tuple[list[int], list[int]] | None:
+        """Return which of the stored vectors are those of the names; None where all are read.
+
+        Raises:
+            ValueError: a name has none.
+        """
+        if self.format.stored is None:
+            return None
+        for name, known in [
+            *((label, self.format.stored[0]) for label in labels),
+            *((relation, self.format.stored[1]) for relation in relations),
+        ]:
+            if name not in known:
+                raise UsageError(
+                    f"{name!r:.80} is not among the names whose vectors this checkpoint was saved "
+                    f"with, and it reads no others: {', '.join(map(repr, known)) or 'none'}"
+                )
+        return (
+            [self.format.stored[0].index(label) for label in labels],
+            [self.format.stored[1].index(relation) for relation in relations],
+        )
 
     def _parts(
         self,
@@ -155,6 +180,8 @@ class PromptedReader:
     ) -> tuple[list[int], list[int], list[int]]:
         """Return the row before its words, and the positions of label and relation vectors."""
         row = list(self.query_encoder.prefix)
+        if self.format.stored is not None:
+            return [*row, self.format.sep_token_id], [], []
         at: tuple[list[int], list[int]] = [], []
         kinds = [(self.format.ent_token_id, labels, self.format.label_at_marker)]
         if self.format.rel_token_id is not None:
@@ -174,7 +201,7 @@ class PromptedReader:
         asked: tuple[range, range],
         prompt: TokenizedWords,
         text: TokenizedWords,
-    ) -> Iterator[_Row]:
+    ) -> Iterator[TextRow]:
         head, labels_at, relations_at = start
         suffix = self.query_encoder.suffix
         before = [(len(head) + a, len(head) + b) for a, b in _ranges(prompt.first_token)]
@@ -195,48 +222,25 @@ class PromptedReader:
                 for a, b in _ranges(text.first_token[first : last + 1])
             ]
             window = Pass(index, asked[0], first, last, len(ids))
-            yield _Row(
-                window, asked[1], ids, labels_at, relations_at, [*before, *words], len(before)
+            yield TextRow(
+                window, ids, [*before, *words], len(before), labels_at, relations_at, asked[1]
             )
 
     @torch.inference_mode()
-    def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor, Tensor]]:
+    def _run(self, planned: Sequence[TextRow]) -> Iterator[tuple[TextRow, RowVectors]]:
         """Yield the vectors of each row's words, labels and relations."""
-        pooling = self.format.pooling
         for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
             batch = [planned[i] for i in group]
-            read = [
-                [*row.labels_at, *row.relations_at, *tokens_read(row.words, pooling)]
-                for row in batch
-            ]
-            vectors = self.encoder([row.token_ids for row in batch], read)
-            apart = []
-            for row, found in zip(batch, vectors, strict=True):
-                projected = self.network.projection(found)
-                counts = len(row.labels_at), len(row.relations_at)
-                labels, relations, tokens = projected.split([*counts, len(projected) - sum(counts)])
-                apart.append((row, pool_words(tokens, row.words, pooling), labels, relations))
-            words = self._contextual([words for _, words, _, _ in apart])
-            for (row, _, labels, relations), own in zip(apart, words, strict=True):
-                yield row, own, labels, relations
-
-    def _contextual(self, words: list[Tensor]) -> list[Tensor]:
-        if self.network.rnn is None:
-            return words
-        padded = pad_sequence(words, batch_first=True)
-        lengths = torch.tensor([len(part) for part in words], device=padded.device)
-        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
-        return [
-            row[:length]
-            for row, length in zip(self.network.rnn(padded, mask), lengths.tolist(), strict=True)
-        ]
+            keep = [self.network.tokens_of(row) for row in batch]
+            tokens = self.encoder([row.token_ids for row in batch], keep)
+            yield from zip(batch, self.network.apart(batch, tokens), strict=True)
 
     @torch.inference_mode()
     def _score(
         self,
         parts: _Parts,
-        row: _Row,
-        vectors: tuple[Tensor, Tensor, Tensor],
+        row: TextRow,
+        vectors: RowVectors,
         query: Query,
         text: TokenizedWords,
         ask: Ask,
@@ -245,7 +249,7 @@ class PromptedReader:
         window = row.window
         targets = _given(query, text, window)
         if len(window.labels):
-            logits = self.network.entity_logits(words, labels)[row.num_prompt :]
+            logits = self.network.logits(words, labels)[row.num_prompt :]
             scores = logits.float().sigmoid().cpu().numpy()
             names = [_distinct(query.labels)[i] for i in window.labels]
             limits = np.array(label_thresholds(ask.threshold, tuple(names)))
@@ -271,7 +275,10 @@ class PromptedReader:
         known = torch.tensor(
             [where in ends for where in mentions.places], device=mentions.vectors.device
         )
-        pairs = self.network.pairs(mentions.vectors, _single(ask.threshold))
+        near = ask.adjacency_threshold
+        pairs = self.network.pairs(
+            mentions.vectors, _single(ask.threshold) if near is None else near
+        )
         pairs = pairs[known[pairs].all(dim=1)]
         logits = self.network.relation_logits(mentions.vectors, pairs, mentions.relations)
         scores = logits.float().sigmoid().cpu().numpy()
@@ -312,6 +319,15 @@ class PromptedReader:
             )
         ]
         return Found(tuple(spans), tuple(relations))
+
+
+def _with_mentions(example: Example) -> Query:
+    """Return the query with its gold mentions, where it asks only how these are related."""
+    query = example.query
+    if query.labels or query.entities is not None:
+        return query
+    ends = [span for relation in example.relations for span in (relation.head, relation.tail)]
+    return replace(query, entities=(*example.spans, *ends))
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

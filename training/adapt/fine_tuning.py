@@ -183,12 +183,12 @@ def tune(
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
     _check(examples, replay, steps, tuning)
     with _unharmed(model), denormals_flushed():
-        encoder = model.network.encoder.encoder
-        if tuning.frozen_layers:
-            freeze(encoder, tuning.frozen_layers)
-        if tuning.head_only:
-            encoder.requires_grad_(False)
-        elif tuning.lora_rank:
+        for encoder in model.network.encoders().values():
+            if tuning.frozen_layers:
+                freeze(encoder, tuning.frozen_layers)
+            if tuning.head_only:
+                encoder.requires_grad_(False)
+        if tuning.lora_rank and not tuning.head_only:
             with_lora(model, tuning.lora_rank, seed=tuning.seed)
         keeper = _BestWeights(model, score, tuning.patience, callbacks)
         stream = _Stream(model, examples, replay, steps, tuning)

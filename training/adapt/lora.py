@@ -18,15 +18,18 @@ def with_lora(model: Any, rank: int, *, seed: int) -> None:
         raise BackendError("LoRA needs peft: pip install 'glinermt[training]'") from error
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     with seeded(seed):
-        model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
+        for name, encoder in model.network.encoders().items():
+            model.network.set_submodule(name, get_peft_model(encoder, config))
 
 
 def merge_lora(model: Any) -> None:
     """Merge the adapters into the weights; the model is an ordinary one again."""
-    model.encoder.encoder = model.encoder.encoder.merge_and_unload()
+    for name, encoder in model.network.encoders().items():
+        model.network.set_submodule(name, encoder.merge_and_unload())
 
 
 def drop_lora(model: Any) -> None:
     """Take the adapters off, if there are some; the weights below them are as they were."""
-    if hasattr(model.encoder.encoder, "peft_config"):
-        model.encoder.encoder = model.encoder.encoder.unload()
+    for name, encoder in model.network.encoders().items():
+        if hasattr(encoder, "peft_config"):
+            model.network.set_submodule(name, encoder.unload())

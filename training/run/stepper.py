@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from glinermt.encoder import Apart
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import ConfigError, DataError
-from glinermt.network import Network, TrainingBatch
+from glinermt.network import GoldRows, Network, TrainingBatch
 from glinermt.training.config import Loss, Optim, Sentences
 from glinermt.training.data.mixture import Item, normalised
 from glinermt.training.run.metrics_log import Meter
@@ -37,7 +37,7 @@ class Trainable(Extractor, Protocol):
     @property
     def device(self) -> torch.device: ...
 
-    def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> TrainingBatch:
+    def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> GoldRows:
         """Return a batch of the examples; shapes are padded to a ``multiple``."""
         ...
 
@@ -75,7 +75,7 @@ class LossModule(nn.Module):
         self._loss = loss
 
     def forward(
-        self, batch: TrainingBatch, rows: Apart | None = None, wanted: Tensor | None = None
+        self, batch: GoldRows, rows: Apart | None = None, wanted: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return each example's loss, and that of the sentence vectors (``run.sentences``)."""
         losses: Tensor = self.network.loss(
@@ -185,10 +185,10 @@ class Stepper:
         if self._teacher is None:
             return None, None
         examples = self._teacher.class_examples(items)
-        rows = self._model.collate(examples).batch.apart if examples else None
-        if rows is None:
+        batch = self._model.collate(examples) if examples else None
+        if not isinstance(batch, TrainingBatch) or batch.batch.apart is None:
             return None, None
-        rows = rows.to(self._processes.device)
+        rows = batch.batch.apart.to(self._processes.device)
         return rows, self._teacher.vectors(rows)
 
     def _losses(self, items: list[Item], number: int, meter: Meter) -> tuple[Tensor, Tensor]:

@@ -62,7 +62,7 @@ def test_logits_and_label_vectors_are_those_of_the_package(fixture: Fixture) -> 
     for case, theirs in fixture.with_tensor("logits"):
         ((query, _),) = queries(case)
         (text,) = reader.query_encoder.tokenize_texts([query.text])
-        ((_, words),) = reader._run(list(reader._rows(0, "", text)))
+        ((_, words),) = reader._run(list(reader._rows(0, "", text, len(query.labels))))
         labels = reader.labels.vectors(query.labels, 1024)
         assert worst(labels, fixture.tensors[f"{case['id']}/label_pooled"]) < 5e-6
         with torch.inference_mode():

@@ -404,3 +404,48 @@ def test_entities_are_those_of_gliformer(name: str, count: int) -> None:
         return {(e["start"], e["end"], e["label"]): e["score"] for e in found["ner"][0]}
 
     compared(count, entities, GlinerMT.from_pretrained(folder), several=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"span_mode": "token_level", "num_rnn_layers": 0},
+        {"span_mode": "markerV0", "max_width": 4, "relations_layer": "mlp"},
+    ],
+    ids=["token", "relex"],
+)
+def test_label_vectors_computed_once_are_those_of_gliner(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """A checkpoint with ``precomputed_prompts_mode`` reads no labels, and has theirs as weights."""
+    theirs, _ = made(tmp_path, options)
+    relex = "relations_layer" in options
+    texts = [text for text, *_ in asked(4, 5)]
+    extra = {"rel_labels": RELATIONS} if relex else {}
+    theirs.compress_prompt_embeddings(texts, LABELS, **extra)
+    theirs.save_pretrained(tmp_path / "stored", safe_serialization=True)
+    model = GlinerMT.from_pretrained(tmp_path / "stored")
+    found = 0
+    for text, _, threshold, flat, several in asked(8, 6):
+        rules = {"threshold": threshold, "flat_ner": flat, "multi_label": several}
+        if relex:
+            (expected,), (related,) = theirs.inference([text], LABELS, relations=RELATIONS, **rules)
+            ours, edges = model.predict_relations(text, LABELS, RELATIONS, **rules)
+            assert triples(edges) == triples(related), text
+        else:
+            expected = theirs.predict_entities(text, LABELS, **rules)
+            ours = model.predict_entities(text, LABELS, **rules)
+        assert close(places(ours), places(expected)), (text, rules)
+        found += len(expected)
+    assert found
+    with pytest.raises(ValueError, match="'river' is not among the names whose vectors this"):
+        model.predict_entities("Paris", ["river"])
+
+
+def triples(rows: list[dict[str, Any]]) -> set[Any]:
+    """Return the places of relations between different mentions."""
+    found = {
+        (r["head"]["start"], r["head"]["end"], r["relation"], r["tail"]["start"], r["tail"]["end"])
+        for r in rows
+    }
+    return {place for place in found if place[:2] != place[3:]}

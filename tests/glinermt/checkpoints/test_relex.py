@@ -55,19 +55,38 @@ def test_entities_and_relations_are_those_of_the_package(fixture: Fixture) -> No
         for key, expected in case["results"].items():
             rules = options(key)
             threshold = float(rules["th"])
-            if rules["adj"] not in ("None", rules["th"]):
-                continue  # a third threshold, which ours does not have
             related = threshold if rules["rel"] == "None" else float(rules["rel"])
             overlap = "flat" if rules["flat"] == "True" else "nested"
-            found = fixture.model.read(
-                [query for query, _ in asked], Ask(threshold, overlap, False, "min", related)
-            )
+            near = None if rules["adj"] == "None" else float(rules["adj"])
+            ask = Ask(threshold, overlap, False, "min", related, near)
+            found = fixture.model.read([query for query, _ in asked], ask)
             for i, (one, (_, names)) in enumerate(zip(found, asked, strict=True)):
                 assert close(spans(one, names), their_spans(expected["entities"][i]))
                 theirs = their_relations(expected["relations"][i])
                 assert close(relations(one), theirs), (case["id"], key)
                 compared += len(theirs)
     assert compared > 30
+
+
+def test_the_calls_of_the_package_give_its_rows(fixture: Fixture) -> None:
+    case = next(c for c in fixture.cases if isinstance(c["text"], str) and c["relations"])
+    expected = case["results"]["th=0.3|flat=True|rel=0.5|adj=0.7"]
+    thresholds = {"threshold": 0.3, "relation_threshold": 0.5, "adjacency_threshold": 0.7}
+    asked = case["labels"], case["relations"]
+    entities, related = fixture.model.predict_relations(case["text"], *asked, **thresholds)
+    both = fixture.model.inference([case["text"]], asked[0], relations=asked[1], **thresholds)
+    assert both == ([entities], [related])
+    assert [(e["start"], e["end"], e["label"]) for e in entities] == [
+        (e["start"], e["end"], e["label"]) for e in expected["entities"][0]
+    ]
+    keys = ("start", "end", "text", "type", "entity_idx")
+
+    def plain(row: dict[str, Any]) -> tuple[Any, ...]:
+        ends = [tuple(row[end][key] for key in keys) for end in ("head", "tail")]
+        return (*ends, row["relation"])
+
+    theirs = {plain(row) for row in expected["relations"][0] if row["head"] != row["tail"]}
+    assert {plain(row) for row in related} == theirs
 
 
 def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
@@ -77,9 +96,9 @@ def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
     for case, theirs in fixture.with_tensor("logits"):
         ((query, _),) = queries(case)
         (text,) = reader.query_encoder.tokenize_texts([query.text])
-        ((_, words, labels, related),) = reader._run(list(reader._plan(0, query, text)))
+        ((_, (words, labels, related)),) = reader._run(list(reader._plan(0, query, text)))
         with torch.inference_mode():
-            ours = reader.network.entity_logits(words, labels)
+            ours = reader.network.logits(words, labels)
             if ours.shape[2] == 3:
                 assert worst(ours, theirs[0]) < 5e-5
             else:

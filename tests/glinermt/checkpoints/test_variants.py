@@ -78,8 +78,8 @@ def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
         with torch.inference_mode():
             if isinstance(reader, PromptedReader):
                 (text,) = reader.query_encoder.tokenize_texts([query.text])
-                ((_, words, labels, _),) = reader._run(list(reader._plan(0, query, text)))
-                ours = reader.network.entity_logits(words, labels)
+                ((_, (words, labels, _)),) = reader._run(list(reader._plan(0, query, text)))
+                ours = reader.network.logits(words, labels)
             else:
                 assert isinstance(fixture.model.network, Network)
                 encoder = fixture.model.query_encoder
@@ -119,12 +119,6 @@ def test_an_unknown_configuration_is_refused_with_its_key(
     (tmp_path / "gliner_config.json").write_text(json.dumps({**data, **changes}))
     with pytest.raises(CheckpointError, match=message):
         GlinerMT.from_pretrained(tmp_path)
-
-
-def test_a_variant_cannot_be_fine_tuned_and_says_so() -> None:
-    model = GlinerMT.from_pretrained(FIXTURES / "variants/query/checkpoint")
-    with pytest.raises(TypeError, match="cannot be fine-tuned here"):
-        model.collate([])
 
 
 @pytest.mark.parametrize(
