@@ -174,9 +174,10 @@ def calibrate(
     from dataclasses import asdict, replace
     from json import dumps
 
-    from glinermt.eval.calibration.choose import WAYS, choose_lead, with_choice
     from glinermt.eval.calibration.choose import calibrate as run_calibrate
+    from glinermt.eval.calibration.choose import choose_lead, with_choice
     from glinermt.eval.calibration.dev import find_dev_files, read_dev
+    from glinermt.eval.calibration.ways import WAYS
     from glinermt.eval.chart import draw_reliability
     from glinermt.jsonl import write_text
 

@@ -3,8 +3,10 @@
     python speed/llm_server.py --rows 20000
 
 The stub runs in a process of its own on this machine, never has more than ``--at-once`` requests
-under way, and counts how many it had on average: what it could have had is its ceiling. Peak memory
-is that of the factory's process.
+under way, and counts how many it had on average: what it could have had is its ceiling. Processor
+time (with the plan) and peak memory are those of the factory's process. Where the processor is the
+limit, slower replies (``--least 1 --most 10``) tell what waiting costs, and the processor time how
+many rows a second it could do.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from glinermt.synth.card import write_report
 from glinermt.synth.engines import asking
@@ -26,6 +29,7 @@ from glinermt.synth.generate import Options, generate
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
 
+MARKS = 10
 REPLY = {"entities": [], "absent": ["river", "ship", "song"]}
 
 
@@ -101,25 +105,34 @@ def main() -> None:
         )  # fmt: skip
         options = {"base_url": url, "concurrency": given.at_once, "dialect": "json_schema"}
         ask, window = asking("local", Work(settings, options, batch=100))
-        start = time.perf_counter()
-        generate(settings, folder / "out", ask, options=Options(window=window))
-        seconds = time.perf_counter() - start
+        peaks: list[int] = []
+
+        def progress(done: int, total: int) -> None:
+            if done >= total * (len(peaks) + 1) / MARKS:
+                peaks.append(_peak_mib())
+
+        before = time.process_time()
+        generate(settings, folder / "out", ask, options=Options(window=window), progress=progress)
+        spent = time.process_time() - before
         write_report(folder / "out", settings, prices=Prices())
-        print(json.dumps(_found(url, given.at_once, seconds)))
+        print(json.dumps(_found(url, given.at_once, spent) | {"peak_mib_each_tenth": peaks}))
 
 
-def _found(url: str, at_once: int, seconds: float) -> dict[str, float]:
+def _found(url: str, at_once: int, spent: float) -> dict[str, Any]:
     import httpx
 
     stub = httpx.get(f"{url}/stop").json()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "rows": stub["rows"],
         "share_of_ceiling": round(stub["busy"] / (at_once * stub["seconds"]), 3),
         "rows_per_second": round(stub["rows"] / stub["seconds"], 1),
-        "seconds_with_plan": round(seconds, 1),
-        "peak_mib": round(memory / (1 << (20 if sys.platform == "darwin" else 10))),
+        "processor_ms_per_row": round(1000 * spent / stub["rows"], 3),
     }
+
+
+def _peak_mib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << (20 if sys.platform == "darwin" else 10)))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
         *_table("why pieces were dropped", report["drops"]),
         *_table("why rows failed", report["failed"]),
         *_table("source passages left out", report["plan"]["drops"]),
-        *_table("labels written in one way", report["merged_labels"]),
+        *_merges(report["merged_labels"]),
         *_table("examples: distinct types until then", report["types_by_examples"]),
         *_review(report.get("review")),
         *_table(f"labels ({report['distinct_labels']} distinct)", report["labels"]),
@@ -160,6 +160,19 @@ def _review(review: Mapping[str, Any] | None) -> list[str]:
         f"(95% interval {found['low']:.0%} to {found['high']:.0%})."
     )
     return [said, "", *_table("spans that a reader found right", by_label)]
+
+
+def _merges(merged: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the labels that gave way to others, those of the most spans first."""
+    if not merged:
+        return []
+    ranked = sorted(merged.items(), key=lambda item: (-item[1]["spans"], item[0]))
+    rows = [
+        f"| {_cell(label)} | {_cell(entry['written'])} | {entry['why']} | {entry['spans']} |"
+        for label, entry in ranked[:SHOWN]
+    ]
+    head = f"| label ({len(merged)} merged) | written as | why | spans |"
+    return [head, "|---|---|---|---|", *rows, ""]
 
 
 def _table(title: str, counts: Mapping[Any, Any]) -> list[str]:

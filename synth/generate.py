@@ -18,7 +18,7 @@ from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.checks.passages import Benchmarks
 from glinermt.synth.engines.ask import Ask, Record
-from glinermt.synth.label_merges import merge_labels
+from glinermt.synth.label_merges import SYNONYMS, merge_labels, read_synonyms
 from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, prompt, read_plan, write_plan
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.report import Prices, usage
@@ -41,7 +41,8 @@ class Options:
     retry_failed: bool = False
     """Ask again for rows that failed in an earlier run."""
     window: int = 1
-    """Shards whose rows are asked for together. More suits an engine that is slow to start."""
+    """Shards in which the rows of a template are asked together: more for an engine that is slow to
+    start."""
 
 
 def generate(
@@ -71,45 +72,78 @@ def generate(
     with locked(out):
         manifest = _begin(settings, store, options.force)
         _forget_damaged(store, manifest)
-        finished = _finished(manifest, options.retry_failed)
-        benchmarks = Benchmarks(map(Path, settings.benchmarks))
+        under_way = _UnderWay(store, manifest, settings, options)
         total = manifest["plan"]["rows"]
-        done = sum(manifest["shards"][name]["rows"] for name in finished)
-        for shards in _windows(store, settings.shard_rows, options.window, finished):
-            records = {
-                id_: record
-                for name in shards
-                for id_, record in _known(store, name, options.retry_failed).items()
-            }
-            done += len(records)
-            for record in _asked(store, shards, records, ask):
-                records[record.id] = record
-                done += 1
-                if progress:
-                    progress(done, total)
-            for name, rows in shards.items():
-                manifest["shards"][name] = _finish(store, name, rows, records, benchmarks)
-                store.write_manifest(manifest)
+        for record in ask(under_way.rows()):
+            under_way.take(record)
+            if progress:
+                progress(under_way.done, total)
         if settings.merge_labels:
-            merge_labels(store, manifest)
+            table = read_synonyms(Path(settings.synonyms)) if settings.synonyms else SYNONYMS
+            many = settings.shared_mentions
+            merge_labels(store, manifest, synonyms=table, shared_mentions=many)
             store.write_manifest(manifest)
     return manifest
 
 
-def _asked(
-    store: Store, shards: dict[str, list[Row]], known: Mapping[str, Record], ask: Ask
-) -> Iterator[Record]:
-    """Ask for the shards' rows that are not known; each reply is written down as it comes."""
-    missing = [row for rows in shards.values() for row in rows if row.id not in known]
-    shard_of = {row.id: name for name, rows in shards.items() for row in rows}
-    if missing:
-        yield from store.append_records(shard_of, ask(missing))
+class _UnderWay:
+    """The shards that are begun: a shard is finished as soon as its last row is answered."""
+
+    def __init__(
+        self, store: Store, manifest: dict[str, Any], settings: Settings, options: Options
+    ) -> None:
+        self._store = store
+        self._manifest = manifest
+        self._size = settings.shard_rows
+        self._options = options
+        self._benchmarks = Benchmarks(map(Path, settings.benchmarks))
+        self._finished = _finished(manifest, options.retry_failed)
+        self._rows: dict[str, list[Row]] = {}
+        self._records: dict[str, dict[str, Record]] = {}
+        self._shard_of: dict[str, str] = {}
+        self.done = sum(manifest["shards"][name]["rows"] for name in self._finished)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows that are not answered, those of a template together in each window."""
+        windows = _windows(self._store, self._size, self._options.window, self._finished)
+        for shards in windows:
+            missing = [row for name, rows in shards.items() for row in self._begin(name, rows)]
+            yield from sorted(missing, key=lambda row: row.template)
+
+    def _begin(self, name: str, rows: list[Row]) -> list[Row]:
+        known = _known(self._store, name, self._options.retry_failed)
+        records = {row.id: known[row.id] for row in rows if row.id in known}
+        self.done += len(records)
+        self._rows[name], self._records[name] = rows, records
+        missing = [row for row in rows if row.id not in records]
+        self._shard_of |= {row.id: name for row in missing}
+        if not missing:
+            self._finish(name)
+        return missing
+
+    def take(self, record: Record) -> None:
+        """Write a reply down; finish its shard where it was the last one."""
+        name = self._shard_of.pop(record.id)
+        self._store.append_record(name, record)
+        self._records[name][record.id] = record
+        self.done += 1
+        if len(self._records[name]) == len(self._rows[name]):
+            self._finish(name)
+
+    def _finish(self, name: str) -> None:
+        rows, records = self._rows.pop(name), self._records.pop(name)
+        entry = _finish(self._store, name, rows, records, self._benchmarks)
+        self._manifest["shards"][name] = entry
+        self._store.write_manifest(self._manifest)
 
 
 def run_fingerprint(settings: Settings) -> str:
     """Return the fingerprint of the settings with their templates and files."""
     bodies = [str(SYSTEM), *(str(RECIPES[name].prompts) for name in settings.tasks)]
     files = [*text_files(settings.texts), *map(Path, settings.benchmarks)]
+    if settings.synonyms:
+        read_synonyms(Path(settings.synonyms))  # a fault in it is told before anything is asked
+        files.append(Path(settings.synonyms))
     return fingerprint(settings, bodies, files)
 
 
@@ -160,7 +194,7 @@ def _earlier(store: Store, force: bool) -> dict[str, Any] | None:
 
 def _difference(old: dict[str, Any], settings: Settings) -> str:
     new = settings.to_dict()
-    names = ("texts", "benchmarks")
+    names = ("texts", "benchmarks", "synonyms")
     changed = [key for key in new if key not in names and old.get(key) != new[key]]
     shown = [f"{key}: {old.get(key)} -> {new[key]}" for key in changed]
     return "; ".join(shown) or "templates or contents of files"

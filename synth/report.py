@@ -159,6 +159,7 @@ def _without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **settings,
         **{name: [Path(path).name for path in settings[name]] for name in ("texts", "benchmarks")},
+        "synonyms": Path(settings.get("synonyms", "")).name,
         "model": model.name if model.exists() else settings["model"],
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.recipes import PAPERS, RECIPES, renamed
 
-PIPELINE = 3
+PIPELINE = 4
 """Raised when the same replies become other examples; runs are then derived again."""
 
 LEAST = {
@@ -22,6 +22,7 @@ LEAST = {
     "limit": 0,
     "tasks_per_text": 0,
     "passages_per_text": 0,
+    "shared_mentions": 0,
 }
 """Least value of numbers, where any other makes no sense."""
 
@@ -78,7 +79,11 @@ class Settings:
     similarity: float = 0.8
     """Jaccard similarity from which two passages count as one; 1 = only equal ones."""
     merge_labels: bool = True
-    """Write labels that differ in case, plural, hyphen or article only in one way."""
+    """Write labels in one way that differ in case, plural, hyphen or article, or are synonyms."""
+    synonyms: str = ""
+    """TOML file of lines ``label = ["other", ...]``; without it our own table is taken."""
+    shared_mentions: int = 0
+    """How many mentions two labels must have in common to be merged for that; 0 = never."""
     format: Literal["jsonl", "parquet"] = "jsonl"
     shard_rows: int = 500
     """Planned rows of a shard."""
@@ -115,7 +120,7 @@ class Settings:
 def fingerprint(settings: Settings, templates: Iterable[str], files: Iterable[Path]) -> str:
     """Return a name for exactly these settings, templates and files' contents."""
     digest = hashlib.sha256()
-    known = {**settings.to_dict(), "texts": None, "benchmarks": None}
+    known = {**settings.to_dict(), "texts": None, "benchmarks": None, "synonyms": None}
     digest.update(json.dumps(known, sort_keys=True).encode())
     for template in templates:
         digest.update(hashlib.sha256(template.encode()).digest())

@@ -13,10 +13,9 @@ or what was replied to it is kept and the rest is asked for by the next run.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import (
@@ -108,21 +107,12 @@ class Store:
             os.truncate(file, whole)
         return records
 
-    def append_records(
-        self, shards: Mapping[str, str], records: Iterable[Record]
-    ) -> Iterator[Record]:
-        """Write each record down in its row's shard before it is given on."""
-        with ExitStack() as stack:
-            streams: dict[str, IO[bytes]] = {}
-            for record in records:
-                shard = shards[record.id]
-                if shard not in streams:
-                    file = self.raw_file(shard)
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    streams[shard] = stack.enter_context(file.open("ab"))
-                streams[shard].write(to_line(record.to_dict()))
-                streams[shard].flush()
-                yield record
+    def append_record(self, shard: str, record: Record) -> None:
+        """Write down what was replied to a row of the shard."""
+        file = self.raw_file(shard)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as stream:
+            stream.write(to_line(record.to_dict()))
 
     def write_examples(self, shard: str, lines: list[dict[str, Any]]) -> None:
         file = self.examples_file(shard)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from glinermt.synth.schema import Schema
 
@@ -51,6 +51,22 @@ class LLM(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yield (number of the request, reply) as they come, one for each request.
+
+        Raises:
+            BackendError: the LLM cannot be used at all.
+        """
+        ...
+
+
+@runtime_checkable
+class Concurrent(LLM, Protocol):
+    """A language model that many requests may be under way to, such as a server."""
+
+    at_once: int
+    """Requests that are to be under way at the same time."""
+
+    def reply(self, request: Request) -> Reply:
+        """Return the reply to one request; called by many threads.
 
         Raises:
             BackendError: the LLM cannot be used at all.

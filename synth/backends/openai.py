@@ -124,7 +124,7 @@ def connect(model: str, options: Mapping[str, Any]) -> LLM:
         raise ConfigError(unknown_choice("dialect", given.dialect, (*DIALECTS, "probe")))
     server = Server(model, given)
     if given.dialect == "probe":
-        server.dialect = probe(partial(server.reply, tries=1))
+        server.dialect = probe(partial(server.ask, tries=1))
     return server
 
 
@@ -146,31 +146,49 @@ class Server:
         """Requests under way at the same time."""
         self._pace = Pace(options.requests_per_minute)
         key = os.environ.get(options.api_key_env, "")
-        self._client = httpx.Client(
+        self._new_client = partial(
+            httpx.Client,
             base_url=options.base_url.rstrip("/") + "/",
             timeout=httpx.Timeout(options.timeout, connect=10.0),
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            limits=httpx.Limits(max_connections=options.concurrency, keepalive_expiry=60.0),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=60.0),
+            verify=httpx.create_ssl_context(),
         )
+        self._own = threading.local()
+
+    @property
+    def _client(self) -> Any:
+        """The thread's own connection: a pool that threads share looks through all for each."""
+        if not hasattr(self._own, "client"):
+            self._own.client = self._new_client()
+        return self._own.client
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yield the replies in the order they come in."""
-        pool = ThreadPoolExecutor(self._options.concurrency)
+        pool = ThreadPoolExecutor(self.at_once)
         try:
-            asked = {pool.submit(self.reply, r, self.dialect): i for i, r in enumerate(requests)}
+            asked = {pool.submit(self.reply, request): i for i, request in enumerate(requests)}
             for future in as_completed(asked):
                 yield asked[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def reply(self, request: Request, dialect: str, tries: int | None = None) -> Reply:
+    def reply(self, request: Request) -> Reply:
         """Ask once, and again where the server or the network fails.
 
         Raises:
             BackendError: the server refuses the key or the model.
         """
+        return self.ask(request, self.dialect, self._options.tries)
+
+    def ask(self, request: Request, dialect: str, tries: int) -> Reply:
+        """Ask with the schema given in one way, at most so many times.
+
+        Raises:
+            BackendError: the server refuses the key or the model.
+        """
         failure, pause = "", self._options.pause
-        for number in range(tries or self._options.tries):
+        for number in range(tries):
             if number:
                 time.sleep(min(pause, LONGEST_WAIT))
                 pause *= 2

@@ -1,13 +1,20 @@
 """Rows -> records of what the LLM replied; useless replies are asked for again, hotter."""
 
+import contextlib
+import logging
+import queue
+import signal
+import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from glinermt.errors import BackendError
-from glinermt.synth.backends.base import LLM, Reply, Request
+from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
 from glinermt.synth.plan import Row, prompt, system
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import ReplyError, parse
@@ -18,11 +25,13 @@ HOTTER = 0.2
 KEPT_REPLY = 20_000
 """Characters of a useless reply that are kept."""
 
+AHEAD = 4
+"""Rows at hand for each request under way, so that none waits while shards are finished."""
 FEW = 5
 """Rows without any answer, with none answered among them, that a silent LLM is told by; fewer may
 be at fault themselves."""
 
-Ask = Callable[[Sequence[Row]], "Iterator[Record]"]
+Ask = Callable[[Iterable[Row]], "Iterator[Record]"]
 """How rows are asked, by whichever engine."""
 
 
@@ -74,29 +83,35 @@ def request(row: Row, sampling: Sampling, attempt: int = 0) -> Request:
 
 def ask(
     llm: LLM,
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     sampling: Sampling,
     *,
     retries: int,
     batch: int,
-    patience: int | None = None,
 ) -> Iterator[Record]:
-    """Ask for the rows, those of one template together; yield a record for each, as they come.
+    """Ask for the rows; yield a record for each, as they come.
+
+    An LLM that many requests may be under way to always has as many as it takes: the next rows are
+    asked for while the replies of earlier ones are dealt with. Others get batch by batch.
 
     Args:
         llm: whom to ask.
-        rows: what to ask for.
+        rows: what to ask for, read as it is needed; those of one template should stand together.
         sampling: of the first attempt.
         retries: how often a useless reply is asked for again.
-        batch: rows given to the LLM at once; what it does with them in parallel is its business.
-        patience: rows in a row without any answer after which the LLM is given up; None = a batch.
+        batch: rows given to the LLM at once, and rows in a row without any answer after which it
+            is given up.
 
     Raises:
         BackendError: the LLM answers nothing any more.
+        KeyboardInterrupt: the user wants to stop; what was under way was waited for before.
     """
     clock = time.perf_counter()
-    patience = max(FEW, batch if patience is None else patience)
-    for row, reply, spent in _final(llm, rows, sampling, retries, batch, patience):
+    if isinstance(llm, Concurrent):
+        finals = _side_by_side(llm, rows, sampling, retries)
+    else:
+        finals = _batches(llm, rows, sampling, retries, batch)
+    for row, reply, spent in _answered(finals, max(FEW, batch)):
         now = time.perf_counter()
         yield _record(row, reply, spent, now - clock)
         clock = now
@@ -108,32 +123,28 @@ class _Spent:
     tokens_out: int = 0
     attempts: int = 0
 
+    def add(self, reply: Reply) -> None:
+        self.tokens_in += reply.tokens_in
+        self.tokens_out += reply.tokens_out
+        self.attempts += 1
+
 
 Final = tuple[Row, Reply, _Spent]
 """The last reply to a row, and what all its attempts took."""
 
 
-def _final(
-    llm: LLM,
-    rows: Sequence[Row],
-    sampling: Sampling,
-    retries: int,
-    batch: int,
-    patience: int,
-) -> Iterator[Final]:
-    """Ask batch by batch; rows without an answer are held until it is known who is at fault."""
-    ordered = sorted(rows, key=lambda row: row.template)
+def _answered(finals: Iterator[Final], patience: int) -> Iterator[Final]:
+    """Hold rows without an answer until it is known who is at fault, they or the LLM."""
     silent: list[Final] = []
-    for first in range(0, len(ordered), batch):
-        for final in _attempts(llm, ordered[first : first + batch], sampling, retries):
-            if not final[1].transient:
-                yield from silent
-                silent = []
-                yield final
-                continue
-            silent.append(final)
-            if len(silent) >= patience:
-                raise _given_up(silent)
+    for final in finals:
+        if not final[1].transient:
+            yield from silent
+            silent = []
+            yield final
+            continue
+        silent.append(final)
+        if len(silent) >= patience:
+            raise _given_up(silent)
     if len(silent) >= FEW:
         raise _given_up(silent)
     yield from silent
@@ -146,24 +157,126 @@ def _given_up(silent: Sequence[Final]) -> BackendError:
     )
 
 
-def _attempts(llm: LLM, rows: Sequence[Row], sampling: Sampling, retries: int) -> Iterator[Final]:
-    spent = {row.id: _Spent() for row in rows}
-    waiting = list(rows)
+def _batches(
+    llm: LLM, rows: Iterable[Row], sampling: Sampling, retries: int, batch: int
+) -> Iterator[Final]:
+    given = iter(rows)
+    while waiting := list(islice(given, batch)):
+        spent = {row.id: _Spent() for row in waiting}
+        for attempt in range(retries + 1):
+            again = []
+            for i, reply in llm.generate([request(row, sampling, attempt) for row in waiting]):
+                row = waiting[i]
+                spent[row.id].add(reply)
+                if attempt < retries and fault(row, reply):
+                    again.append(row)
+                else:
+                    yield row, reply, spent[row.id]
+            waiting = sorted(again, key=lambda row: row.template)
+            if not waiting:
+                break
+
+
+def _side_by_side(
+    llm: Concurrent, rows: Iterable[Row], sampling: Sampling, retries: int
+) -> Iterator[Final]:
+    """Keep ``llm.at_once`` requests under way, and the rows of the next ones at hand."""
+    given = iter(rows)
+    threads = _Threads(partial(_attempts, llm, sampling=sampling, retries=retries), llm.at_once)
+    try:
+        with _interrupt() as interrupted:
+            while True:
+                if interrupted():
+                    threads.forget()
+                else:
+                    for row in islice(given, AHEAD * llm.at_once - threads.under_way):
+                        threads.begin(row)
+                if not threads.under_way:
+                    break
+                yield threads.next()
+            if interrupted():
+                raise KeyboardInterrupt
+    finally:
+        threads.end()
+
+
+@contextlib.contextmanager
+def _interrupt() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C wait for the replies under way; yield whether there was one."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop.is_set  # signals are the main thread's
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def wait(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        logging.getLogger(__name__).warning(
+            "waiting for the replies under way; Ctrl-C again does not"
+        )
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield stop.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) -> Final:
+    spent = _Spent()
     for attempt in range(retries + 1):
-        again = []
-        for i, reply in llm.generate([request(row, sampling, attempt) for row in waiting]):
-            row = waiting[i]
-            count = spent[row.id]
-            count.tokens_in += reply.tokens_in
-            count.tokens_out += reply.tokens_out
-            count.attempts += 1
-            if attempt < retries and fault(row, reply):
-                again.append(row)
-            else:
-                yield row, reply, count
-        waiting = sorted(again, key=lambda row: row.template)
-        if not waiting:
+        reply = llm.reply(request(row, sampling, attempt))
+        spent.add(reply)
+        if not fault(row, reply):
             break
+    return row, reply, spent
+
+
+class _Threads:
+    """So many rows asked at the same time; the threads do not keep the program from ending."""
+
+    def __init__(self, attempts: Callable[[Row], Final], most: int) -> None:
+        self._attempts = attempts
+        self._most = most
+        self._started = 0
+        self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Final | BaseException] = queue.SimpleQueue()
+        self.under_way = 0
+
+    def begin(self, row: Row) -> None:
+        self._todo.put(row)
+        self.under_way += 1
+        if self._started < self._most:
+            self._started += 1
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while (row := self._todo.get()) is not None:
+            try:
+                self._done.put(self._attempts(row))
+            except BaseException as error:
+                self._done.put(error)
+
+    def next(self) -> Final:
+        final = self._done.get()
+        self.under_way -= 1
+        if isinstance(final, BaseException):
+            raise final
+        return final
+
+    def end(self) -> None:
+        """Let each thread end after the row that it is at."""
+        self.forget()
+        for _ in range(self._started):
+            self._todo.put(None)
+
+    def forget(self) -> None:
+        """Take back what was not begun."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._todo.get_nowait()
+                self.under_way -= 1
 
 
 def fault(row: Row, reply: Reply) -> str:

@@ -6,9 +6,10 @@ version of vLLM that Ray was made for (``pip install 'ray[llm]'``).
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from glinermt.config import from_mapping
@@ -20,27 +21,28 @@ from glinermt.synth.engines.ask import Record, Work, ask
 from glinermt.synth.plan import Row
 
 
-def ray_ask(work: Work, rows: Sequence[Row]) -> Iterator[Record]:
-    """Yield a record for each row, as the workers finish their batches.
+def ray_ask(work: Work, many: int, rows: Iterable[Row]) -> Iterator[Record]:
+    """Yield a record for each row, as the workers finish their batches; ``many`` rows at a time.
 
     Raises:
         BackendError: Ray is not installed, or a worker failed.
     """
     ray = start_ray()
-    ordered = sorted(rows, key=lambda row: row.template)
-    data = ray.data.from_items([asdict(row) for row in ordered]).map_batches(
-        Worker,
-        fn_constructor_args=[work],
-        batch_size=work.batch,
-        batch_format="numpy",
-        concurrency=work.workers,
-        num_gpus=work.gpus_per_worker or None,
-    )
-    try:
-        for found in data.iter_rows():
-            yield Record(**found)
-    except ray.exceptions.RayError as error:
-        raise BackendError(f"a Ray worker failed: {error}") from error
+    given = iter(rows)
+    while some := list(islice(given, many)):
+        data = ray.data.from_items([asdict(row) for row in some]).map_batches(
+            Worker,
+            fn_constructor_args=[work],
+            batch_size=work.batch,
+            batch_format="numpy",
+            concurrency=work.workers,
+            num_gpus=work.gpus_per_worker or None,
+        )
+        try:
+            for found in data.iter_rows():
+                yield Record(**found)
+        except ray.exceptions.RayError as error:
+            raise BackendError(f"a Ray worker failed: {error}") from error
 
 
 def start_ray() -> Any:

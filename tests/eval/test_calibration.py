@@ -1,6 +1,7 @@
 """Thresholds, temperature and calibration error, by hand and on dev files."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from glinermt.eval.calibration.thresholds import (
 )
 from glinermt.eval.chart import draw_reliability
 from glinermt.eval.metrics.texts import ScoredAnswer, answer_f1
+from glinermt.tasks.classification import classify
 from glinermt.tasks.entities import extract_entities
-from glinermt.types import Query
+from glinermt.tasks.keyphrases import extract_keyphrases
+from glinermt.types import Ask, Found, Query
 from tests.stub import StubExtractor
 
 judged = st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), max_size=20)
@@ -228,3 +231,55 @@ def test_a_bad_example_is_named_with_its_line(tmp_path: Path) -> None:
     dev.write_text(json.dumps(row) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.dev\.jsonl:1: span 0:9 lies outside"):
         read_dev([dev], limit=None)
+
+
+class Reader(StubExtractor):
+    """Finds classes too: the first of those asked is rather unlikely, the others more so."""
+
+    kinds = frozenset({"spans", "classes"})
+
+    def read(self, queries: Sequence[Query], ask: Ask) -> list[Found]:  # noqa: ARG002
+        return [
+            Found(classes={name: -0.4 - i for i, name in enumerate(query.classes)})
+            for query in queries
+        ]
+
+
+def test_classes_fields_and_key_phrases_are_calibrated_as_they_are_asked(tmp_path: Path) -> None:
+    text = "Ann met Bo in Rome"
+
+    def line(task: str, labels: list[str], *quotes: tuple[str, str], **more: Any) -> str:
+        spans = [
+            {"start": text.index(q), "end": text.index(q) + len(q), "label": label}
+            for q, label in quotes
+        ]
+        return json.dumps(
+            {"text": text, "labels": labels, "prompt": "", "spans": spans, "task": task, **more}
+        )
+
+    classes = {"class_labels": ["meeting: people meet", "war", "sport"]}
+    rows = [
+        line("classify", [], **classes, classes=["meeting: people meet"], multi_label=True),
+        line("classify", [], **classes, classes=["meeting: people meet"]),
+        line("records", ["town", "host"], ("Rome", "town")),
+        line("keyphrases", ["keyphrase"], ("Bo", "keyphrase"), ("Rome", "keyphrase")),
+    ]
+    (tmp_path / "a.dev.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found = {
+        "town": [("Rome", "town", 0.4), ("in Rome", "town", 0.3), ("met", "host", 0.2)],
+        "keyphrase": [(q, "keyphrase", s) for q, s in (("Bo", 0.4), ("Rome", 0.3), ("met", 0.2))],
+    }  # fmt: skip
+    model = Reader(lambda query: found[query.labels[0]])
+    chosen = {c.task: c for c in calibrate(model, read_dev([tmp_path / "a.dev.jsonl"], limit=None))}
+    assert {task: (c.f1_before, c.f1_after) for task, c in chosen.items()} == {
+        "classify": (pytest.approx(2 / 3), 1.0),
+        "records": (0.0, 1.0),
+        "keyphrases": (pytest.approx(0.8), 1.0),
+    }
+    settings = model.settings
+    for each in chosen.values():
+        settings = with_choice(settings, each.task, each.threshold, {}, each.temperature)
+    ready = Reader(model.script, settings)
+    several = classify(text, classes["class_labels"], multi_label=True, model=ready)
+    assert several.labels == ("meeting: people meet",)
+    assert [span.text for span in extract_keyphrases(text, model=ready)] == ["Bo", "Rome"]

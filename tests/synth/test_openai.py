@@ -1,11 +1,15 @@
 """The openai backend against servers that behave as the known ones do."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +19,7 @@ from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import Request
 from glinermt.synth.backends.openai import Pace
 from glinermt.synth.recipes import RECIPES
-from tests.synth.golden import REPLIES
+from tests.synth.golden import REPLIES, write_texts
 
 Answer = Callable[[dict[str, Any]], tuple[int, str]]
 """Body of a request -> status and content of the reply."""
@@ -184,6 +188,36 @@ def test_a_refused_key_and_a_missing_server_are_named() -> None:
         connect("openai", "m", {"base_url": url, "tries": 1})
     with pytest.raises(ConfigError, match="unknown dialect 'jsonschema'"):
         connect("openai", "m", {"dialect": "jsonschema"})
+
+
+def test_replies_that_come_after_an_interrupt_are_kept(tmp_path: Path) -> None:
+    texts, out = write_texts(tmp_path / "texts.jsonl", 30), tmp_path / "out"
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        asked.append(body["messages"][1]["content"])
+        time.sleep(0.05)
+        return like_vllm(body)
+
+    def records() -> list[str]:
+        lines = [f.read_text().splitlines() for f in (out / "work/raw").glob("*.jsonl")]
+        return [line for file in lines for line in file]
+
+    with serving(answer) as url:
+        options = f"base_url={url},concurrency=4,dialect=json_schema".split(",")
+        command = [sys.executable, "-m", "glinermt", "generate", str(texts), "--out", str(out),
+                   "--llm", "openai", "--model", "m", "--tasks", "entities",
+                   *(word for option in options for word in ("--llm-option", option))]  # fmt: skip
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and len(records()) < 6:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        assert process.returncode != 0
+        assert "waiting for the replies under way" in said
+        assert 6 <= len(records()) == len(asked) < 30
+        subprocess.run(command, check=True, capture_output=True)
+    assert len(records()) == len(asked) == len(set(asked)) == 30
 
 
 def test_requests_begin_no_faster_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

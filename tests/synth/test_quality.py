@@ -9,7 +9,7 @@ import pytest
 
 from glinermt.errors import DataError
 from glinermt.synth.card import write_report
-from glinermt.synth.label_merges import find_merges, label_key
+from glinermt.synth.label_merges import Labels, find_merges, label_key, read_synonyms
 from glinermt.synth.report import Prices, make_report
 from glinermt.synth.review import read_review, write_review
 from tests.synth.golden import write_texts
@@ -38,10 +38,54 @@ def test_other_labels_have_others(one: str, other: str) -> None:
     assert label_key(one) != label_key(other)
 
 
+def labels(**mentions: str) -> Labels:
+    """Return labels with their mentions, as a run counts them."""
+    made = Labels()
+    for label, given in mentions.items():
+        for mention in given.split():
+            span = {"start": 0, "end": len(mention), "label": label.replace("_", " ")}
+            made.add({
+                "recipe": "entities", "task": "entities", "labels": [span["label"]],
+                "text": mention, "spans": [span],
+            })  # fmt: skip
+    return made
+
+
+def written(merges: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str, int]]:
+    return {label: (m["written"], m["why"], m["spans"]) for label, m in merges.items()}
+
+
 def test_the_most_frequent_way_is_kept() -> None:
-    assert find_merges({"city": 5, "Cities": 2, "cities": 1, "river": 3}) == {
-        "Cities": "city", "cities": "city"
+    made = labels(city="a b c d e", Cities="f g", cities="h", river="i j k")
+    assert written(find_merges(made)) == {
+        "Cities": ("city", "spelling", 2), "cities": ("city", "spelling", 1)
     }  # fmt: skip
+
+
+def test_synonyms_of_the_table_are_one_label_whichever_is_the_more_frequent() -> None:
+    made = labels(movie="a b c", Film="d", country="e", continent="f")
+    assert written(find_merges(made)) == {"Film": ("movie", "synonym", 1)}
+    made = labels(movie="a", film="b c")
+    assert written(find_merges(made)) == {"movie": ("film", "synonym", 1)}
+
+
+def test_labels_of_mostly_the_same_mentions_are_one_where_asked() -> None:
+    made = labels(state="a b c d e", federal_state="a b c d", capital="a b x y z v")
+    assert find_merges(made) == {}
+    assert written(find_merges(made, shared_mentions=4)) == {
+        "federal state": ("state", "mentions", 4)
+    }
+    assert find_merges(made, shared_mentions=5) == {}
+
+
+def test_a_table_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('river = ["stream"]\n')
+    made = labels(stream="a b", river="c d e", movie="f", film="g")
+    own = read_synonyms(tmp_path / "own.toml")
+    assert written(find_merges(made, own)) == {"stream": ("river", "synonym", 2)}
+    (tmp_path / "own.toml").write_text('river = "stream"\n')
+    with pytest.raises(DataError, match=r"own\.toml:0: 'river' should have a list of labels"):
+        read_synonyms(tmp_path / "own.toml")
 
 
 class Plural(Script):
@@ -58,7 +102,7 @@ def test_a_run_writes_labels_in_one_way_and_says_so(tmp_path: Path) -> None:
     texts = write_texts(tmp_path / "texts.jsonl", 6)
     made = settings(texts, tasks=("entities",))
     manifest = run(made, tmp_path / "out", Plural())
-    assert manifest["merges"] == {"cities": "city"}
+    assert written(manifest["merges"]) == {"cities": ("city", "spelling", 6)}
     rows = lines(tmp_path / "out")
     assert {span["label"] for row in rows for span in row["spans"]} == {
         "physicist", "city", "award"
@@ -68,7 +112,7 @@ def test_a_run_writes_labels_in_one_way_and_says_so(tmp_path: Path) -> None:
     assert run(made, tmp_path / "out", llm) == manifest
     assert not llm.requests
     write_report(tmp_path / "out", made, prices=Prices())
-    assert "| cities | city |" in (tmp_path / "out/README.md").read_text()
+    assert "| cities | city | spelling | 6 |" in (tmp_path / "out/README.md").read_text()
 
 
 def test_the_curve_says_how_many_types_there_are_after_each_thousand() -> None:
