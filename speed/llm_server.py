@@ -3,7 +3,8 @@
     python speed/llm_server.py --rows 20000
 
 The stub runs in a process of its own on this machine, never has more than ``--at-once`` requests
-under way, and counts how many it had on average: what it could have had is its ceiling. Processor
+under way, and counts how many it had on average until the last one came, after which there is
+nothing left to keep it busy with: what it could have had is its ceiling. Processor
 time (with the plan) and peak memory are those of the factory's process. Where the processor is the
 limit, slower replies (``--least 1 --most 10``) tell what waiting costs, and the processor time how
 many rows a second it could do.
@@ -21,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from glinermt.synth.card import write_report
 from glinermt.synth.engines import asking
@@ -37,9 +39,8 @@ class Stub:
     """Chat completions after a random time; keeps connections open."""
 
     def __init__(self, least: float, most: float) -> None:
-        self.busy = 0.0
-        self.answered = 0
-        self.first = self.last = 0.0
+        self.requests: list[tuple[float, float]] = []
+        """When each came and how long it took."""
         self._draw = random.Random(0)
         self._delays = (least, most)
 
@@ -51,23 +52,24 @@ class Stub:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
             if b"GET /stop" in head:
-                body = json.dumps(
-                    {"busy": self.busy, "seconds": self.last - self.first, "rows": self.answered}
-                )
+                body = json.dumps(self.found())
             else:
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 await reader.readexactly(length)
-                self.first = self.first or time.perf_counter()
                 delay = self._draw.uniform(*self._delays)
+                self.requests.append((time.perf_counter(), delay))
                 await asyncio.sleep(delay)
-                self.busy += delay
-                self.answered += 1
-                self.last = time.perf_counter()
                 message = {"choices": [{"message": {"content": json.dumps(REPLY)}}]}
                 body = json.dumps(message)
             answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"
             writer.write(answer.encode())
             await writer.drain()
+
+    def found(self) -> dict[str, float]:
+        """Return the rows, and for the time until the last one came its length and the work."""
+        first, last = self.requests[0][0], self.requests[-1][0]
+        busy = sum(min(delay, last - came) for came, delay in self.requests)
+        return {"rows": len(self.requests), "busy": busy, "seconds": last - first}
 
 
 def serve(port: "multiprocessing.Queue[int]", least: float, most: float) -> None:
@@ -119,9 +121,8 @@ def main() -> None:
 
 
 def _found(url: str, at_once: int, spent: float) -> dict[str, Any]:
-    import httpx
-
-    stub = httpx.get(f"{url}/stop").json()
+    with urlopen(f"{url}/stop") as answer:
+        stub = json.load(answer)
     return {
         "rows": stub["rows"],
         "share_of_ceiling": round(stub["busy"] / (at_once * stub["seconds"]), 3),

@@ -11,7 +11,7 @@ from glinermt.synth.recipes import RECIPES
 from glinermt.synth.report import Prices, make_report
 from glinermt.synth.review import read_review
 from glinermt.synth.settings import Settings
-from glinermt.synth.store import Store
+from glinermt.synth.store import COLUMNS, Store
 
 SHOWN = 30
 UPLOADED = ("part-*.jsonl", "part-*.parquet", "README.md", "report.json", "labels.png")
@@ -35,6 +35,7 @@ def dataset_card(report: Mapping[str, Any], *, licence: str, title: str) -> str:
         f"task_categories: [{', '.join(categories)}]",
         "tags: [synthetic, information-extraction, glinermt]",
         f"size_categories: [{_size(report['examples'])}]",
+        f"dataset_info: {json.dumps({'features': _fields(COLUMNS)})}",
         "configs:",
         "- config_name: default",
         "  data_files:",
@@ -160,6 +161,22 @@ def _review(review: Mapping[str, Any] | None) -> list[str]:
         f"(95% interval {found['low']:.0%} to {found['high']:.0%})."
     )
     return [said, "", *_table("spans that a reader found right", by_label)]
+
+
+def _fields(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields as the hub's metadata has them: shards need not have all of them."""
+    return [{"name": name, **_field(of)} for name, of in columns.items()]
+
+
+def _field(of: Any) -> dict[str, Any]:
+    if isinstance(of, dict):
+        return {"struct": _fields(of)}
+    if not isinstance(of, list):
+        return {"dtype": of}
+    inner = of[0]
+    if isinstance(inner, dict):
+        return {"list": _fields(inner)}
+    return {"sequence": inner if isinstance(inner, str) else _field(inner)}
 
 
 def _merges(merged: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,32 +1,44 @@
-"""The command ``glinermt generate``."""
+"""The commands ``glinermt generate`` and ``glinermt verify``."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from glinermt.errors import UsageError
 
+if TYPE_CHECKING:
+    from glinermt.synth.engines.ask import Ask
+    from glinermt.synth.generate import Options
+    from glinermt.synth.report import Prices
+    from glinermt.synth.settings import Settings
+
 Many = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app; what it needs is imported when it runs."""
+    """Add the commands to the app; what they need is imported when they run."""
     app.command("generate")(generate_command)
     app.command("verify")(verify_command)
 
 
+Llm = Annotated[str, typer.Option(help="vllm, openai, transformers or scripted.")]
+LlmOption = Annotated[Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")]
+LLAMA = "meta-llama/Meta-Llama-3-8B-Instruct"
+
+
 def generate_command(
-    texts: Annotated[list[str], typer.Argument(help="Files or folders: .jsonl, .txt, .gz, .xz.")],
+    texts: Annotated[
+        list[str], typer.Argument(help="Files or folders: .jsonl, .txt, .parquet, .html, .pdf, ...")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the data; run again to go on.")],
-    llm: Annotated[str, typer.Option(help="vllm, openai, transformers or scripted.")] = "vllm",
+    llm: Llm = "vllm",
     model: Annotated[
         str, typer.Option(help="Hub id, folder, or the server's name of the model.")
-    ] = "meta-llama/Meta-Llama-3-8B-Instruct",
-    llm_option: Annotated[
-        Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")
-    ] = None,
+    ] = LLAMA,
+    llm_option: LlmOption = None,
     tasks: Annotated[
         str, typer.Option(help="Recipes, separated by commas; without it the paper's six.")
     ] = "",
@@ -75,18 +87,16 @@ def generate_command(
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
 ) -> None:
     """Let an LLM write training examples from texts."""
-    from glinermt.overrides import merged, parse
-    from glinermt.synth.card import push_to_hub as push
-    from glinermt.synth.card import write_report
+    from glinermt.overrides import parse
     from glinermt.synth.engines import asking
     from glinermt.synth.engines.ask import Work
     from glinermt.synth.generate import Options
     from glinermt.synth.generate import preview as show_preview
-    from glinermt.synth.report import Prices, show_report
-    from glinermt.synth.review import write_review
-    from glinermt.synth.store import Store
+    from glinermt.synth.report import Prices
 
-    given = merged(
+    if export not in ("", "conversation"):
+        raise UsageError(f"export {export!r} is not known: choose 'conversation'")
+    settings = _settings(
         {
             "texts": texts,
             "llm": llm,
@@ -101,11 +111,8 @@ def generate_command(
             "seed": seed,
             **({"tasks": _names(tasks)} if tasks else {}),
         },
-        parse(set_ or ()),
+        set_ or (),
     )
-    settings = _settings(given)
-    if export not in ("", "conversation"):
-        raise UsageError(f"export {export!r} is not known: choose 'conversation'")
     work = Work(settings, parse(llm_option or (), "--llm-option"), batch, workers, gpus_per_worker)
     ask, window = asking(engine, work)
     prices = Prices(price_in, price_out)
@@ -114,32 +121,25 @@ def generate_command(
         show_preview(console, settings, ask, preview, prices)
         return
     _generate(settings, out, ask, Options(force, retry_failed, window))
-    show_report(console, write_report(out, settings, prices=prices, licence=licence))
-    console.print(f"wrote {out}", markup=False)
+    _report(console, settings, out, prices, licence)
     if review:
-        rows = Store(out, settings.format).read_examples()
-        page = write_review(rows, review, out, seed=settings.seed)
-        console.print(
-            f"wrote {page}: open it, judge, and put the review.json it saves into {out}; the same "
-            "command then reports what is right",
-            markup=False,
-        )
+        _review(console, settings, out, review)
     if export:
         console.print(f"wrote {_export(settings, out)}", markup=False)
     if push_to_hub:
+        from glinermt.synth.card import push_to_hub as push
+
         console.print(push(out, push_to_hub), markup=False)
 
 
 def verify_command(
     folder: Annotated[Path, typer.Argument(help="Folder that generate wrote.")],
     out: Annotated[Path, typer.Option(help="Folder for what is left; run again to go on.")],
-    llm: Annotated[str, typer.Option(help="vllm, openai, transformers or scripted.")] = "vllm",
+    llm: Llm = "vllm",
     model: Annotated[
         str, typer.Option(help="Of the judge: hub id, folder, or the server's name.")
-    ] = "meta-llama/Meta-Llama-3-8B-Instruct",
-    llm_option: Annotated[
-        Many, typer.Option(help="Option of the backend, KEY=VALUE (repeatable).")
-    ] = None,
+    ] = LLAMA,
+    llm_option: LlmOption = None,
     samples: Annotated[int, typer.Option(min=1, help="Judgements of each example.")] = 1,
     least_share: Annotated[
         float, typer.Option(help="Least share of them that calls a span right.")
@@ -169,7 +169,16 @@ def verify_command(
     console.print(f"wrote {out}", markup=False)
 
 
-def _generate(settings: Any, out: Path, asking: Any, options: Any) -> None:
+def _settings(given: dict[str, Any], overrides: Sequence[str]) -> "Settings":
+    """Return the settings of the options, and of ``--set`` over them."""
+    from glinermt.config import from_mapping
+    from glinermt.overrides import merged, parse
+    from glinermt.synth.settings import Settings
+
+    return from_mapping(Settings, merged(given, parse(overrides)), where="settings")
+
+
+def _generate(settings: "Settings", out: Path, ask: "Ask", options: "Options") -> None:
     """Generate with a progress bar."""
     from rich.progress import Progress
 
@@ -180,13 +189,38 @@ def _generate(settings: Any, out: Path, asking: Any, options: Any) -> None:
         generate(
             settings,
             out,
-            asking,
+            ask,
             options=options,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
 
 
-def _export(settings: Any, out: Path) -> Path:
+def _report(
+    console: Console, settings: "Settings", out: Path, prices: "Prices", licence: str
+) -> None:
+    """Write report, card and picture, and show what matters of them."""
+    from glinermt.synth.card import write_report
+    from glinermt.synth.report import show_report
+
+    show_report(console, write_report(out, settings, prices=prices, licence=licence))
+    console.print(f"wrote {out}", markup=False)
+
+
+def _review(console: Console, settings: "Settings", out: Path, number: int) -> None:
+    """Write the page on which spans are judged by eye."""
+    from glinermt.synth.review import write_review
+    from glinermt.synth.store import Store
+
+    rows = Store(out, settings.format).read_examples()
+    page = write_review(rows, number, out, seed=settings.seed)
+    console.print(
+        f"wrote {page}: open it, judge, and put the review.json it saves into {out}; the same "
+        "command then reports what is right",
+        markup=False,
+    )
+
+
+def _export(settings: "Settings", out: Path) -> Path:
     from glinermt.synth.conversation import write_conversations
     from glinermt.synth.store import Store
 
@@ -194,13 +228,6 @@ def _export(settings: Any, out: Path) -> Path:
     store = Store(out, settings.format)
     write_conversations(store.read_examples, file, seed=settings.seed)
     return file
-
-
-def _settings(values: dict[str, Any]) -> Any:
-    from glinermt.config import from_mapping
-    from glinermt.synth.settings import Settings
-
-    return from_mapping(Settings, values, where="settings")
 
 
 def _names(given: str) -> list[str]:

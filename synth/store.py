@@ -29,6 +29,26 @@ from glinermt.jsonl import (
 from glinermt.synth.engines.ask import Record
 
 MANIFEST = "manifest.json"
+_SPAN = {"start": "int64", "end": "int64", "label": "string"}
+COLUMNS: dict[str, Any] = {
+    "text": "string",
+    "labels": ["string"],
+    "prompt": "string",
+    "relation_labels": ["string"],
+    "class_labels": ["string"],
+    "across_lines": "bool",
+    "entities": [_SPAN],
+    "spans": [_SPAN],
+    "task": "string",
+    "relations": [{"head": _SPAN, "label": "string", "tail": _SPAN}],
+    "classes": ["string"],
+    "silent": [["int64"]],
+    "judged": [["int64"]],
+    "multi_label": "bool",
+    "id": "string",
+    "recipe": "string",
+}
+"""The fields of examples and their types: a list of one, or an object with its fields."""
 
 
 class Store:
@@ -132,34 +152,20 @@ class Store:
         return (row for _, row in read_jsonl(self.examples_file(shard)))
 
 
+def _arrow(pyarrow: Any, of: Any) -> Any:
+    """Return a field's type as pyarrow has it."""
+    if isinstance(of, list):
+        return pyarrow.list_(_arrow(pyarrow, of[0]))
+    if isinstance(of, dict):
+        return pyarrow.struct([(name, _arrow(pyarrow, inner)) for name, inner in of.items()])
+    return pyarrow.type_for_alias(of)
+
+
 def _write_parquet(file: Path, lines: list[dict[str, Any]]) -> None:
     parquet = pyarrow_parquet()
     import pyarrow  # type: ignore[import-untyped]  # ships no types
 
-    string, number = pyarrow.string(), pyarrow.int64()
-    names, pairs = pyarrow.list_(string), pyarrow.list_(pyarrow.list_(number))
-    span = pyarrow.struct([("start", number), ("end", number), ("label", string)])
-    relation = pyarrow.struct([("head", span), ("label", string), ("tail", span)])
-    schema = pyarrow.schema(
-        [
-            ("text", string),
-            ("labels", names),
-            ("prompt", string),
-            ("relation_labels", names),
-            ("class_labels", names),
-            ("across_lines", pyarrow.bool_()),
-            ("entities", pyarrow.list_(span)),
-            ("spans", pyarrow.list_(span)),
-            ("task", string),
-            ("relations", pyarrow.list_(relation)),
-            ("classes", names),
-            ("silent", pairs),
-            ("judged", pairs),
-            ("multi_label", pyarrow.bool_()),
-            ("id", string),
-            ("recipe", string),
-        ]
-    )
+    schema = pyarrow.schema([(name, _arrow(pyarrow, of)) for name, of in COLUMNS.items()])
     unknown = {name for line in lines for name in line} - set(schema.names)
     if unknown:  # pyarrow would leave them out without a word
         raise DataError(f"{file}:0: Parquet has no column for {', '.join(sorted(unknown))}")

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from glinermt.config import from_mapping
 from glinermt.errors import BackendError, ConfigError, unknown_choice
@@ -133,35 +135,28 @@ class Server:
 
     def __init__(self, model: str, options: Options) -> None:
         try:
-            import httpx
+            import urllib3
         except ImportError as error:
             raise BackendError(
-                "asking a server needs httpx: pip install 'glinermt[synth]'"
+                "asking a server needs urllib3: pip install 'glinermt[synth]'"
             ) from error
-        self._httpx = httpx
+        self._failure = urllib3.exceptions.HTTPError
         self._model = model
         self._options = options
+        self._url = f"{options.base_url.rstrip('/')}/chat/completions"
         self.dialect = options.dialect
         self.at_once = options.concurrency
         """Requests under way at the same time."""
         self._pace = Pace(options.requests_per_minute)
         key = os.environ.get(options.api_key_env, "")
-        self._new_client = partial(
-            httpx.Client,
-            base_url=options.base_url.rstrip("/") + "/",
-            timeout=httpx.Timeout(options.timeout, connect=10.0),
+        self._pool = _pool(
+            urllib3,
+            self._url,
+            maxsize=options.concurrency,
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=60.0),
-            verify=httpx.create_ssl_context(),
+            timeout=urllib3.Timeout(connect=10.0, read=options.timeout),
+            retries=False,
         )
-        self._own = threading.local()
-
-    @property
-    def _client(self) -> Any:
-        """The thread's own connection: a pool that threads share looks through all for each."""
-        if not hasattr(self._own, "client"):
-            self._own.client = self._new_client()
-        return self._own.client
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yield the replies in the order they come in."""
@@ -194,21 +189,22 @@ class Server:
                 pause *= 2
             self._pace.wait()
             try:
-                response = self._client.post("chat/completions", json=self._body(request, dialect))
-            except self._httpx.TransportError as error:
+                response = self._pool.request("POST", self._url, json=self._body(request, dialect))
+            except self._failure as error:
                 failure = f"{type(error).__name__}: {error}"
                 continue
-            if response.status_code in REFUSED:
+            text = response.data.decode("utf-8", "replace")
+            if response.status in REFUSED:
                 raise BackendError(
-                    f"{response.url} refuses model {self._model!r} with HTTP "
-                    f"{response.status_code}: {response.text:.300}"
+                    f"{self._url} refuses model {self._model!r} with HTTP "
+                    f"{response.status}: {text:.300}"
                 )
-            if response.status_code in TRANSIENT:
-                failure = f"HTTP {response.status_code}"
+            if response.status in TRANSIENT:
+                failure = f"HTTP {response.status}"
                 pause = max(pause, _retry_after(response.headers))
                 continue
-            if response.status_code != 200:
-                return Reply(response.text[:500], error=f"HTTP {response.status_code}")
+            if response.status != 200:
+                return Reply(text[:500], error=f"HTTP {response.status}")
             return _read(response)
         return Reply("", error=failure, transient=True)
 
@@ -222,6 +218,17 @@ class Server:
             **({"seed": request.seed} if self._options.seeds else {}),
             **DIALECTS[dialect](request),
         }
+
+
+def _pool(urllib3: Any, url: str, **how: Any) -> Any:
+    """Return connections to the server, through the proxy that the environment names."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return urllib3.PoolManager(**how)
+    auth = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.util.make_headers(proxy_basic_auth=auth) if auth else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **how)
 
 
 class Pace:

@@ -30,6 +30,8 @@ _NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 
 def normal(text: str) -> str:
     """Return a text without the differences of case, space, accents, quotes and dashes."""
+    if text.isascii():  # most are, and the way below looks at each character
+        return " ".join(text.lower().split())
     return " ".join("".join(map(_plain, text)).split())
 
 

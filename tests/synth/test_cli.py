@@ -88,3 +88,55 @@ def test_a_setting_in_a_table_leaves_the_others(
         "top_p": 0.9,
         "max_tokens": 1024,
     }
+
+
+def test_texts_in_german_are_asked_about_in_german(tmp_path: Path) -> None:
+    text = (
+        "Marie Curie wurde 1867 in Warschau geboren. Sie zog nach Paris, wo sie Physik studierte. "
+        "Im Jahr 1903 erhielt sie mit Pierre Curie den Nobelpreis. Er starb in Paris nach einem "
+        "Unfall auf der Straße."
+    )
+    reply = {
+        "entities": [
+            {"before": "wurde 1867 in", "text": "Warschau", "label": "Stadt"},
+            {"before": "Sie zog nach", "text": "Paris", "label": "Stadt"},
+        ],
+        "absent": ["Fluss"],
+    }
+    (tmp_path / "texte.txt").write_text(text + "\n", encoding="utf-8")
+    rows = [
+        {"recipe": "entities", "text": "Liste die Eigennamen", "reply": reply},
+        {"reply": "asked in another language"},
+    ]
+    replies = tmp_path / "replies.jsonl"
+    replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    options = ["--llm", "scripted", "--model", str(replies), "--tasks", "entities"]
+    out = tmp_path / "out"
+    result = run([str(tmp_path / "texte.txt"), "--out", str(out), "--language", "de", *options])
+    assert result.exit_code == 0, result.output
+    (row,) = map(json.loads, (out / "part-00000.jsonl").read_text("utf-8").splitlines())
+    assert row["labels"] == ["stadt", "fluss"]
+    assert [text[span["start"] : span["end"]] for span in row["spans"]] == [
+        "Warschau", "Paris", "Paris"
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("given", ["jsonl", "parquet"])
+def test_the_folder_loads_as_a_dataset_as_it_is(
+    arguments: list[str], tmp_path: Path, given: str
+) -> None:
+    from datasets import load_dataset
+
+    one_each = ("--tasks-per-text", "1", "--set", "shard_rows=1")
+    tasks = "entities,relation_pairs,classify"
+    result = run(arguments, "--set", f"format={given}", "--tasks", tasks, *one_each)
+    assert result.exit_code == 0, result.output
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    loaded = load_dataset(str(out), cache_dir=str(cache), split="train")
+    assert len(loaded) == json.loads((out / "report.json").read_text())["examples"] > 0
+    assert len(set(loaded["task"])) > 1
+    for row in loaded:
+        for span in row["spans"]:
+            assert span["label"] in row["labels"]
+            assert row["text"][span["start"] : span["end"]].strip()

@@ -184,7 +184,7 @@ def test_a_refused_key_and_a_missing_server_are_named() -> None:
     refused = pytest.raises(BackendError, match=r"refuses model 'm' with HTTP 401")
     with serving(lambda _: (401, "no key")) as url, refused:
         connect("openai", "m", {"base_url": url})
-    with pytest.raises(BackendError, match=r"ConnectError"):
+    with pytest.raises(BackendError, match=r"NewConnectionError"):
         connect("openai", "m", {"base_url": url, "tries": 1})
     with pytest.raises(ConfigError, match="unknown dialect 'jsonschema'"):
         connect("openai", "m", {"dialect": "jsonschema"})
