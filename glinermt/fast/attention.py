@@ -1,6 +1,6 @@
 """Attention of one text at a time, over its real tokens only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,11 +13,30 @@ PIECE_BYTES = 1 << 20
 
 
 class PlainAttention:
-    """Dot products, as in BERT. Queries are expected scaled."""
+    """Dot products, as in BERT. Queries are expected scaled.
 
-    def __init__(self, num_heads: int, dtype: torch.dtype) -> None:
+    Args:
+        num_heads: heads of the layer.
+        dtype: what it computes in.
+        bias: returns what is added to the scores of a text of so many tokens or more.
+        rotate: turns queries and keys by their places.
+        window: tokens further apart do not see each other; None = all do. ``bias`` must say so.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        dtype: torch.dtype,
+        *,
+        bias: "PairBias | None" = None,
+        rotate: "Rotation | None" = None,
+        window: int | None = None,
+    ) -> None:
         self.num_heads = num_heads
         self.dtype = dtype
+        self.bias = bias
+        self.rotate = rotate
+        self.window = window
 
     def __call__(
         self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
@@ -27,19 +46,103 @@ class PlainAttention:
         start = 0
         for length in lengths:
             q, k, v = _by_head(qkv[start : start + length], self.num_heads)
+            if self.rotate is not None:
+                q, k = self.rotate(q), self.rotate(k)
             part = context[start : start + length].view(length, self.num_heads, -1)
-            if self.dtype == torch.float32:
-                result = functional.scaled_dot_product_attention(
-                    q[None], k[None], v[None], scale=1.0
-                )[0]
-                part.copy_(result.transpose(0, 1))
-            else:  # torch's own computes 16-bit numbers one head at a time, in 32 bits
-                for heads in _cached_heads(self.num_heads, length, self.dtype.itemsize):
-                    scores = torch.bmm(q[heads], k[heads].transpose(1, 2))
-                    part[:, heads] = _weighted(scores, v[heads])
+            for queries, keys in _seen(length, self.window):
+                added = None if self.bias is None else self.bias(length)[:, queries, keys]
+                self._attend(part[queries], q[:, queries], k[:, keys], v[:, keys], added)
             start += length
         context[start:] = 0  # rows that only fill up
         return context
+
+    def _attend(
+        self,
+        part: Float[Tensor, "query head size"],
+        q: Float[Tensor, "head query size"],
+        k: Float[Tensor, "head key size"],
+        v: Float[Tensor, "head key size"],
+        added: Float[Tensor, "bias query key"] | None,
+    ) -> None:
+        """Write into ``part`` what the queries see."""
+        if self.dtype == torch.float32:
+            mask = None if added is None else added[None]
+            result = functional.scaled_dot_product_attention(
+                q[None], k[None], v[None], attn_mask=mask, scale=1.0
+            )[0]
+            part.copy_(result.transpose(0, 1))
+            return
+        # torch's own computes 16-bit numbers one head at a time, in 32 bits
+        for heads in _cached_heads(self.num_heads, k.shape[1], self.dtype.itemsize):
+            scores = torch.bmm(q[heads], k[heads].transpose(1, 2))
+            if added is not None:
+                scores = scores + (added if len(added) == 1 else added[heads])
+            part[:, heads] = _weighted(scores, v[heads])
+
+
+class PairBias:
+    """What is added to the score of a pair of tokens for their distance, made once a length.
+
+    Args:
+        make: returns it for texts of so many tokens. As only distances count, that of a shorter
+            text is a corner of it.
+    """
+
+    def __init__(self, make: Callable[[int], Float[Tensor, "bias token token"]]) -> None:
+        self.make = make
+        self.made = torch.zeros(1, 0, 0)
+
+    def __call__(self, length: int) -> Float[Tensor, "bias token token"]:
+        made = self.made
+        if made.shape[1] < length:
+            made = self.make(max(64, 1 << (length - 1).bit_length()))
+            self.made = made  # at once: other threads may be reading
+        return made
+
+
+class Rotation:
+    """Turns pairs of numbers of a vector by an angle that grows with its place (Su et al. 2021).
+
+    Args:
+        make: returns cosines and sines for so many places.
+    """
+
+    def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+        self.make = make
+        self.made = (torch.zeros(0, 0), torch.zeros(0, 0))
+
+    def __call__(
+        self, vectors: Float[Tensor, "head token size"]
+    ) -> Float[Tensor, "head token size"]:
+        length = vectors.shape[1]
+        made = self.made
+        if len(made[0]) < length:
+            made = self.make(max(64, 1 << (length - 1).bit_length()))
+            self.made = made
+        cos, sin = made[0][:length], made[1][:length]
+        first, second = vectors.chunk(2, dim=-1)
+        turned = vectors.float() * cos + torch.cat([-second, first], dim=-1).float() * sin
+        return turned.to(vectors.dtype)
+
+
+def band(window: int) -> PairBias:
+    """Return the bias that hides tokens further apart than a window."""
+
+    def make(length: int) -> Float[Tensor, "one token token"]:
+        place = torch.arange(length)
+        far = (place[:, None] - place).abs() > window
+        return torch.zeros(1, length, length).masked_fill_(far, -torch.inf)
+
+    return PairBias(make)
+
+
+def _seen(length: int, window: int | None) -> Iterator[tuple[slice, slice]]:
+    """Cut a text's tokens into runs; yield each with all tokens that one of it sees."""
+    step = length if window is None else max(2 * window, 64)
+    for first in range(0, length, step):
+        end = min(first + step, length)
+        reach = length if window is None else window
+        yield slice(first, end), slice(max(0, first - reach), min(length, end + reach))
 
 
 class DisentangledAttention:

@@ -79,8 +79,8 @@ class FastPath:
         autocast = " under autocast" if torch.is_autocast_enabled("cpu") else ""
         return (
             f"precision {self.precision!r} needs float32 weights on the cpu and an encoder like "
-            f"BERT, RoBERTa or DeBERTa-v3, not {name} with {dtype} on {network.device}{autocast}; "
-            "use precision='exact'"
+            f"BERT, RoBERTa, MPNet, DeBERTa-v3 or ModernBERT, not {name} with {dtype} on "
+            f"{network.device}{autocast}; use precision='exact'"
         )
 
     def forget(self) -> None:

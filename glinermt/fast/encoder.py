@@ -1,4 +1,4 @@
-"""The encoder over one stream of tokens: BERT, RoBERTa and DeBERTa-v2/v3 without padding."""
+"""The encoder over one stream of tokens: BERT's kin, DeBERTa and ModernBERT without padding."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,12 +11,16 @@ from torch.nn import functional
 from glinermt.fast.attention import (
     DisentangledAttention,
     DistanceBuckets,
+    PairBias,
     PlainAttention,
+    Rotation,
+    band,
     position_projections,
 )
 from glinermt.fast.linear import MakeLinears, activation_of
 
 Attention = Callable[[Tensor, Sequence[int]], Tensor]
+Layer = Callable[[Tensor, Sequence[int], Tensor | None], Tensor]
 _FIRST_POSITION = {"Bert": False, "BertModel": False, "RobertaModel": True, "XLMRobertaModel": True}
 """Encoders of BERT's make: whether positions begin behind the padding index."""
 
@@ -34,17 +38,13 @@ class FastLayer:
         weights, biases = zip(*projections, strict=True)
         activation = activation_of(layer.intermediate.intermediate_act_fn)
         assert activation is not None
-        mixed, inner, outer = (
-            layer.attention.output.dense,
-            layer.intermediate.dense,
-            layer.output.dense,
-        )
+        mixed, self.mixed_norm = _mixed(layer)
+        inner, outer = layer.intermediate.dense, layer.output.dense
         self.attention = attention
         self.qkv = make.usual(torch.cat(weights), torch.cat(biases), "none")
         self.mixed = make.usual(mixed.weight, mixed.bias, "none")
         self.inner = make.usual(inner.weight, inner.bias, activation)
         self.outer = make.outer(outer.weight, outer.bias, "none")
-        self.mixed_norm: nn.LayerNorm = layer.attention.output.LayerNorm
         self.outer_norm: nn.LayerNorm = layer.output.LayerNorm
 
     def __call__(
@@ -61,21 +61,64 @@ class FastLayer:
         return _norm(self.outer_norm, tokens.add_(self.outer(self.inner(tokens))))
 
 
+class FastModernLayer:
+    """A layer of ModernBERT: norms come first, and a gate beside the activation."""
+
+    def __init__(self, layer: Any, attention: Attention, scale: float, make: MakeLinears) -> None:
+        qkv, mixed, inner, outer = layer.attn.Wqkv, layer.attn.Wo, layer.mlp.Wi, layer.mlp.Wo
+        factor = torch.ones(qkv.weight.shape[0])
+        factor[: len(factor) // 3] = scale
+        bias = None if qkv.bias is None else qkv.bias * factor
+        self.attention = attention
+        self.qkv = make.usual(qkv.weight * factor[:, None], bias, "none")
+        self.mixed = make.usual(mixed.weight, mixed.bias, "none")
+        self.inner = make.usual(inner.weight, inner.bias, "none")
+        self.outer = make.outer(outer.weight, outer.bias, "none")
+        norm = layer.attn_norm
+        self.first_norm: nn.LayerNorm | None = norm if isinstance(norm, nn.LayerNorm) else None
+        self.second_norm: nn.LayerNorm = layer.mlp_norm
+
+    def __call__(
+        self,
+        tokens: Float[Tensor, "token hidden"],
+        lengths: Sequence[int],
+        keep: Int[Tensor, " kept"] | None,
+    ) -> Float[Tensor, "kept hidden"]:
+        """Return new vectors, with ``keep`` only those of some tokens; ``tokens`` is used up."""
+        rows = tokens if self.first_norm is None else _norm(self.first_norm, tokens)
+        context = self.attention(self.qkv(rows), lengths)
+        if keep is not None:
+            context, tokens = context[keep], tokens[keep]
+        tokens = tokens.add_(self.mixed(context))
+        inner, gate = self.inner(_norm(self.second_norm, tokens)).chunk(2, dim=-1)
+        return tokens.add_(self.outer(functional.gelu(inner).mul_(gate)))
+
+
 class FastEncoder:
-    """All layers; made by ``fast_encoder``."""
+    """All layers; made by ``fast_encoder``.
+
+    Args:
+        embed: returns the vectors of ids at their positions.
+        layers: the layers in order.
+        first_position: position of a text's first token.
+        filler: returns the number of rows to add to so many.
+        last_norm: applied to what the last layer gives.
+    """
 
     def __init__(
         self,
-        encoder: Any,
-        layers: Sequence[FastLayer],
+        embed: Callable[[Tensor, Tensor], Tensor],
+        layers: Sequence[Layer],
         *,
         first_position: int,
         filler: Callable[[int], int],
+        last_norm: nn.LayerNorm | None = None,
     ) -> None:
-        self.embeddings = encoder.embeddings
+        self.embed = embed
         self.layers = layers
         self.first_position = first_position
         self.filler = filler
+        self.last_norm = last_norm
 
     def __call__(
         self, ids: Int[Tensor, " token"], lengths: Sequence[int], keep: Int[Tensor, " kept"]
@@ -91,10 +134,11 @@ class FastEncoder:
         filler = self.filler(len(ids))
         if filler:
             ids, positions = (functional.pad(part, (0, filler)) for part in (ids, positions))
-        tokens = self.embeddings(input_ids=ids[None], position_ids=positions[None])[0]
+        tokens = self.embed(ids[None], positions[None])[0]
         for layer in self.layers[:-1]:
             tokens = layer(tokens, lengths, None)
-        return self.layers[-1](tokens, lengths, keep)
+        tokens = self.layers[-1](tokens, lengths, keep)
+        return tokens if self.last_norm is None else _norm(self.last_norm, tokens)
 
 
 def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
@@ -102,15 +146,35 @@ def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
     name = type(encoder).__name__
     if not type(encoder).__module__.startswith(("transformers.models.", "glinermt.bert")):
         return None
+    first, last_norm = 0, None
+    embeddings = encoder.embeddings
+    layers: Sequence[Layer]
     if name in _FIRST_POSITION and _is_plain_bert(encoder):
         layers = [_bert_layer(layer, make) for layer in _layers(encoder)]
-        first = int(encoder.embeddings.padding_idx) + 1 if _FIRST_POSITION[name] else 0
+        first = int(embeddings.padding_idx) + 1 if _FIRST_POSITION[name] else 0
+    elif name == "MPNetModel" and _is_plain_mpnet(encoder):
+        layers = _mpnet_layers(encoder, make)
+        first = int(embeddings.padding_idx) + 1
     elif name == "DebertaV2Model" and _is_plain_deberta(encoder):
         layers = _deberta_layers(encoder, make)
-        first = 0
+    elif name == "ModernBertModel" and _is_plain_modern(encoder):
+        layers, last_norm = _modern_layers(encoder, make), encoder.final_norm
     else:
         return None
-    return FastEncoder(encoder, layers, first_position=first, filler=make.filler)
+
+    def embed(ids: Tensor, positions: Tensor) -> Tensor:
+        places = {} if name == "ModernBertModel" else {"position_ids": positions}
+        vectors: Tensor = embeddings(input_ids=ids, **places)
+        return vectors
+
+    return FastEncoder(embed, layers, first_position=first, filler=make.filler, last_norm=last_norm)
+
+
+def _mixed(layer: Any) -> tuple[nn.Linear, nn.LayerNorm]:
+    """Return the linear layer and the norm behind a layer's attention."""
+    if hasattr(layer.attention, "attn"):  # MPNet
+        return layer.attention.attn.o, layer.attention.LayerNorm
+    return layer.attention.output.dense, layer.attention.output.LayerNorm
 
 
 def _layers(encoder: Any) -> list[Any]:
@@ -119,12 +183,11 @@ def _layers(encoder: Any) -> list[Any]:
 
 def _is_plain(encoder: Any) -> bool:
     """Say whether every layer is what the configuration of a plain encoder builds."""
-    parts = [
-        part
+    linears = all(
+        type(part) is nn.Linear
         for layer in _layers(encoder)
-        for part in (layer.attention.output, layer.intermediate, layer.output)
-    ]
-    linears = all(type(part.dense) is nn.Linear for part in parts)
+        for part in (_mixed(layer)[0], layer.intermediate.dense, layer.output.dense)
+    )
     known = all(
         activation_of(layer.intermediate.intermediate_act_fn) is not None
         for layer in _layers(encoder)
@@ -168,6 +231,31 @@ def _is_plain_deberta(encoder: Any) -> bool:
     )
 
 
+def _is_plain_mpnet(encoder: Any) -> bool:
+    return _is_plain(encoder) and all(
+        type(part) is nn.Linear
+        for layer in _layers(encoder)
+        for attention in [layer.attention.attn]
+        for part in (attention.q, attention.k, attention.v)
+    )
+
+
+def _is_plain_modern(encoder: Any) -> bool:
+    layers = list(encoder.layers)
+    kinds = {layer.attention_type for layer in layers}
+    return (
+        bool(layers)
+        and kinds <= {"full_attention", "sliding_attention"}
+        and all(encoder.rotary_emb.rope_type.get(kind) == "default" for kind in kinds)
+        and all(activation_of(layer.mlp.act) == "gelu" for layer in layers)
+        and all(
+            type(part) is nn.Linear
+            for layer in layers
+            for part in (layer.attn.Wqkv, layer.attn.Wo, layer.mlp.Wi, layer.mlp.Wo)
+        )
+    )
+
+
 def _bert_layer(layer: Any, make: MakeLinears) -> FastLayer:
     attention = layer.attention.self
     query = attention.query
@@ -177,6 +265,52 @@ def _bert_layer(layer: Any, make: MakeLinears) -> FastLayer:
     return FastLayer(
         layer, projections, PlainAttention(attention.num_attention_heads, make.attention), make
     )
+
+
+def _mpnet_layers(encoder: Any, make: MakeLinears) -> list[FastLayer]:
+    """Return layers that share what MPNet adds to a score for the distance of two tokens."""
+
+    def bias(length: int) -> Float[Tensor, "head token token"]:
+        made: Tensor = encoder.encoder.compute_position_bias(torch.empty(1, length, 1))[0]
+        return made
+
+    shared = PairBias(bias)
+    layers = []
+    for layer in _layers(encoder):
+        own = layer.attention.attn
+        scale = own.attention_head_size**-0.5
+        projections = [(own.q.weight * scale, own.q.bias * scale)]
+        projections += [(part.weight, part.bias) for part in (own.k, own.v)]
+        attention = PlainAttention(own.num_attention_heads, make.attention, bias=shared)
+        layers.append(FastLayer(layer, projections, attention, make))
+    return layers
+
+
+def _modern_layers(encoder: Any, make: MakeLinears) -> list[FastModernLayer]:
+    rotations = {kind: _rotation(encoder, kind) for kind in set(encoder.config.layer_types)}
+    window = int(encoder.config.sliding_window)
+    near = band(window)
+    layers = []
+    for layer in encoder.layers:
+        local = layer.attention_type == "sliding_attention"
+        attention = PlainAttention(
+            encoder.config.num_attention_heads,
+            make.attention,
+            bias=near if local else None,
+            rotate=rotations[layer.attention_type],
+            window=window if local else None,
+        )
+        scale = layer.attn.head_dim**-0.5
+        layers.append(FastModernLayer(layer, attention, scale, make))
+    return layers
+
+
+def _rotation(encoder: Any, kind: str) -> Rotation:
+    def make(length: int) -> tuple[Tensor, Tensor]:
+        cos, sin = encoder.rotary_emb(torch.empty(1), torch.arange(length)[None], kind)
+        return cos[0], sin[0]
+
+    return Rotation(make)
 
 
 def _deberta_layers(encoder: Any, make: MakeLinears) -> list[FastLayer]:

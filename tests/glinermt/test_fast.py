@@ -17,6 +17,10 @@ from transformers import (
     DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     RobertaConfig,
@@ -64,10 +68,23 @@ DEBERTA = SIZES | {
     "norm_rel_ebd": "layer_norm",
     "type_vocab_size": 0,
 }
+MODERN = {name: SIZES[name] for name in list(SIZES)[:6]} | {
+    "num_hidden_layers": 3,
+    "global_attn_every_n_layers": 2,
+    "local_attention": 12,
+    "max_position_embeddings": 256,
+    "pad_token_id": 0,
+}
 ENCODERS: dict[str, tuple[type, type, dict[str, Any]]] = {
     "bert": (BertModel, BertConfig, SIZES),
     "bert-relu": (BertModel, BertConfig, SIZES | {"hidden_act": "relu"}),
     "roberta": (RobertaModel, RobertaConfig, SIZES),
+    "mpnet": (MPNetModel, MPNetConfig, SIZES),
+    "modernbert": (ModernBertModel, ModernBertConfig, MODERN),
+    "modernbert-biased": (
+        ModernBertModel, ModernBertConfig,
+        MODERN | {"attention_bias": True, "mlp_bias": True, "norm_bias": True},
+    ),
     "deberta": (DebertaV2Model, DebertaV2Config, DEBERTA),
     "deberta-c2p": (DebertaV2Model, DebertaV2Config, DEBERTA | {"pos_att_type": ["c2p"]}),
     "deberta-p2c": (DebertaV2Model, DebertaV2Config, DEBERTA | {"pos_att_type": ["p2c"]}),
@@ -179,6 +196,16 @@ def test_every_encoder_scores_as_its_own_forward(
 ) -> None:
     model = random_model(tokenizer, encoder)
     assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
+
+
+@pytest.mark.parametrize("encoder", ["mpnet", "modernbert"])
+def test_a_long_text_scores_as_by_the_own_forward(tokenizer: Tokenizer, encoder: str) -> None:
+    """Longer than a table of distances is at first, and than several windows of local attention."""
+    model = random_model(tokenizer, encoder)
+    asked = [Query("the person founded a city " * 30, ("person", "city")), Query("a", ("x",))]
+    assert largest_difference(model, collate(model, asked), PLAIN) <= 1e-5
+    if has_bf16():
+        assert largest_difference(model, collate(model, asked), linears_for("bf16")) < 0.1
 
 
 @pytest.mark.parametrize("head", HEADS)
