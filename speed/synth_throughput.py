@@ -1,6 +1,7 @@
 """Rows a second and memory of the data factory without an LLM: replies are made up at once.
 
-    python speed/synth_throughput.py [--rows 100000]
+    python speed/synth_throughput.py --rows 100000
+    python speed/synth_throughput.py --rows 200000 --words 30 --similarity 1    # memory by tenths
 
 The made-up LLM quotes capitalised words of the text, with their left context, as entities and as
 answers; so every step works as with a real one: plan with near duplicates, prompts, parsing,
@@ -27,6 +28,7 @@ from glinermt.synth.report import Prices
 from glinermt.synth.settings import Settings
 
 TASKS = ("entities", "answer")
+MARKS = 10
 NAMES = ["Ada", "Bern", "Cairo", "Dover", "Essen", "Fulda", "Goa", "Haifa", "Izmir", "Jena"]
 WORDS = "the of river school found with old over under many after began small war stone".split()
 
@@ -52,7 +54,7 @@ def _reply(task: str, quotes: list[dict[str, str]]) -> dict[str, object]:
     return {"questions": asked[:5], "unanswerable": ["Who wrote the whole text?"]}
 
 
-def _write_texts(file: Path, number: int) -> None:
+def _write_texts(file: Path, number: int, length: int) -> None:
     draw = Random(0)
     with file.open("w", encoding="utf-8") as stream:
         for _ in range(number):
@@ -60,29 +62,42 @@ def _write_texts(file: Path, number: int) -> None:
                 f"{draw.choice(NAMES)}{draw.randrange(999)}"
                 if draw.random() < 0.08
                 else draw.choice(WORDS)
-                for _ in range(120)
+                for _ in range(length)
             ]
-            for at in range(14, 120, 15):
+            for at in range(14, length, 15):
                 words[at] += "."
             stream.write(json.dumps({"text": " ".join(words)}) + "\n")
+
+
+def _peak_mib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << (20 if sys.platform == "darwin" else 10)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the factory without an LLM.")
     parser.add_argument("--rows", type=int, default=100_000)
-    rows = parser.parse_args().rows
+    parser.add_argument("--words", type=int, default=120, help="Of a text.")
+    parser.add_argument("--similarity", type=float, default=0.8, help="1: equal texts only.")
+    options = parser.parse_args()
+    rows = options.rows
     with tempfile.TemporaryDirectory() as folder:
         texts, out = Path(folder) / "texts.jsonl", Path(folder) / "out"
-        _write_texts(texts, rows // len(TASKS))
-        settings = Settings(texts=(str(texts),), model="quoter", llm="scripted", tasks=TASKS)
+        _write_texts(texts, rows // len(TASKS), options.words)
+        settings = Settings(
+            texts=(str(texts),), model="quoter", llm="scripted", tasks=TASKS,
+            similarity=options.similarity,
+        )  # fmt: skip
         asking = partial(ask, Quoter(), sampling=settings.sampling, retries=0, batch=500)
         began = time.perf_counter()
         first: list[float] = []
+        peaks: list[int] = []
 
-        def progress(done: int, _: int) -> None:
+        def progress(done: int, total: int) -> None:
             if not first:
                 first.append(time.perf_counter())
-            if done % 10_000 == 0:
+            if done >= total * (len(peaks) + 1) / MARKS:
+                peaks.append(_peak_mib())
                 print(f"{done} rows, {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
         generate(settings, out, asking, progress=progress)
@@ -94,7 +109,7 @@ def main() -> None:
             f"then {made - first[0]:.1f} s ({done / (made - first[0]):.0f} rows/s), "
             f"report {time.perf_counter() - made:.1f} s; "
             f"all in {time.process_time():.0f} s of CPU; "
-            f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+            f"peak memory {_peak_mib()} MiB, after each tenth {peaks}"
         )
 
 

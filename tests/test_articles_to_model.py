@@ -17,33 +17,13 @@ from glinermt.cli import app
 from glinermt.synth.recipes import PAPERS
 from tests.synth.golden import REPLIES, TEXT, write_texts
 
-CONFIG = """
-output = "{folder}/run"
-data_root = "{folder}"
-trackers = []
-
-[model]
-encoder = "{folder}/encoder"
-dropout = 0.0
-label_pooling = "mean"
-
-[dev]
-paths = ["dev"]
-every = 4
-
-[[stages]]
-name = "synthetic"
-steps = 8
-batch_tokens = 0
-batch_size = 8
-shares = {{ examples = 1.0 }}
-optim = {{ encoder_lr = 5e-3, other_lr = 1e-2 }}
-sampling = {{ drop_share = 0.0 }}
-
-[[stages.sources]]
-path = "data"
-task = "examples"
-"""
+CHANGES = (
+    "init=", "trackers=[]", "model.dropout=0.0", "model.label_pooling=mean", "dev.every=4",
+    "stages.0.steps=8", "stages.0.batch_tokens=0", "stages.0.batch_size=8",
+    "stages.0.optim.encoder_lr=5e-3", "stages.0.optim.other_lr=1e-2",
+    "stages.0.sampling.drop_share=0.0",
+)  # fmt: skip
+"""What makes the packaged configuration train a tiny model anew."""
 
 
 def command(*arguments: object) -> str:
@@ -76,17 +56,19 @@ def test_articles_become_a_model_with_thresholds(tmp_path: Path) -> None:
     rows = [{"recipe": name, "reply": REPLIES[name]} for name in PAPERS]
     replies.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     llm = ("--llm", "scripted", "--model", replies)
-    for name, number in (("data", 4), ("dev", 2)):
+    for name, number in (("train", 4), ("dev", 2)):
         texts = write_texts(tmp_path / f"{name}.texts.jsonl", number)
-        command("generate", texts, "--out", tmp_path / name, *llm)
+        command("generate", texts, "--out", tmp_path / "data" / name, *llm)
 
-    loaded = load_dataset(str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"), split="train")
-    report = json.loads((tmp_path / "data/report.json").read_text())
+    data = tmp_path / "data"
+    loaded = load_dataset(str(data / "train"), cache_dir=str(tmp_path / "cache"), split="train")
+    report = json.loads((data / "train/report.json").read_text())
     assert len(loaded) == report["examples"] > 0
 
     make_encoder(tmp_path / "encoder")
-    (tmp_path / "train.toml").write_text(CONFIG.format(folder=tmp_path), encoding="utf-8")
-    command("train", tmp_path / "train.toml")
+    own = (f"data_root={data}", f"output={tmp_path}/run", f"model.encoder={tmp_path}/encoder")
+    changes = [word for change in (*own, *CHANGES) for word in ("--set", change)]
+    command("train", "generated", *changes)
     model = tmp_path / "run/best"
     assert model.is_dir()
 
@@ -97,7 +79,7 @@ def test_articles_become_a_model_with_thresholds(tmp_path: Path) -> None:
     assert "own" in command(*bench, "--out", tmp_path / "results")
 
     ready = tmp_path / "ready"
-    shown = command("calibrate", "--dev", tmp_path / "dev", "--model", model, "--out", ready)
+    shown = command("calibrate", "--dev", data / "dev", "--model", model, "--out", ready)
     assert "entities" in shown
     chosen = json.loads((ready / "calibration.json").read_text())
     assert {"entities", "answer", "relations"} <= {row["task"] for row in chosen["tasks"]}

@@ -24,6 +24,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+SHIPPED = "shipped"
+"""What ``init`` says for the model that comes with the package."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One file of rows."""
@@ -199,7 +203,7 @@ class TrainConfig:
     stages: tuple[Stage, ...]
     model: ModelConfig = field(default_factory=ModelConfig)
     init: str = ""
-    """Folder of a model to go on from; empty = build ``model`` anew."""
+    """Folder of a model to go on from, or ``shipped``; empty = build ``model`` anew."""
     add_heads: bool = False
     """Add a relation head and a class head to the model of ``init`` where it has none."""
     frozen_layers: FromZero = 0

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from glinermt.errors import ConfigError
 from glinermt.outputs import locked
-from glinermt.training.config import TrainConfig, checked
+from glinermt.training.config import SHIPPED, TrainConfig, checked
 from glinermt.training.data.batching import Batches
 from glinermt.training.data.mixture import Mixture, load_feeds
 from glinermt.training.dev_scores import load_dev, score_dev
@@ -124,7 +124,7 @@ def _build(config: TrainConfig) -> Trainable:
 
     with seeded(config.seed):  # the head begins at random
         if config.init:
-            model = GlinerMT.from_pretrained(config.init)
+            model = GlinerMT.from_pretrained(None if config.init == SHIPPED else config.init)
             if config.add_heads:
                 model = model.with_heads(class_reading=config.model.class_reading)
         else:
