@@ -98,7 +98,7 @@ def main() -> None:
                 first.append(time.perf_counter())
             if done >= total * (len(peaks) + 1) / MARKS:
                 peaks.append(_peak_mib())
-                print(f"{done} rows, {time.perf_counter() - began:.0f} s", file=sys.stderr)
+                print(f"{done} rows, {time.process_time():.0f} s, {peaks[-1]} MiB", file=sys.stderr)
 
         generate(settings, out, asking, progress=progress)
         made = time.perf_counter()

@@ -6,6 +6,8 @@ import lzma
 from pathlib import Path
 from typing import Any
 
+import pyarrow  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,7 +144,9 @@ def test_packed_and_plain_files_read_the_same(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl.xz").write_bytes(lzma.compress(line.encode()))
     (tmp_path / "d.txt").write_text("Über uns\n", encoding="utf-8")
     (tmp_path / "e.md").write_text("no source\n", encoding="utf-8")
-    assert list(read_texts(text_files([str(tmp_path)]), "text")) == ["Über uns"] * 4
+    table = pyarrow.table({"id": [1], "text": ["Über uns"]})
+    pyarrow.parquet.write_table(table, tmp_path / "f.parquet")
+    assert list(read_texts(text_files([str(tmp_path)]), "text")) == ["Über uns"] * 5
 
 
 def test_the_plan_reads_as_it_was_written(tmp_path: Path) -> None:
