@@ -271,7 +271,7 @@ def test_killed_at_any_moment_a_run_loses_and_doubles_nothing(texts: Path, tmp_p
 
     out, whole = tmp_path / "out", tmp_path / "whole"
     draw, kills = random.Random(5), 0
-    wanted = 4
+    wanted = 2
     while kills < wanted:
         process = subprocess.Popen(command(out, 0.04), stdout=subprocess.DEVNULL)
         seen = len(records_safely(out))

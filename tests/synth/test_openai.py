@@ -1,9 +1,8 @@
 """The openai backend against servers that behave as the known ones do."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,11 @@ from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import Request
 from glinermt.synth.backends.openai import Pace
+from glinermt.synth.engines import asking
+from glinermt.synth.engines.ask import Work
+from glinermt.synth.generate import generate
 from glinermt.synth.recipes import RECIPES
+from glinermt.synth.settings import Settings
 from tests.synth.golden import REPLIES, write_texts
 
 Answer = Callable[[dict[str, Any]], tuple[int, str]]
@@ -190,33 +193,30 @@ def test_a_refused_key_and_a_missing_server_are_named() -> None:
         connect("openai", "m", {"dialect": "jsonschema"})
 
 
-def test_replies_that_come_after_an_interrupt_are_kept(tmp_path: Path) -> None:
+def test_replies_that_come_after_an_interrupt_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     texts, out = write_texts(tmp_path / "texts.jsonl", 30), tmp_path / "out"
+    settings = Settings((str(texts),), "m", "openai", tasks=("entities",))
     asked: list[str] = []
 
     def answer(body: dict[str, Any]) -> tuple[int, str]:
         asked.append(body["messages"][1]["content"])
-        time.sleep(0.05)
+        if len(asked) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
         return like_vllm(body)
 
     def records() -> list[str]:
-        lines = [f.read_text().splitlines() for f in (out / "work/raw").glob("*.jsonl")]
-        return [line for file in lines for line in file]
+        return (out / "work/raw/part-00000.jsonl").read_text("utf-8").splitlines()
 
     with serving(answer) as url:
-        options = f"base_url={url},concurrency=4,dialect=json_schema".split(",")
-        command = [sys.executable, "-m", "glinermt", "generate", str(texts), "--out", str(out),
-                   "--llm", "openai", "--model", "m", "--tasks", "entities",
-                   *(word for option in options for word in ("--llm-option", option))]  # fmt: skip
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and len(records()) < 6:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
-        assert process.returncode != 0
-        assert "waiting for the replies under way" in said
+        options = {"base_url": url, "concurrency": 4, "dialect": "json_schema"}
+        ask, _ = asking("local", Work(settings, options, batch=100))
+        with pytest.raises(KeyboardInterrupt):
+            generate(settings, out, ask)
+        assert "waiting for the replies under way" in caplog.text
         assert 6 <= len(records()) == len(asked) < 30
-        subprocess.run(command, check=True, capture_output=True)
+        generate(settings, out, ask)
     assert len(records()) == len(asked) == len(set(asked)) == 30
 
 
