@@ -1,14 +1,11 @@
 """The commands ``glinermt annotate`` and ``glinermt suggest``."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from glinermt.errors import UsageError
 
 Many = list[str] | None
 
@@ -68,15 +65,16 @@ def annotate_command(
 ) -> None:
     """Annotate any number of documents; a job that was stopped goes on where it was."""
     from glinermt.annotate import Counts, Engine, annotate
+    from glinermt.console import read_json
 
     given = {
         "labels": _split(labels),
         "relations": _split(relations),
         "instruction": instruction,
         "question": question,
-        "schema": None if schema is None else _read(schema),
+        "schema": None if schema is None else read_json(schema, "--schema"),
         "threshold": threshold,
-        **({} if arguments is None else _read(arguments)),
+        **({} if arguments is None else read_json(arguments, "--arguments")),
     }
     of_processes = tuple(devices or ["cpu"] * processes) if devices or processes > 1 else ()
     console = Console(stderr=True)
@@ -148,13 +146,3 @@ def _split(given: Many) -> list[str] | None:
     if given is None:
         return None
     return [name.strip() for item in given for name in item.split("|") if name.strip()]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}")
-    return data

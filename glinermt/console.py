@@ -100,6 +100,23 @@ def _stdin_lines() -> Iterator[tuple[int, bytes]]:
     return ((number, line) for number, line in lines if line.strip())
 
 
+def read_json(path: Path, option: str) -> dict[str, Any]:
+    """Return the object in a JSON file, which ``option`` names.
+
+    Raises:
+        DataError: there is no such file, or it holds something else.
+    """
+    if not path.is_file():
+        raise DataError(f"{option}: {path}: no such file; it should hold a JSON object")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise DataError(f"{option}: {path}: not JSON in UTF-8 ({error})") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{option}: {path}: expected a JSON object, got {found!r:.60}")
+    return found
+
+
 def to_json(result: Any) -> bytes:
     """Return a result as one line of JSON in UTF-8.
 

@@ -4,7 +4,7 @@ import inspect
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -26,8 +26,11 @@ Show = Callable[[Console, str, Any], None]
 class Job:
     """What a command does with the texts it is given."""
 
-    find: Callable[..., Any]
-    """The task's function, which takes the texts, the model, and the options of all commands."""
+    task: str
+    """The function of ``glinermt.tasks`` that is called."""
+    options: Mapping[str, Any]
+    """Its arguments, but for the texts and what all commands have; those that are None count as
+    not given."""
     show: Show
     title: str
     """Heads the page."""
@@ -90,33 +93,24 @@ def entities(
     ] = "given",
 ) -> Job:
     """Find entities of the given types."""
-    from glinermt.tasks import extract_entities
-
-    find = partial(
-        extract_entities,
-        labels=_names(labels, "--labels"),
-        overlap="nested" if nested else "flat",
-        multi_label=multi_label,
-        order=order,
-    )
-    return Job(find, _show_spans("entities"), ", ".join(labels))
+    options = {
+        "labels": _names(labels),
+        "overlap": "nested" if nested else "flat",
+        "multi_label": multi_label,
+        "order": order,
+    }
+    return Job("extract_entities", options, _spans("entities"), ", ".join(labels))
 
 
 def open_entities(instruction: Instruction, labels: SomeLabels = None) -> Job:
     """Find the entities that an instruction describes."""
-    from glinermt.tasks import extract_open_entities
-
-    named = {"labels": _names(labels, "--labels")} if labels else {}
-    find = partial(extract_open_entities, instruction=instruction, **named)
-    return Job(find, _show_spans("open entities"), instruction)
+    options = {"instruction": instruction, "labels": _names(labels) if labels else None}
+    return Job("extract_open_entities", options, _spans("open entities"), instruction)
 
 
 def matches(instruction: Instruction) -> Job:
     """Find all pieces of the text that an instruction asks for."""
-    from glinermt.tasks import extract_matches
-
-    find = partial(extract_matches, instruction=instruction)
-    return Job(find, _show_spans("matches"), instruction)
+    return Job("extract_matches", {"instruction": instruction}, _spans("matches"), instruction)
 
 
 def relations(
@@ -137,16 +131,13 @@ def relations(
     ] = None,
 ) -> Job:
     """Find which entities stand in which relations."""
-    from glinermt.tasks import extract_relations
-
-    find = partial(
-        extract_relations,
-        relations=_relations(names),
-        entities=None if labels is None else _names(labels, "--labels"),
-        entity_threshold=entity_threshold,
-        method=method,
-    )
-    return Job(find, lambda c, _, found: show.show_relations(c, found), ", ".join(names))
+    options = {
+        "relations": _relations(names),
+        "entities": _names(labels) if labels else None,
+        "entity_threshold": entity_threshold,
+        "method": method,
+    }
+    return Job("extract_relations", options, _result(show.show_relations), ", ".join(names))
 
 
 def answer(
@@ -154,18 +145,10 @@ def answer(
     top_k: Annotated[int, typer.Option("--top-k", help="How many answers at most.")] = 1,
 ) -> Job:
     """Answer a question from the text, or say that it does not answer."""
-    from glinermt.tasks import answer as find_answer
-    from glinermt.tasks import answers
-
-    def find(texts: Any, **options: Any) -> Any:
-        if top_k == 1:
-            return find_answer(question, texts, **options)
-        return answers(question, texts, top_k=top_k, **options)
-
-    def shown(console: Console, _: str, found: Any) -> None:
-        show.show_answers(console, found if isinstance(found, list) else [found])
-
-    return Job(find, shown, question)
+    options: dict[str, Any] = {"question": question}
+    if top_k == 1:
+        return Job("answer", options, lambda c, _, one: show.show_answers(c, [one]), question)
+    return Job("answers", options | {"top_k": top_k}, _result(show.show_answers), question)
 
 
 def summarize(
@@ -175,16 +158,9 @@ def summarize(
     spans: Annotated[bool, typer.Option("--spans", help="Pieces instead of sentences.")] = False,
 ) -> Job:
     """Sum a text up in its own words."""
-    from glinermt.tasks import summarize as sum_up
-
-    find = partial(
-        sum_up,
-        sentences=sentences,
-        words=words,
-        ratio=ratio,
-        unit="span" if spans else "sentence",
-    )
-    return Job(find, lambda c, _, found: show.show_summary(c, found), "summary")
+    unit = "span" if spans else "sentence"
+    options = {"sentences": sentences, "words": words, "ratio": ratio, "unit": unit}
+    return Job("summarize", options, _result(show.show_summary), "summary")
 
 
 def classify(
@@ -192,19 +168,15 @@ def classify(
     multi_label: MultiLabel = False,
 ) -> Job:
     """Say which of the labels a text as a whole has."""
-    from glinermt.tasks import classify as find_class
-
-    find = partial(find_class, labels=_names(labels, "--labels"), multi_label=multi_label)
-    return Job(find, lambda c, _, found: show.show_classification(c, found), ", ".join(labels))
+    options = {"labels": _names(labels), "multi_label": multi_label}
+    return Job("classify", options, _result(show.show_classification), ", ".join(labels))
 
 
 def keyphrases(
     top_k: Annotated[int, typer.Option("--top-k", help="How many phrases at most.")] = 10,
 ) -> Job:
     """Find the phrases that say what a text is about, the best first."""
-    from glinermt.tasks import extract_keyphrases
-
-    return Job(partial(extract_keyphrases, top_k=top_k), _show_spans("key phrases"), "key phrases")
+    return Job("extract_keyphrases", {"top_k": top_k}, _spans("key phrases"), "key phrases")
 
 
 def redact(
@@ -214,11 +186,8 @@ def redact(
     ] = "[{label}]",
 ) -> Job:
     """Replace what is private by placeholders."""
-    from glinermt.tasks import redact as hide
-
-    named = {"labels": _names(labels, "--labels")} if labels else {}
-    find = partial(hide, placeholder=placeholder, **named)
-    return Job(find, lambda c, _, found: show.show_redaction(c, found), "redaction")
+    options = {"labels": _names(labels) if labels else None, "placeholder": placeholder}
+    return Job("redact", options, _result(show.show_redaction), "redaction")
 
 
 def records(
@@ -232,16 +201,13 @@ def records(
     ] = "drop",
 ) -> Job:
     """Fill a schema from a text, each value with the words that say it."""
-    from glinermt.tasks import extract_records
-
-    find = partial(
-        extract_records,
-        schema=_json_file(schema, "--schema"),
-        many=many,
-        anchor=anchor,
-        on_invalid=on_invalid,
-    )
-    return Job(find, lambda c, _, found: show.show_records(c, found), schema.stem)
+    options = {
+        "schema": show.read_json(schema, "--schema"),
+        "many": many,
+        "anchor": anchor,
+        "on_invalid": on_invalid,
+    }
+    return Job("extract_records", options, _result(show.show_records), schema.stem)
 
 
 def read(
@@ -264,13 +230,11 @@ def read(
     ] = None,
 ) -> Job:
     """Find entities, relations, classes and records in one pass of the model."""
-    from glinermt.tasks import read as find_all
-
-    asked: dict[str, Any] = {} if schema is None else dict(_json_file(schema, "--schema"))
+    asked: dict[str, Any] = {} if schema is None else show.read_json(schema, "--schema")
     for key, given in (
-        ("entities", labels and _names(labels, "--labels")),
-        ("relations", names and _relations(names)),
-        ("classes", classes and _questions(classes)),
+        ("entities", _names(labels) if labels else None),
+        ("relations", _relations(names) if names else None),
+        ("classes", _questions(classes) if classes else None),
     ):
         if given and key in asked:
             raise UsageError(f"{key} stand in {schema}, too; give them once")
@@ -278,8 +242,7 @@ def read(
             asked[key] = given
     if not asked:
         raise UsageError("nothing is asked; give --schema, --labels, --relations or --classes")
-    find = partial(find_all, schema=asked)
-    return Job(find, show.show_reading, ", ".join(asked))
+    return Job("read", {"schema": asked}, show.show_reading, ", ".join(asked))
 
 
 def demo(model: Model = None) -> None:
@@ -302,26 +265,11 @@ def demo(model: Model = None) -> None:
     show.show_summary(console, sum_up(text, sentences=2, model=loaded))
 
 
-def _names(given: Iterable[str], option: str) -> list[str]:
+def _names(given: Iterable[str], option: str = "--labels") -> list[str]:
     names = [name.strip() for each in given for name in each.split(",") if name.strip()]
     if not names:
         raise UsageError(f"{option} is empty; name at least one, several separated by commas")
     return names
-
-
-def _json_file(path: Path, option: str) -> dict[str, Any]:
-    """Return the object in a JSON file."""
-    import json
-
-    if not path.is_file():
-        raise DataError(f"{option}: {path}: no such file; it holds a schema as JSON")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise DataError(f"{option}: {path}: not JSON in UTF-8 ({error})") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{option}: {path}: expected a JSON object, got {found!r:.60}")
-    return found
 
 
 def _questions(given: Iterable[str]) -> dict[str, list[str]]:
@@ -352,11 +300,13 @@ def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _show_spans(title: str) -> Show:
-    def shown(console: Console, text: str, spans: Any) -> None:
-        show.show_spans(console, text, spans, title=title)
+def _spans(title: str) -> Show:
+    return lambda console, text, spans: show.show_spans(console, text, spans, title=title)
 
-    return shown
+
+def _result(shown: Callable[[Console, Any], None]) -> Show:
+    """Show a result without its text."""
+    return lambda console, _, result: shown(console, result)
 
 
 def _with_shared_options(function: Callable[..., Job], *, has_spans: bool) -> Callable[..., None]:
@@ -394,23 +344,23 @@ def _perform(
     field: Field = "text",
 ) -> None:
     """Read the texts, run the job on them, and show the results."""
+    from glinermt import tasks
     from glinermt.default_model import load_extractor
 
     if html is not None:
         _check_place(html)
     texts, total = _texts(text, jsonl, field)
-    options: dict[str, Any] = {"threshold": threshold, "model": load_extractor(model)}
-    if span_score is not None:
-        options["span_score"] = span_score
+    all_options = {**job.options, "threshold": threshold, "span_score": span_score}
+    options = {name: value for name, value in all_options.items() if value is not None}
+    find = partial(getattr(tasks, job.task), **options, model=load_extractor(model))
     asked, told = itertools.tee(texts)
     results: Iterable[Any]
     if jsonl is None:
-        results = (job.find(one, **options) for one in asked)
+        results = (find(text=one) for one in asked)
     else:
         progress = Console(stderr=True)
-        found = job.find(asked, **options)
         results = track(
-            found,
+            find(text=asked),
             total=total,
             console=progress,
             transient=True,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glinermt.training.config import TrainConfig, load_config, packaged_configs
     from glinermt.training.data.diagnosis import Problem, diagnose
     from glinermt.training.data.readers import read_examples
-    from glinermt.training.run.stopping import Stop
+    from glinermt.training.run.loop import Stop
     from glinermt.training.run.train import train
 
 _LAZY = {

@@ -53,7 +53,7 @@ def train_command(
     or 143, else 0.
     """
     from glinermt.training.config import find_config, load_config, packaged_configs
-    from glinermt.training.run.stopping import Stop, parse_duration
+    from glinermt.training.run.loop import Stop, parse_duration
     from glinermt.training.run.train import train
 
     if listed:
@@ -223,7 +223,7 @@ def distill_command(
     from glinermt.training.adapt.distill import Distillation, distill
     from glinermt.training.adapt.self_training import read_texts
     from glinermt.training.data.readers import read_examples
-    from glinermt.training.run.stopping import Stop, parse_duration
+    from glinermt.training.run.loop import Stop, parse_duration
 
     stop = Stop(parse_duration(stop_after) if stop_after else None)
     with locked(out), stop.on_signals():

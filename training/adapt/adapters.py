@@ -12,13 +12,14 @@ An adapter of the shipped model takes some megabytes in place of ninety.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glinermt.errors import CheckpointError, UsageError
+from glinermt.errors import BackendError, CheckpointError, UsageError
 from glinermt.jsonl import write_beside
 from glinermt.training.run.processes import seeded
 from glinermt.training.run.stepper import Trainable
@@ -155,3 +156,32 @@ def _fingerprint(weights: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(weights[name].detach().cpu().float().numpy().tobytes())
     return digest.hexdigest()
+
+
+def with_lora(model: Any, rank: int, *, seed: int) -> None:
+    """Freeze the encoder and put adapters on all of its linear layers; the head trains on.
+
+    Raises:
+        BackendError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise BackendError("LoRA needs peft: pip install 'glinermt[training]'") from error
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+    with seeded(seed):
+        for name, encoder in model.network.encoders().items():
+            model.network.set_submodule(name, get_peft_model(encoder, config))
+
+
+def merge_lora(model: Any) -> None:
+    """Merge the adapters into the weights; the model is an ordinary one again."""
+    for name, encoder in model.network.encoders().items():
+        model.network.set_submodule(name, encoder.merge_and_unload())
+
+
+def drop_lora(model: Any) -> None:
+    """Take the adapters off, if there are some; the weights below them are as they were."""
+    for name, encoder in model.network.encoders().items():
+        if hasattr(encoder, "peft_config"):
+            model.network.set_submodule(name, encoder.unload())

@@ -27,9 +27,9 @@ from glinermt.tasks.task import DEFAULT, example
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict, strict_f1
 from glinermt.training.run.checkpointing import has_state
+from glinermt.training.run.loop import Stop
 from glinermt.training.run.metrics_log import read_journal
 from glinermt.training.run.stepper import Trainable
-from glinermt.training.run.stopping import Stop
 from glinermt.training.run.train import train
 from glinermt.types import Example, Extractor, Span
 

@@ -10,7 +10,7 @@ from typing import Any
 from glinermt.errors import UsageError
 from glinermt.tasks import TASKS
 from glinermt.tasks.task import reworded
-from glinermt.training.adapt.lora import drop_lora, merge_lora, with_lora
+from glinermt.training.adapt.adapters import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
 from glinermt.training.data.batching import Batches
 from glinermt.training.data.hard_examples import false_positives, repeated

@@ -14,12 +14,9 @@ from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.summaries import SUMMARIZE, Budget
 from glinermt.tasks.task import example
 from glinermt.training.config import Sampling, Source
-from glinermt.training.data.cutting import cut, shift
-from glinermt.training.data.edited_questions import edit
 from glinermt.training.data.label_pool import LabelPool, count_example_labels, count_labels
-from glinermt.training.data.pair_sampling import PairSampler, beside_types
-from glinermt.training.data.paragraphs import Paragraphs, without_answers
-from glinermt.training.data.relation_sampling import RelationSampler
+from glinermt.training.data.questions import Paragraphs, edit, without_answers
+from glinermt.training.data.relations import PairSampler, RelationSampler, beside_types
 from glinermt.training.data.rows import (
     ClassRow,
     EntityRow,
@@ -27,6 +24,8 @@ from glinermt.training.data.rows import (
     RelationRow,
     Row,
     SummaryRow,
+    cut,
+    shift,
 )
 from glinermt.types import Example, Query, Span
 

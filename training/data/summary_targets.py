@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from glinermt.training.data.cutting import sentences
+from glinermt.training.data.rows import sentences
 from glinermt.types import Span
 
 LABEL = "summary"

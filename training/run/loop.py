@@ -1,21 +1,86 @@
-"""The training loop: one stage, from a stream of batches to a trained model, with checkpoints."""
+"""The training loop: one stage, from a stream of batches to a trained model, until it stops."""
 
+import re
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from glinermt.errors import UsageError
 from glinermt.training.config import TrainConfig
 from glinermt.training.data.batching import Batches
 from glinermt.training.run.checkpointing import save_model, save_state
 from glinermt.training.run.metrics_log import Bar, Journal, Meter, Trackers
 from glinermt.training.run.processes import Processes
 from glinermt.training.run.stepper import Stepper, Trainable
-from glinermt.training.run.stopping import Stop
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PARTS = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 Score = Callable[[Trainable], dict[str, float]]
 """Model -> dev scores by name."""
+
+
+class Stop:
+    """Asked after every step whether to go on.
+
+    Args:
+        after: seconds from now, None = no limit.
+    """
+
+    def __init__(self, after: float | None = None) -> None:
+        self.signal: int | None = None
+        """The signal that asked, None where none did."""
+        self.early = False
+        """Whether a run has ended before its end because of this."""
+        self._end = None if after is None else time.monotonic() + after
+
+    @property
+    def asked(self) -> bool:
+        late = self._end is not None and time.monotonic() >= self._end
+        return self.signal is not None or late
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Take the first SIGINT or SIGTERM as asking; a second one acts as it did before.
+
+        Only Python's main thread may have signals; in another one nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        found = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: handler for number, handler in found.items() if handler is not None}
+
+        def ask(number: int, _: FrameType | None) -> None:
+            self.signal = number
+            signal.signal(number, before[signal.Signals(number)])
+
+        for number in before:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of ``25m``, ``1h30m``, ``90s`` or ``90``.
+
+    Raises:
+        ValueError: it is written in another way, or is no time at all.
+    """
+    found = _PARTS.fullmatch(text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in (found.groups() if found else (0, 0, 0)))
+    total = 3600 * hours + 60 * minutes + seconds
+    if not total:
+        raise UsageError(f"{text!r} is no length of time: write 25m, 1h30m or 90s")
+    return float(total)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from glinermt.training.run.checkpointing import (
     write_config,
 )
 from glinermt.training.run.frozen import freeze, train_only
-from glinermt.training.run.loop import Progress, Score, StageRun
+from glinermt.training.run.loop import Progress, Score, StageRun, Stop
 from glinermt.training.run.metrics_log import Trackers, draw_curves
 from glinermt.training.run.processes import (
     Processes,
@@ -28,7 +28,6 @@ from glinermt.training.run.processes import (
     seeded,
 )
 from glinermt.training.run.stepper import Trainable
-from glinermt.training.run.stopping import Stop
 
 
 def train(

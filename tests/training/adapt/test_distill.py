@@ -16,7 +16,7 @@ from glinermt.training.adapt.distill import Distillation, DistillationReport, di
 from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.cli import register
 from glinermt.training.config import Optim
-from glinermt.training.run.stopping import Stop
+from glinermt.training.run.loop import Stop
 from glinermt.types import Query
 from tests.stub import StubExtractor
 from tests.training.tiny import CITIES, NAMES, sentences, tuning

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glinermt.training.data.cutting import cut, sentences, shift
+from glinermt.training.data.rows import cut, sentences, shift
 from glinermt.types import Span
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.training.config import Sampling, Source
-from glinermt.training.data.edited_questions import edit
+from glinermt.training.data.questions import edit
 from glinermt.training.data.rows import QuestionRow
 from glinermt.training.data.sampling import make_sampler
 from glinermt.types import Span

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from glinermt.training.config import Sampling, Source
 from glinermt.training.data.label_pool import LabelPool, foreign_labels
-from glinermt.training.data.paragraphs import Paragraphs, without_answers
+from glinermt.training.data.questions import Paragraphs, without_answers
 from glinermt.training.data.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
 from glinermt.training.data.sampling import make_sampler
 from glinermt.types import Example, Query, Span

@@ -30,8 +30,8 @@ from glinermt.training.config import Dev, Optim, Sampling, TrainConfig
 from glinermt.training.data.batching import POOL, Batches
 from glinermt.training.data.mixture import Item
 from glinermt.training.run.checkpointing import recover_model, save_model
+from glinermt.training.run.loop import Stop, parse_duration
 from glinermt.training.run.processes import ManyProcesses
-from glinermt.training.run.stopping import Stop, parse_duration
 from glinermt.training.run.train import train
 from glinermt.types import Query
 from tests.training.tiny import (
