@@ -3,19 +3,21 @@
 ``python -m glinermt.training.shipped.annotation_curves --data-root DATA --out DIR``: the train
 sentences of a CrossNER domain are the pool, their gold stands for the annotator. All strategies
 begin with the same random sentences; at every size the shipped model is fine-tuned afresh on what
-is annotated so far, and scored on dev sentences. ``random`` is what they are compared with.
+is annotated so far, and scored on dev sentences. ``random`` is what they are compared with. Run
+again with the same options, it goes on after the strategies that are done.
 """
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
+from glinermt.errors import DataError
 from glinermt.jsonl import write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest
@@ -26,6 +28,7 @@ from glinermt.training.shipped.domains import read_domain
 from glinermt.types import Example
 
 RANDOM = "random"
+RESULT = "annotation_curves.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,20 @@ def simulate(
     seed: int,
     steps: int,
     tuning: Tuning,
-) -> Iterator[Point]:
-    """Yield the points strategy by strategy; those of the first size are the same."""
+) -> Iterator[list[Point]]:
+    """Yield the points of each strategy; those of the first size are the same."""
+    if not strategies:
+        return
     first = random.Random(seed).sample(range(len(pool)), sizes[0])
     begin = _point(RANDOM, seed, pool, first, dev, steps, tuning)
     for strategy in strategies:
         model, taken = begin[1], list(first)
-        yield replace(begin[0], strategy=strategy)
+        points = [replace(begin[0], strategy=strategy)]
         for size in sizes[1:]:
             taken += _next(strategy, pool, taken, size - len(taken), model, seed)
             point, model = _point(strategy, seed, pool, taken, dev, steps, tuning)
-            yield point
+            points.append(point)
+        yield points
 
 
 def _next(
@@ -171,16 +177,22 @@ def main(
     """Simulate, and write what came out after each point."""
     pool = read_domain(data_root, domain, "train")
     dev = read_domain(data_root, domain, "dev", limit=limit)
-    start = strict_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
+    all_sizes = [int(size) for size in sizes.split(",")]
+    how: dict[str, Any] = {
+        "domain": domain, "sizes": all_sizes, "steps": steps, "limit": limit, "rate": rate,
+        "whole": whole,
+    }  # fmt: skip
+    start, points = _done(out / RESULT, how)
+    if start is None:
+        start = strict_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
     typer.echo(f"{len(pool)} sentences in the pool; the model as it is: F1 {start:.3f}")
-    points: list[Point] = []
-    out.mkdir(parents=True, exist_ok=True)
     for seed in map(int, seeds.split(",")):
+        done = {point.strategy for point in points if point.seed == seed}
         found = simulate(
             pool,
             dev,
-            strategies=[RANDOM, *strategies.split(",")],
-            sizes=[int(size) for size in sizes.split(",")],
+            strategies=[s for s in (RANDOM, *strategies.split(",")) if s not in done],
+            sizes=all_sizes,
             seed=seed,
             steps=steps,
             tuning=Tuning(
@@ -189,11 +201,26 @@ def main(
                 optim=Optim(encoder_lr=1e-5, other_lr=rate, warmup=0.1),
             ),
         )
-        for point in found:
-            typer.echo(f"seed {seed} {point.strategy:13} {point.sentences:4} F1 {point.f1:.3f}")
-            points.append(point)
-            _write(out, points, start, domain)
+        for own in found:
+            for point in own:
+                typer.echo(f"seed {seed} {point.strategy:13} {point.sentences:4} F1 {point.f1:.3f}")
+            points += own
+            _write(out, points, start, how)
     typer.echo(report(points, start))
+
+
+def _done(path: Path, how: Mapping[str, Any]) -> tuple[float | None, list[Point]]:
+    """Return the score of the start and the points that are there, made under the same options.
+
+    Raises:
+        DataError: they were made under others.
+    """
+    if not path.exists():
+        return None, []
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if data["how"] != how:
+        raise DataError(f"{path}: made with {data['how']}, not {how}; choose another --out")
+    return data["start"], [Point(**point) for point in data["points"]]
 
 
 def _curves(points: Sequence[Point]) -> dict[str, list[Point]]:
@@ -203,11 +230,12 @@ def _curves(points: Sequence[Point]) -> dict[str, list[Point]]:
     return curves
 
 
-def _write(out: Path, points: Sequence[Point], start: float, domain: str) -> None:
-    data = {"domain": domain, "start": start, "points": [asdict(point) for point in points]}
-    write_text(out / "annotation_curves.json", json.dumps(data, indent=1) + "\n")
+def _write(out: Path, points: Sequence[Point], start: float, how: Mapping[str, Any]) -> None:
+    data = {"how": how, "start": start, "points": [asdict(point) for point in points]}
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / RESULT, json.dumps(data, indent=1) + "\n")
     write_text(out / "annotation_curves.md", report(points, start))
-    draw(points, out / "annotation_curves.svg", f"CrossNER {domain}")
+    draw(points, out / "annotation_curves.svg", f"CrossNER {how['domain']}")
 
 
 if __name__ == "__main__":
