@@ -129,6 +129,9 @@ def relations(
     method: Annotated[
         str | None, typer.Option(help="pairs, labels; without, pairs where the model can.")
     ] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Let a relation raise the types it names (pairs).")
+    ] = False,
 ) -> Job:
     """Find which entities stand in which relations."""
     options = {
@@ -136,6 +139,7 @@ def relations(
         "entities": _names(labels) if labels else None,
         "entity_threshold": entity_threshold,
         "method": method,
+        "joint": joint,
     }
     return Job("extract_relations", options, _result(show.show_relations), ", ".join(names))
 

@@ -6,13 +6,17 @@ together, so that a relation may correct the type of what it holds between.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from glinermt.config import TaskSettings
 from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label, are_one, finished, is_allowed
-from glinermt.tasks.task import Task
+from glinermt.tasks.task import Task, uncut
 from glinermt.types import Example, Found, Query, Relation, Span
+
+LOWER = 0.4
+"""Share of its threshold from which a type is looked at that a relation may raise."""
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,17 @@ class Paired:
     types: tuple[Label, ...] = ()
     """Entity types that are looked for in the same pass, where no entities are given."""
     entities: tuple[Span, ...] | None = None
+    joint: bool = False
+    """Whether a relation may raise a type that is below its threshold (see ``_Ends``); the types
+    have thresholds of their own then."""
 
 
 def _types(asked: Paired, _: TaskSettings) -> Sequence[Label]:
-    return asked.types if asked.entities is None else ()
+    if asked.entities is not None:
+        return ()
+    if not asked.joint:
+        return asked.types
+    return [label.with_threshold(LOWER * (label.threshold or 0.0)) for label in asked.types]
 
 
 def _relations(asked: Paired, _: TaskSettings) -> Sequence[Label]:
@@ -42,11 +53,6 @@ def _query(text: str, asked: Paired, settings: TaskSettings) -> list[Query]:
             entities=asked.entities,
         )
     ]
-
-
-def _whole(query: Query, _: Paired, __: TaskSettings) -> list[tuple[int, Query]]:
-    """Leave long texts to the model's windows, which overlap, so that no near pair is lost."""
-    return [(0, query)]
 
 
 def _mark(
@@ -70,47 +76,77 @@ def _mark(
 def _read(_: str, asked: Paired, found: Sequence[Found], settings: TaskSettings) -> list[Relation]:
     """Take the surest relations first; what one makes of an entity holds for the others."""
     kinds = {kind.asked: kind for kind in asked.relations}
-    types = _types_at(found[0], asked)
+    limits = {label.name: label.threshold or 0.0 for label in asked.types if asked.joint}
+    ends = _Ends(_types_at(found[0], asked), limits)
     kept: list[Relation] = []
     for relation in sorted(found[0].relations, key=lambda r: -r.score):
         kind = kinds[relation.label]
-        if relation.score < PAIRS.limit(kind, settings):
+        limit = PAIRS.limit(kind, settings)
+        if relation.score < limit:
             continue
-        head = _typed(relation.head, kind.options.get("head"), types)
-        tail = _typed(relation.tail, kind.options.get("tail"), types)
+        odds = _odds(relation.score) / _odds(limit)
+        head = ends.typed(relation.head, kind.options.get("head"), odds)
+        tail = ends.typed(relation.tail, kind.options.get("tail"), odds)
         if head is None or tail is None or head.overlaps(tail) or are_one(head, tail):
             continue
-        for span in (head, tail):
-            types[span.start, span.end] = [span]
+        ends.settled |= {(end.start, end.end): end for end in (head, tail)}
         kept.append(Relation(head, kind.name, tail, relation.score))
-    settled = [
-        replace(r, head=types[r.head.start, r.head.end][0], tail=types[r.tail.start, r.tail.end][0])
-        for r in kept
-    ]
-    return finished(settled, asked.relations)
+    return finished(kept, asked.relations)
 
 
-def _types_at(found: Found, asked: Paired) -> dict[tuple[int, int], list[Span]]:
+def _types_at(found: Found, asked: Paired) -> dict[Place, list[Span]]:
     """Return the types that the entity at each place may have, the best first."""
     names = {label.asked: label.name for label in asked.types}
     spans = asked.entities
     if spans is None:
         spans = tuple(replace(span, label=names[span.label]) for span in found.spans)
-    types: dict[tuple[int, int], list[Span]] = {}
+    types: dict[Place, list[Span]] = {}
     for span in sorted(spans, key=lambda span: -span.score):
         types.setdefault((span.start, span.end), []).append(span)
     return types
 
 
-def _typed(
-    span: Span, allowed: Sequence[str] | None, types: Mapping[tuple[int, int], Sequence[Span]]
-) -> Span | None:
-    """Return the best type at the span's place that the relation allows; None without one.
+@dataclass(slots=True)
+class _Ends:
+    """The types that the ends of relations may have, and have once a relation has chosen.
 
-    A model may find ends that it does not find as entities; these have no type.
+    A relation takes the best type at a place that it allows. Where types are chosen jointly, that
+    may be one below its threshold, if the relation names it and is as much surer than it must be:
+    if the odds of the type times those of the relation reach the odds of both thresholds,
+    multiplied.
     """
-    here = types.get((span.start, span.end), () if span.label else (span,))
-    return next((each for each in here if is_allowed(each, allowed)), None)
+
+    types: Mapping[Place, Sequence[Span]]
+    limits: Mapping[str, float]
+    """Thresholds of the types where they are chosen jointly."""
+    settled: dict[Place, Span] = field(default_factory=dict)
+
+    def typed(self, span: Span, allowed: Sequence[str] | None, odds: float) -> Span | None:
+        """Return the end with its type, None without one.
+
+        ``odds`` are the relation's over its threshold's. A model may find ends that it does not
+        find as entities: these have no type.
+        """
+        place = span.start, span.end
+        if place in self.settled:
+            here: Sequence[Span] = (self.settled[place],)
+        else:
+            here = [
+                each
+                for each in self.types.get(place, () if span.label else (span,))
+                if self._is_sure(each) or (allowed and self._is_raised(each, odds))
+            ]
+        return next((each for each in here if is_allowed(each, allowed)), None)
+
+    def _is_sure(self, span: Span) -> bool:
+        return span.score >= self.limits.get(span.label, 0.0)
+
+    def _is_raised(self, span: Span, odds: float) -> bool:
+        return _odds(span.score) * odds >= _odds(self.limits[span.label])
+
+
+def _odds(share: float) -> float:
+    return share / max(1 - share, 1e-9)
 
 
 PAIRS: Task[Paired, list[Relation]] = Task(
@@ -120,6 +156,7 @@ PAIRS: Task[Paired, list[Relation]] = Task(
     relations=_relations,
     read=_read,
     mark=_mark,
-    cut=_whole,
+    cut=uncut,
+    spans_of="entities",
     multi_label=True,  # an entity may still be of several types
 )

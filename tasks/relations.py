@@ -45,6 +45,7 @@ def extract_relations(
     entity_threshold: Threshold | None = None,
     threshold: Threshold | None = None,
     method: Method | None = None,
+    joint: bool = False,
     span_score: SpanScore | None = None,
     model: Extractor | str | Path | None = None,
 ) -> list[Relation]:
@@ -67,6 +68,9 @@ def extract_relations(
         method: ``pairs`` scores all pairs of entities against all relations in one pass, and
             needs a model with a relation head; ``labels`` asks for the tails of each head, as the
             paper does; None = pairs where the model can.
+        joint: let a relation that names types (``head``, ``tail``) raise one of its ends that is
+            below its threshold, if the relation is the surer for it. Needs entity types, not given
+            entities, and the method ``pairs``.
         span_score: how a span's score comes from its words': ``mean`` or ``min``; None = the
             task's.
         model: a loaded model, a folder or hub id, or None for the shipped one.
@@ -86,8 +90,13 @@ def extract_relations(
         ),
     )
     extractor = load_extractor(model)
-    relate = _by_pairs if _chosen(method, extractor) == "pairs" else _by_labels
-    return restore(text, relate(given, extractor, entity_threshold, threshold, span_score))
+    if _chosen(method, extractor) == "pairs":
+        found = _by_pairs(given, extractor, entity_threshold, threshold, span_score, joint=joint)
+    elif joint:
+        raise UsageError("joint needs method 'pairs': only there types and relations meet")
+    else:
+        found = _by_labels(given, extractor, entity_threshold, threshold, span_score)
+    return restore(text, found)
 
 
 Rows = Iterable[tuple[str, LabelSpec, Any]]
@@ -131,6 +140,8 @@ def _by_pairs(
     entity_threshold: Threshold | None,
     threshold: Threshold | None,
     span_score: SpanScore | None,
+    *,
+    joint: bool,
 ) -> Iterator[list[Relation]]:
     task = replace(PAIRS, span_score=span_score)
     of_entities = in_force(ENTITIES, model.settings, entity_threshold)
@@ -147,7 +158,7 @@ def _by_pairs(
                 label.with_threshold(ENTITIES.limit(label, of_entities))
                 for label in read_labels(found)  # type: ignore[arg-type]  # these are types
             ]
-            asked.append(Paired(tuple(kinds), tuple(types)))
+            asked.append(Paired(tuple(kinds), tuple(types), joint=joint))
         yield from run(task, model, [text for text, _, _ in chunk], asked, threshold=threshold)
 
 

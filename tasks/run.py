@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from glinermt.config import TaskSettings, check_share, tempered
-from glinermt.long_texts import cut, moved
+from glinermt.long_texts import cut
 from glinermt.tasks.inputs import chunks
 from glinermt.tasks.labels import Label
 from glinermt.tasks.task import Task
-from glinermt.types import Ask, Extractor, Found, Kind, Query, Threshold
+from glinermt.types import Ask, Extractor, Found, Kind, Query, Span, Threshold
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -165,15 +165,13 @@ def _found(
 
     Thresholds and scores are those that the model's temperature for the task makes of its own.
     """
-    temperature = model.settings.temperatures.get(task.name, 1.0)
+    temperatures = model.settings.temperatures
+    heat = temperatures.get(task.spans_of or task.name, 1.0), temperatures.get(task.name, 1.0)
     found = [Found()] * len(pieces)
-    for how, members in _groups(asks, temperature):
+    for how, members in _groups(asks, heat):
         answers = _asked(model, [pieces[i][1] for i in members], how)
         for i, answer in zip(members, answers, strict=True):
-            start, query = pieces[i]
-            # Where relations are the task, its temperature is not that of their ends.
-            only_ends = bool(query.relations) and task.name == "relations"
-            found[i] = _placed(answer, start, temperature, tempers_spans=not only_ends)
+            found[i] = _placed(answer, pieces[i][0], heat)
     return found
 
 
@@ -190,7 +188,11 @@ def _asked(model: Extractor, queries: list[Query], how: Ask) -> list[Found]:
     return [Found(tuple(each)) for each in spans]
 
 
-def _groups(asks: Sequence[Ask], temperature: float) -> Iterator[tuple[Ask, list[int]]]:
+Heat = tuple[float, float]
+"""The temperatures of spans and of relations."""
+
+
+def _groups(asks: Sequence[Ask], heat: Heat) -> Iterator[tuple[Ask, list[int]]]:
     """Return the model's own thresholds by label, and which pieces they hold for."""
     members: dict[int, list[int]] = {}
     for i, how in enumerate(asks):
@@ -202,7 +204,9 @@ def _groups(asks: Sequence[Ask], temperature: float) -> Iterator[tuple[Ask, list
             {label: tempered(limit, 1 / temperature) for label, limit in limits.items()}
             if isinstance(limits, Mapping)
             else {}
-            for limits in (how.threshold, how.relation_threshold)
+            for limits, temperature in zip(
+                (how.threshold, how.relation_threshold), heat, strict=True
+            )
         )
         for spans, relations, together in groups:
             if _agree(spans, of_spans) and _agree(relations, of_relations):
@@ -223,21 +227,29 @@ def _agree(limits: Mapping[str, float], others: Mapping[str, float]) -> bool:
     return all(limits.get(label, limit) == limit for label, limit in others.items())
 
 
-def _placed(found: Found, start: int, temperature: float, *, tempers_spans: bool) -> Found:
+def _placed(found: Found, start: int, heat: Heat) -> Found:
     """Move to the whole text, and temper the scores."""
-    spans = moved(found.spans, start)
-    if tempers_spans:
-        spans = [replace(span, score=tempered(span.score, temperature)) for span in spans]
+    of_spans, of_relations = heat
     relations = tuple(
         replace(
             relation,
-            head=moved([relation.head], start)[0],
-            tail=moved([relation.tail], start)[0],
-            score=tempered(relation.score, temperature),
+            head=_moved(relation.head, start, of_spans),
+            tail=_moved(relation.tail, start, of_spans),
+            score=tempered(relation.score, of_relations),
         )
         for relation in found.relations
     )
-    return replace(found, spans=tuple(spans), relations=relations)
+    spans = tuple(_moved(span, start, of_spans) for span in found.spans)
+    return replace(found, spans=spans, relations=relations)
+
+
+def _moved(span: Span, start: int, temperature: float) -> Span:
+    return replace(
+        span,
+        start=span.start + start,
+        end=span.end + start,
+        score=tempered(span.score, temperature),
+    )
 
 
 def _joined(parts: Sequence[Found]) -> Found:

@@ -63,6 +63,8 @@ class Task(Generic[Asked, Result]):
     """Candidates from this score up are looked at, to be ranked; None = from the threshold up."""
     span_score: SpanScore | None = None
     """How a span is scored; None = as the model says."""
+    spans_of: str | None = None
+    """The task whose temperature holds for the spans, where they are not this task's results."""
     overlap: Overlap = "flat"
     multi_label: bool = False
     label_thresholds: bool = False

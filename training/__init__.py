@@ -38,7 +38,7 @@ _LAZY = {
     "RoundReport": "adapt.annotation_loop",
     "SelfTraining": "adapt.self_training",
     "SelfTrainingReport": "adapt.self_training",
-    "Stop": "run.stopping",
+    "Stop": "run.loop",
     "TrainConfig": "config",
     "Tuning": "adapt.fine_tuning",
     "TuningReport": "adapt.fine_tuning",

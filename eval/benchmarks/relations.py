@@ -18,9 +18,10 @@ from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
+from glinermt.tasks.run import kinds_of
 from glinermt.types import Extractor, Relation, Span
 
-END_TO_END, GIVEN = "end to end", "gold entities"
+END_TO_END, GIVEN, TYPED = "end to end", "gold entities", "end to end, typed"
 ENDS = tuple(f"{end}{packed}" for end in (".jsonl", ".json") for packed in PACKED)
 TYPES = {
     **CROSSNER_NAMES,
@@ -34,6 +35,14 @@ TYPES = {
     "Kill": "killed",
 }
 """Natural words for the codes of CrossRE and CoNLL-2004, types and relations."""
+CONSTRAINTS = {
+    "killed": ("person", "person"),
+    "lives in": ("person", "location"),
+    "located in": ("location", "location"),
+    "organization based in": ("organization", "location"),
+    "works for": ("person", "organization"),
+}
+"""Types of head and tail in CoNLL-2004, by the definitions of its relations (Roth and Yih 2004)."""
 Place = tuple[int, int]
 
 
@@ -57,6 +66,9 @@ class EndToEnd:
         "ends are. boundaries_f1 ('RE'): without the types. entity_f1: characters and type. "
         f"Sets without entity types are asked for {', '.join(ANY_ENTITY)}, and f1 equals "
         "boundaries_f1.",
+        f"{TYPED}: CoNLL-2004 only, the types that the definitions of its relations name for head "
+        "and tail are said; by pairs, entities and relations are found in one pass and the types "
+        "chosen jointly.",
         "Micro averages over the texts of a set. Thresholds are those saved with the model, or "
         "--threshold for entities. Relations are scored by pairs (a relation head) or asked as "
         "labels of each head (the paper's way); which, --method or else the model says.",
@@ -69,8 +81,9 @@ class EndToEnd:
         return [
             replace(case, id=f"{case.id}/{what}", group=f"{case.group}, {what}")
             for path, name in find_test_sets(folder, ENDS)
-            for what in (END_TO_END, GIVEN)
+            for what in (END_TO_END, GIVEN, TYPED)
             for case in read_documents(path, name, types=TYPES)
+            if what != TYPED or set(case.names) == set(CONSTRAINTS)
         ]
 
     def settings(self, saved: TaskSettings) -> dict[str, Any]:
@@ -91,14 +104,21 @@ class EndToEnd:
             case.spans if case.group.endswith(GIVEN) else tuple(own)
             for case, own in zip(cases, found, strict=True)
         ]
-        related = extract_relations(
-            texts,
-            [case.names for case in cases],
-            entities=spans,
-            method=self.method,
-            model=model,
-        )
-        return [_prediction(*row) for row in zip(spans, related, strict=True)]
+        found: dict[int, list[Relation]] = {}
+        for is_typed in (False, True):
+            own = [i for i, c in enumerate(cases) if c.group.endswith(TYPED) == is_typed]
+            jointly = is_typed and self.method != "labels" and "relations" in kinds_of(model)
+            related = extract_relations(
+                [texts[i] for i in own],
+                [_constrained(cases[i].names) if is_typed else cases[i].names for i in own],
+                entities=[cases[i].labels if jointly else spans[i] for i in own],
+                entity_threshold=self.threshold,
+                method=self.method,
+                joint=jointly,
+                model=model,
+            )
+            found |= zip(own, related, strict=True)
+        return [_prediction(spans[i], found[i]) for i in range(len(cases))]
 
     def baselines(self) -> Mapping[str, Baseline]:
         return {"neighbours": _neighbours}
@@ -111,7 +131,9 @@ class EndToEnd:
     ) -> dict[str, float]:
         spans = [Span.from_dict(span) for span in prediction["spans"]]
         related = [Relation.from_dict(relation) for relation in prediction["relations"]]
-        types = _types(case.spans), _types(spans)
+        # A relation may have chosen another type for its ends.
+        ends = [end for relation in related for end in (relation.head, relation.tail)]
+        types = _types(case.spans), _types([*spans, *ends])
         if not case.labels:
             types = {}, {}
         counts: dict[str, float] = {}
@@ -154,6 +176,14 @@ class EndToEnd:
                 if (names := next(case.names for case in cases if case.group == group))
             }
         }
+
+
+def _constrained(names: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the relations with the types of their ends."""
+    return {
+        name: dict(zip(("head", "tail"), ([kind] for kind in CONSTRAINTS[name]), strict=True))
+        for name in names
+    }
 
 
 def _prediction(spans: Sequence[Span], related: Sequence[Relation]) -> Prediction:

@@ -1,6 +1,7 @@
 """Entities and relations end to end, on made rows in the three forms of file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from glinermt.eval.data.relations import read_documents
 from glinermt.eval.measure import MODEL, bench
 from glinermt.eval.protocol import Options
 from glinermt.eval.report import Report
-from glinermt.types import Query, Span
+from glinermt.types import Query, Relation, Span
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 TOKENS = "Ann Lee works for Acme in Rome .".split()
 OURS = {
@@ -119,6 +121,27 @@ def test_a_wrong_type_costs_the_strict_score_only(tmp_path: Path) -> None:
     assert value(report, "end to end", "f1") == 0.5
     assert value(report, "end to end", "entity_f1") == pytest.approx(2 / 3)
     assert value(report, "gold entities", "f1") == 1.0
+
+
+def test_types_of_conll_relations_are_said_and_chosen_with_them(tmp_path: Path) -> None:
+    names = "Work_For Located_In OrgBased_In Live_In Kill".split()
+    row = {**SPERT, "relations": [{"type": name, "head": 0, "tail": 1} for name in names]}
+    (tmp_path / "conll04_test.json").write_text(json.dumps([row]), encoding="utf-8")
+    ann, acme = Span(0, 7, "Ann Lee", "person", 0.9), Span(18, 22, "Acme", "person", 0.8)
+    model = HeadsModel(
+        lambda query: [s for s in (ann, acme, replace(acme, label="organization", score=0.3))
+                       if s.label in query.labels],
+        relations=lambda _: [Relation(ann, "works for", acme, 0.9)],
+    )  # fmt: skip
+    benchmark = make_benchmark("relations", Options())
+    cases = benchmark.load(tmp_path)
+    found = dict(zip([case.group for case in cases], benchmark.predict(model, cases), strict=True))
+    tails = {
+        group: [relation["tail"]["label"] for relation in prediction["relations"]]
+        for group, prediction in found.items()
+    }
+    assert tails["conll04, end to end, typed"] == ["organization"]
+    assert tails["conll04, end to end"] == ["person"]
 
 
 def test_the_neighbours_of_the_baseline_are_related_as_is_usual(tmp_path: Path) -> None:

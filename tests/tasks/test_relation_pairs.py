@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from glinermt.config import TaskSettings
-from glinermt.tasks import extract_relations
+from glinermt.tasks import extract_entities, extract_relations
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relations import PAIRS, Paired
 from glinermt.tasks.task import example
@@ -155,3 +155,42 @@ def test_examples_hold_relations_and_the_entities_that_are_asked() -> None:
     assert made.spans == (ACME, ANN)
     with pytest.raises(ValueError, match="'seat' is not among what is asked: founded by"):
         example(PAIRS, TEXT, given, [Relation(ACME, "seat", BONN)])
+
+
+def test_a_sure_relation_raises_a_type_that_it_names() -> None:
+    founder = replace(ANN, label="person", score=0.3)
+    kinds = {"founded by": {"head": ["organization"], "tail": ["person"]}}
+    spans = [ACME, replace(ANN, label="organization", score=0.8), founder]
+
+    def tails(score: float, **options: Any) -> list[str]:
+        model = paired((ACME, "founded by", ANN, score), spans=spans)
+        found = extract_relations(
+            TEXT, kinds, entities=["organization", "person"], model=model, **options
+        )
+        return [f"{r.tail.label} {r.tail.score}" for r in found]
+
+    assert tails(0.9) == []
+    assert tails(0.9, joint=True) == ["person 0.3"]
+    assert tails(0.6, joint=True) == []  # odds of 0.3 times 0.6: below those of 0.5 times 0.5
+
+
+def test_types_below_their_threshold_are_not_raised_without_a_relation_that_names_them() -> None:
+    model = paired((ACME, "met", ANN, 0.9), spans=[ACME, replace(ANN, label="person", score=0.3)])
+    assert extract_relations(TEXT, ["met"], entities=["person"], joint=True, model=model) == []
+    with pytest.raises(ValueError, match="joint needs method 'pairs'"):
+        extract_relations(TEXT, ["met"], joint=True, method="labels", model=model)
+
+
+def test_ends_have_the_temperature_and_thresholds_of_entities() -> None:
+    """As ``extract_entities`` finds them with the same model."""
+    cool = TaskSettings(temperatures={"entities": 2.0}, thresholds={"entities": 0.6})
+    spans = [replace(ACME, score=0.9), replace(ANN, score=0.68)]
+    model = paired((ACME, "founded by", ANN, 0.9), spans=spans)
+    model.settings = cool
+    types = ["organization", "person"]
+    assert [s.text for s in extract_entities(TEXT, types, model=model)] == ["Acme"]
+    assert extract_relations(TEXT, ["founded by"], entities=types, model=model) == []
+    model = paired((ACME, "founded by", ANN, 0.9), spans=[spans[0], replace(ANN, score=0.7)])
+    model.settings = cool
+    (found,) = extract_relations(TEXT, ["founded by"], entities=types, model=model)
+    assert found.head.score == extract_entities(TEXT, types, model=model)[0].score
