@@ -96,13 +96,13 @@ class EndToEnd:
 
     def predict(self, model: Extractor, cases: Sequence[DocumentCase]) -> list[Prediction]:
         texts = [case.text for case in cases]
-        found = extract_entities(
+        entities = extract_entities(
             texts, [case.labels or ANY_ENTITY for case in cases], threshold=self.threshold,
             model=model,
         )  # fmt: skip
         spans = [
             case.spans if case.group.endswith(GIVEN) else tuple(own)
-            for case, own in zip(cases, found, strict=True)
+            for case, own in zip(cases, entities, strict=True)
         ]
         found: dict[int, list[Relation]] = {}
         for is_typed in (False, True):
@@ -117,7 +117,7 @@ class EndToEnd:
                 joint=jointly,
                 model=model,
             )
-            found |= zip(own, related, strict=True)
+            found.update(zip(own, related, strict=True))
         return [_prediction(spans[i], found[i]) for i in range(len(cases))]
 
     def baselines(self) -> Mapping[str, Baseline]:
