@@ -12,15 +12,16 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import ConfigError, DataError
 from glinermt.jsonl import data_files, read_jsonl, to_line, write_text
 from glinermt.outputs import locked
-from glinermt.synth.backends.base import LLM, Reply, Request
+from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
 from glinermt.synth.checks.align import Source, occurrences
+from glinermt.synth.engines.ask import FEW, given_up
+from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.recipes.base import MENTION
 from glinermt.synth.schema import ReplyError, parse, record, several, text
 from glinermt.synth.store import Store
@@ -111,6 +112,8 @@ def verify(
     return report
 
 
+Asked = tuple[Mapping[str, Any], int]
+"""An example, and the number of the sample."""
 Verdict = tuple[dict[int, str], list[str]]
 """Verdicts by the number of a span, and what was missed."""
 
@@ -126,16 +129,18 @@ def _judged(
     """Return the samples' verdicts of each example, those known before and those asked for now."""
     known = _known(file)
     wanted = [(row, sample) for row in rows if row["spans"] for sample in range(checking.samples)]
-    missing = iter([(row, n) for row, n in wanted if (row["id"], n) not in known])
+    missing = [(row, sample) for row, sample in wanted if (row["id"], sample) not in known]
     with file.open("ab") as stream:
-        while batch := list(islice(missing, checking.batch)):
-            requests = [_request(row, sample, checking) for row, sample in batch]
-            for i, reply in llm.generate(requests):
-                row, sample = batch[i]
-                known[row["id"], sample] = reply
+        silent = 0
+        for (row, sample), reply in _replies(missing, llm, checking):
+            known[row["id"], sample] = reply
+            progress(1)
+            silent = silent + 1 if reply.transient else 0
+            if silent >= max(FEW, checking.batch) or silent == len(missing):
+                raise given_up(silent, reply.error)
+            if not reply.transient:  # asked again by the next run
                 stream.write(to_line(_line(row["id"], sample, reply)))
                 stream.flush()
-                progress(1)
     verdicts: dict[str, list[Verdict]] = {}
     for row, sample in wanted:
         reply = known[row["id"], sample]
@@ -146,6 +151,21 @@ def _judged(
         else:
             verdicts.setdefault(row["id"], []).append(verdict)
     return verdicts
+
+
+def _replies(
+    missing: Sequence[Asked], llm: LLM, checking: Checking
+) -> Iterator[tuple[Asked, Reply]]:
+    if isinstance(llm, Concurrent):
+        reply = llm.reply
+        yield from side_by_side(
+            lambda asked: (asked, reply(_request(*asked, checking))), missing, llm.at_once
+        )
+        return
+    for first in range(0, len(missing), checking.batch):
+        batch = missing[first : first + checking.batch]
+        for i, answer in llm.generate([_request(*asked, checking) for asked in batch]):
+            yield batch[i], answer
 
 
 def _known(file: Path) -> dict[tuple[str, int], Reply]:

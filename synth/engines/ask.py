@@ -1,13 +1,8 @@
 """Rows -> records of what the LLM replied; useless replies are asked for again, hotter."""
 
-import contextlib
-import logging
-import queue
-import signal
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,6 +10,7 @@ from typing import Any
 
 from glinermt.errors import BackendError
 from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
+from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.plan import Row, prompt, system
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.schema import ReplyError, parse
@@ -25,8 +21,6 @@ HOTTER = 0.2
 KEPT_REPLY = 20_000
 """Characters of a useless reply that are kept."""
 
-AHEAD = 4
-"""Rows at hand for each request under way, so that none waits while shards are finished."""
 FEW = 5
 """Rows without any answer, with none answered among them, that a silent LLM is told by; fewer may
 be at fault themselves."""
@@ -108,7 +102,8 @@ def ask(
     """
     clock = time.perf_counter()
     if isinstance(llm, Concurrent):
-        finals = _side_by_side(llm, rows, sampling, retries)
+        attempts = partial(_attempts, llm, sampling=sampling, retries=retries)
+        finals = side_by_side(attempts, rows, llm.at_once)
     else:
         finals = _batches(llm, rows, sampling, retries, batch)
     for row, reply, spent in _answered(finals, max(FEW, batch)):
@@ -144,16 +139,17 @@ def _answered(finals: Iterator[Final], patience: int) -> Iterator[Final]:
             continue
         silent.append(final)
         if len(silent) >= patience:
-            raise _given_up(silent)
+            raise given_up(len(silent), silent[0][1].error)
     if len(silent) >= FEW:
-        raise _given_up(silent)
+        raise given_up(len(silent), silent[0][1].error)
     yield from silent
 
 
-def _given_up(silent: Sequence[Final]) -> BackendError:
+def given_up(number: int, error: str) -> BackendError:
+    """Return what to raise where the LLM answered none of so many requests."""
     return BackendError(
-        f"the LLM answered none of {len(silent)} rows ({silent[0][1].error}); see to it and run "
-        "again: what was answered before is kept"
+        f"the LLM answered none of {number} rows ({error}); see to it and run again: what was "
+        "answered before is kept"
     )
 
 
@@ -177,52 +173,6 @@ def _batches(
                 break
 
 
-def _side_by_side(
-    llm: Concurrent, rows: Iterable[Row], sampling: Sampling, retries: int
-) -> Iterator[Final]:
-    """Keep ``llm.at_once`` requests under way, and the rows of the next ones at hand."""
-    given = iter(rows)
-    threads = _Threads(partial(_attempts, llm, sampling=sampling, retries=retries), llm.at_once)
-    try:
-        with _interrupt() as interrupted:
-            while True:
-                if interrupted():
-                    threads.forget()
-                else:
-                    for row in islice(given, AHEAD * llm.at_once - threads.under_way):
-                        threads.begin(row)
-                if not threads.under_way:
-                    break
-                yield threads.next()
-            if interrupted():
-                raise KeyboardInterrupt
-    finally:
-        threads.end()
-
-
-@contextlib.contextmanager
-def _interrupt() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C wait for the replies under way; yield whether there was one."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop.is_set  # signals are the main thread's
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def wait(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-        logging.getLogger(__name__).warning(
-            "waiting for the replies under way; Ctrl-C again does not"
-        )
-
-    signal.signal(signal.SIGINT, wait)
-    try:
-        yield stop.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) -> Final:
     spent = _Spent()
     for attempt in range(retries + 1):
@@ -231,52 +181,6 @@ def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) ->
         if not fault(row, reply):
             break
     return row, reply, spent
-
-
-class _Threads:
-    """So many rows asked at the same time; the threads do not keep the program from ending."""
-
-    def __init__(self, attempts: Callable[[Row], Final], most: int) -> None:
-        self._attempts = attempts
-        self._most = most
-        self._started = 0
-        self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Final | BaseException] = queue.SimpleQueue()
-        self.under_way = 0
-
-    def begin(self, row: Row) -> None:
-        self._todo.put(row)
-        self.under_way += 1
-        if self._started < self._most:
-            self._started += 1
-            threading.Thread(target=self._work, daemon=True).start()
-
-    def _work(self) -> None:
-        while (row := self._todo.get()) is not None:
-            try:
-                self._done.put(self._attempts(row))
-            except BaseException as error:
-                self._done.put(error)
-
-    def next(self) -> Final:
-        final = self._done.get()
-        self.under_way -= 1
-        if isinstance(final, BaseException):
-            raise final
-        return final
-
-    def end(self) -> None:
-        """Let each thread end after the row that it is at."""
-        self.forget()
-        for _ in range(self._started):
-            self._todo.put(None)
-
-    def forget(self) -> None:
-        """Take back what was not begun."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._todo.get_nowait()
-                self.under_way -= 1
 
 
 def fault(row: Row, reply: Reply) -> str:

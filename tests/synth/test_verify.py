@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glinermt.cli import app
-from glinermt.errors import ConfigError, DataError
+from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.jsonl import read_jsonl
 from glinermt.synth.backends.base import Reply, Request
 from glinermt.synth.verify import Checking, verify
@@ -111,6 +111,32 @@ def test_what_was_replied_is_not_asked_again(folder: Path, tmp_path: Path) -> No
     again = Judge(says("right"))
     assert verify(folder, out, again, Checking()) == first
     assert not again.requests
+
+
+class Server(Judge):
+    """Answers many requests at the same time, or none."""
+
+    at_once = 2
+    down = False
+
+    def reply(self, request: Request) -> Reply:
+        if self.down:
+            return Reply("", error="HTTP 503", transient=True)
+        return next(reply for _, reply in self.generate([request]))
+
+
+def test_a_server_judges_as_others_do_and_one_that_is_down_is_not_believed(
+    folder: Path, tmp_path: Path
+) -> None:
+    said = says("right", "right", "wrong type")
+    judge = Server(said)
+    judge.down = True
+    with pytest.raises(BackendError, match=r"answered none of \d+ rows \(HTTP 503\)"):
+        verify(folder, tmp_path / "out", judge, Checking())
+    judge.down = False
+    report = verify(folder, tmp_path / "out", judge, Checking())
+    assert report == verify(folder, tmp_path / "other", Judge(said), Checking())
+    assert left(tmp_path / "out") == left(tmp_path / "other")
 
 
 def test_choices_that_make_no_sense_are_refused(folder: Path) -> None:
