@@ -3,31 +3,37 @@
 docs/howto/export.md describes the files.
 """
 
-import copy
 import dataclasses
+import hashlib
 import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import glinermt
-from glinermt.bert import Bert, BertOutput, Rows
 from glinermt.build import Parts
 from glinermt.config import EXPORT_FILE
-from glinermt.encoder import Batch
 from glinermt.encoding import PaddedRows, QueryEncoder
 from glinermt.errors import UsageError, needs, unknown_choice
-from glinermt.exported import FORMAT_VERSION, KINDS, Runtime, feeds, read
+from glinermt.export_graphs import (
+    NetworkGraph,
+    RelationGraph,
+    SentenceGraph,
+    kinds_in_rows,
+    plain,
+)
+from glinermt.exported import FORMAT_VERSION, KINDS, WEIGHTS_FILE, Runtime, feeds, read
 from glinermt.families.base import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
-from glinermt.heads.class_ import ClassHead, ClassSimilarity
-from glinermt.heads.relation import Pairs, RelationHead
+from glinermt.heads.class_ import ClassSimilarity
+from glinermt.heads.relation import RelationHead
 from glinermt.network import Network
 from glinermt.types import Query
 from glinermt.windows import plan_passes
@@ -36,6 +42,10 @@ Quantize = Literal["int8", "fp16"]
 TOLERANCE = 1e-4
 """How far logits of an unquantized export may lie from those of torch."""
 OPSET = 17
+LARGE = 1024
+"""Bytes from which a tensor of an ONNX graph stands in the file of weights."""
+ALIGNED = 64
+"""What places in the file of weights are multiples of."""
 _QUANTIZE = {"onnx": ("int8", "fp16"), "openvino": ("fp16",)}
 _IN_FLOAT32 = ["LSTM", "CumSum", "Range", "LayerNormalization", "Softmax"]
 """Operations that have no kernel for 16 bits on a processor, or lose too much by it."""
@@ -93,7 +103,7 @@ def export(
     _check(parts)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    network = _plain(parts.network)
+    network = plain(parts.network)
     graphs = {"network": folder / "network.onnx"}
     _write_network(network, parts.query_encoder, graphs["network"])
     if network.relation_head is not None:
@@ -108,6 +118,8 @@ def export(
             _quantize(path, quantize)
         if runtime == "openvino":
             graphs[name] = _to_openvino(path, half=quantize == "fp16")
+    share = _share_onnx if runtime == "onnx" else _share_openvino
+    share(list(graphs.values()), folder / WEIGHTS_FILE)
     _write_rest(
         parts, folder, runtime, quantize, {name: path.name for name, path in graphs.items()}
     )
@@ -130,124 +142,8 @@ def _check(parts: Parts) -> None:
         raise UsageError(f"the relation head {type(related).__name__} cannot be exported")
 
 
-def _plain(network: Network) -> Network:
-    """Return a copy in float32, on the processor, in which padding is read as all else is."""
-    network = copy.deepcopy(network).float().cpu().eval()
-    encoder = network.encoder.encoder
-    if isinstance(encoder, Bert):
-        network.encoder.encoder = _PaddedBert(encoder)
-    elif callable(change := getattr(encoder, "set_attn_implementation", None)):
-        change("eager")
-    return network
-
-
-class _PaddedBert(nn.Module):
-    """``Bert`` without the choice of real tokens, which no graph could make."""
-
-    def __init__(self, bert: Bert) -> None:
-        super().__init__()
-        self.bert = bert
-        self.config = bert.config
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> BertOutput:
-        rows = _AllRows(attention_mask.bool())
-        position = torch.arange(input_ids.shape[1]).expand_as(input_ids)
-        tokens = self.bert.embeddings(rows.take(input_ids)[None], rows.take(position)[None])[0]
-        layers = self.bert.encoder["layer"]
-        assert isinstance(layers, nn.ModuleList)
-        for layer in layers:
-            tokens = layer(tokens, rows)
-        return BertOutput(rows.put(tokens))
-
-
-class _AllRows(Rows):
-    """The flat batch, padding included, as the stream."""
-
-    def __init__(self, mask: Tensor) -> None:
-        self.mask = mask
-        self.shape = mask.shape
-        self.place = None
-        self.all_real = False
-
-
-class _NetworkGraph(nn.Module):
-    """The network as a function of tensors, one for each of ``names``; see ``Network.forward``."""
-
-    def __init__(self, network: Network, names: Sequence[str]) -> None:
-        super().__init__()
-        self.network = network
-        self.names = names
-
-    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        given = dict(zip(self.names, values, strict=True))
-        kinds = [kind for kind in KINDS if f"{kind}_label_position" in given]
-        positions = [given[f"{kind}_label_position"] for kind in kinds]
-        position = torch.cat(positions, 1)
-        lengths = [given.get(f"{kind}_label_length") for kind in kinds]
-        length = (
-            position if None in lengths else torch.cat([n for n in lengths if n is not None], 1)
-        )
-        place = torch.arange(given["word_position"].shape[1])[None]
-        mask = place < given["num_words"][:, None]
-        words, labels = self.network.encoder(
-            Batch(
-                given["input_ids"],
-                given["attention_mask"].bool(),
-                given["word_position"],
-                mask,
-                position,
-                length,
-                position >= 0,
-                (0, 0, 0),
-                (),
-            )
-        )
-        if self.network.rnn is not None:
-            words = self.network.rnn(words, mask)
-        vectors, start = {}, 0
-        for kind, own in zip(kinds, positions, strict=True):
-            vectors[kind] = labels[:, start : start + own.shape[1]]
-            start = start + own.shape[1]
-        found = [self.network.head(words, vectors["span"]), words]
-        if "relation" in kinds:
-            found.append(vectors["relation"])
-        if isinstance(self.network.class_head, ClassHead):
-            text = mask & (place >= given["num_prompt_words"][:, None])
-            found.append(self.network.class_head(words, text, vectors["class"]))
-        return tuple(found)
-
-
-class _SentenceGraph(nn.Module):
-    """Vectors of texts and of class labels that are read apart."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.encoder = network.encoder
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.encoder.sentence_vectors(input_ids, attention_mask.bool())
-
-
-class _RelationGraph(nn.Module):
-    """``RelationHead`` without a cut by rows: pairs meet all relations and keep theirs."""
-
-    def __init__(self, head: RelationHead) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(
-        self, words: Tensor, relations: Tensor, mentions: Tensor, first: Tensor, second: Tensor
-    ) -> Tensor:
-        pairs = Pairs(mentions, first, second)
-        factors, offset = self.head.factors(relations)  # batch relation inner
-        scores = self.head.hidden(words, pairs) @ factors.flatten(0, 1).T
-        number = torch.arange(relations.shape[1])
-        own = pairs.row[:, None] * relations.shape[1] + number  # pair relation
-        return scores.gather(1, own) + offset[pairs.row]
-
-
 def _write_network(network: Network, query_encoder: QueryEncoder, path: Path) -> None:
-    kinds = _kinds_in_rows(network)
+    kinds = kinds_in_rows(network)
     whole = network.encoder.label_pooling == "mean"
     names = ["input_ids", "attention_mask", "word_position", "num_words"]
     names += ["num_prompt_words"] if "class" in kinds else []
@@ -258,13 +154,7 @@ def _write_network(network: Network, query_encoder: QueryEncoder, path: Path) ->
     outputs += ["class_logits"] if "class" in kinds else []
     rows = _probe(query_encoder, kinds)
     values = feeds(rows)
-    _write(_NetworkGraph(network, names), {name: values[name] for name in names}, outputs, path)
-
-
-def _kinds_in_rows(network: Network) -> list[str]:
-    """Return the kinds of labels that stand in the rows of the network's graph."""
-    related = ["relation"] if network.relation_head is not None else []
-    return ["span", *related, *(["class"] if isinstance(network.class_head, ClassHead) else [])]
+    _write(NetworkGraph(network, names), {name: values[name] for name in names}, outputs, path)
 
 
 def _write_sentences(network: Network, query_encoder: QueryEncoder, path: Path) -> None:
@@ -274,7 +164,7 @@ def _write_sentences(network: Network, query_encoder: QueryEncoder, path: Path) 
         "input_ids": apart.text_ids,
         "attention_mask": apart.text_mask.astype(np.int64),
     }
-    _write(_SentenceGraph(network), values, ["sentence_vectors"], path)
+    _write(SentenceGraph(network), values, ["sentence_vectors"], path)
 
 
 def _write_relations(head: RelationHead, path: Path) -> None:
@@ -286,7 +176,7 @@ def _write_relations(head: RelationHead, path: Path) -> None:
         "head": np.array([0, 1, 2]),
         "tail": np.array([1, 0, 3]),
     }
-    _write(_RelationGraph(head), values, ["relation_logits"], path)
+    _write(RelationGraph(head), values, ["relation_logits"], path)
 
 
 def _write(
@@ -366,6 +256,63 @@ def _to_openvino(path: Path, *, half: bool) -> Path:
     return target
 
 
+class _Shared:
+    """A file that holds the weights of several graphs, equal ones once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[bytes, int] = {}
+        self._file = path.open("wb")
+
+    def __enter__(self) -> "_Shared":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def place(self, raw: bytes) -> int:
+        """Return where the bytes begin in the file."""
+        key = hashlib.sha256(raw).digest()
+        if key not in self._places:
+            self._file.write(bytes(-self._file.tell() % ALIGNED))
+            self._places[key] = self._file.tell()
+            self._file.write(raw)
+        return self._places[key]
+
+
+def _share_onnx(paths: Sequence[Path], weights: Path) -> None:
+    """Move what is large of the graphs into one file: the encoder is in two of them."""
+    import onnx
+    from onnx.external_data_helper import set_external_data
+
+    with _Shared(weights) as shared:
+        for path in paths:
+            model = onnx.load(str(path))
+            for tensor in model.graph.initializer:
+                if len(tensor.raw_data) >= LARGE:
+                    offset, length = shared.place(tensor.raw_data), len(tensor.raw_data)
+                    set_external_data(tensor, weights.name, offset=offset, length=length)
+                    tensor.ClearField("raw_data")
+            onnx.save(model, str(path))
+
+
+def _share_openvino(paths: Sequence[Path], weights: Path) -> None:
+    """Make one file of those that hold the graphs' constants."""
+    with _Shared(weights) as shared:
+        for path in paths:
+            own = path.with_suffix(".bin")
+            constants = own.read_bytes()
+            tree = ElementTree.parse(path)
+            for layer in tree.iter("layer"):
+                data = layer.find("data")
+                if layer.get("type") == "Const" and data is not None:
+                    start = int(data.attrib["offset"])
+                    raw = constants[start : start + int(data.attrib["size"])]
+                    data.set("offset", str(shared.place(raw)))
+            tree.write(path, xml_declaration=True, encoding="utf-8")
+            own.unlink()
+
+
 def _write_rest(
     parts: Parts,
     folder: Path,
@@ -409,13 +356,13 @@ def _write_rest(
 def _compare(network: Network, query_encoder: QueryEncoder, folder: Path) -> None:
     """Raise UsageError where the export's logits are not the network's."""
     *_, scorer = read(folder)
-    kinds = _kinds_in_rows(network)
+    kinds = kinds_in_rows(network)
     for more in (0, 3):
         rows = _probe(query_encoder, kinds, more=more)
         given = {name: torch.from_numpy(array) for name, array in scorer.inputs(rows).items()}
         names = list(given)
         with torch.no_grad():
-            wanted = _NetworkGraph(network, names)(*given.values())
+            wanted = NetworkGraph(network, names)(*given.values())
         found = scorer.network.run(scorer.inputs(rows))
         real = torch.from_numpy(rows.word_mask)
         for name, tensor in zip(("span_logits", "word_vectors"), wanted, strict=False):

@@ -24,6 +24,8 @@ from glinermt.tokenizer import FastTokenizer
 from glinermt.types import SpanScore
 
 FORMAT_VERSION = 1
+WEIGHTS_FILE = "weights.bin"
+"""What is large of all graphs, equal parts once."""
 Runtime = Literal["onnx", "openvino"]
 Arrays = Mapping[str, np.ndarray]
 _KEYS = {
@@ -272,8 +274,13 @@ class OpenVinoGraph:
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         _check_there(path)
+        weights = path.with_name(WEIGHTS_FILE)
+        if not weights.is_file():  # each graph had a file of its own before
+            weights = path.with_suffix(".bin")
+        core = openvino.Core()
         try:
-            self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            model = core.read_model(str(path), str(weights))
+            self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: openvino cannot load it: {error}") from error
         self.inputs = tuple(place.get_any_name() for place in self._compiled.inputs)

@@ -95,6 +95,8 @@ def test_classes_read_apart_are_exported(tmp_path: Path) -> None:
     exported, theirs = ExportedModel.from_pretrained(tmp_path / "export"), model.read(QUERIES, ASK)
     assert_same(exported.read(QUERIES, ASK), theirs)
     assert len(theirs[4].classes) == 3
+    own = sum(parameter.nbytes for parameter in model.parameters())
+    assert own / 2 < (tmp_path / "export" / "weights.bin").stat().st_size < own  # not twice
 
 
 def test_the_span_head_and_deberta_are_exported(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_quantized_exports_are_smaller_and_find_nearly_the_same(
     model: GlinerMT, folder: Path, tmp_path: Path, quantize: Literal["int8", "fp16"]
 ) -> None:
     model.export_onnx(tmp_path, quantize=quantize)
-    sizes = [(place / "network.onnx").stat().st_size for place in (tmp_path, folder)]
+    sizes = [(place / "weights.bin").stat().st_size for place in (tmp_path, folder)]
     assert sizes[0] < 0.9 * sizes[1]  # in so small a model, much is not weights
     theirs = model.read(QUERIES[-1:], ASK)[0].classes
     ours = ExportedModel(tmp_path).read(QUERIES[-1:], ASK)[0].classes
@@ -215,6 +217,9 @@ def test_what_cannot_be_exported_is_refused(model: GlinerMT, tmp_path: Path) -> 
 def test_a_damaged_export_says_what_is_wrong(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "export"
     shutil.copytree(folder, broken)
+    (broken / "weights.bin").rename(broken / "else.bin")
+    with pytest.raises(CheckpointError, match=r"network\.onnx: onnxruntime cannot load .*weights"):
+        GlinerMT.from_pretrained(broken)
     (broken / "network.onnx").write_bytes(b"no graph")
     with pytest.raises(CheckpointError, match=r"network\.onnx: onnxruntime cannot load it"):
         GlinerMT.from_pretrained(broken)
