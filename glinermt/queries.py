@@ -11,38 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from glinermt import fields
 from glinermt.config import SPAN_SCORES, SpanScore, TaskSettings, check_share
 from glinermt.errors import UsageError, unknown_choice
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a structure: spans of the text, or a choice among given values."""
-
-    name: str
-    description: str = ""
-    choices: tuple[str, ...] = ()
-    """The values the field may have; empty = its values are spans."""
-    threshold: float | None = None
-    """Least score; None = ``Ask.threshold``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """A record's name and its fields."""
-
-    name: str
-    fields: tuple[Field, ...]
-    overlap: Literal["flat", "nested"] | None = None
-    """How spans of one field may overlap; None = ``Ask.overlap``."""
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Structure":
-        """Read what ``dataclasses.asdict`` makes of one."""
-        fields = (
-            Field(**{**field, "choices": tuple(field.get("choices", ()))})
-            for field in data["fields"]
-        )
-        return cls(data["name"], tuple(fields), data.get("overlap"))
-
+from glinermt.structures import Attributes, Structure
 
 Overlap = Literal["flat", "nested"]
 Threshold = float | Mapping[str, float]
@@ -71,6 +40,8 @@ class Query:
     across_lines: bool = False
     """Whether a span may run on behind a line's end. Sentences do, names rarely: there the next
     line is another entry of a list or table."""
+    attributes: tuple[Attributes, ...] = ()
+    """What else is asked of each span that is found, for GLiNER2 models."""
     structures: tuple[Structure, ...] = ()
     """Records that are looked for as a whole, for a model with the kind ``records``."""
     class_groups: tuple[tuple[str, int], ...] = ()
@@ -89,6 +60,8 @@ class Query:
             data["class_labels"] = list(self.classes)
         if self.across_lines:
             data["across_lines"] = True
+        if self.attributes:
+            data["attributes"] = [asdict(group) for group in self.attributes]
         if self.structures:
             data["structures"] = [asdict(structure) for structure in self.structures]
         if self.class_groups:
@@ -113,6 +86,7 @@ class Query:
                 raise UsageError(f"{name} should be a string, got {value!r:.80}")
         given = data.get("entities")
         entities = None if given is None else fields.items("entities", given)
+        given_attributes = fields.items("attributes", data.get("attributes") or ())
         structures = fields.items("structures", data.get("structures") or ())
         groups = fields.items("groups", data.get("class_groups") or ())
         return cls(
@@ -123,6 +97,7 @@ class Query:
             fields.names("class_labels", data.get("class_labels") or ()),
             None if entities is None else tuple(span_of(text, span) for span in entities),
             fields.flag(data, "across_lines"),
+            tuple(map(Attributes.from_dict, given_attributes)),
             tuple(map(Structure.from_dict, structures)),
             tuple((str(name), int(number)) for name, number in groups),
         )
@@ -274,6 +249,9 @@ class Found:
     words; empty for a text without words. Probabilities are made of them by the task."""
     records: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
     """The instances of each structure, by its name, in the order in which the model counts."""
+    attributes: tuple[Mapping[str, Mapping[str, float]], ...] = ()
+    """For each of ``spans`` the probability of each label of the attributes that apply to it, by
+    their name; empty where none are asked."""
 
 
 @runtime_checkable

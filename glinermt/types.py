@@ -25,14 +25,18 @@ from glinermt.results import (
     Summary,
     to_json,
 )
+from glinermt.structures import Attributes, Cardinality, Field, Structure
 
 __all__ = [
     "OVERLAPS",
     "Answer",
     "Ask",
+    "Attributes",
+    "Cardinality",
     "Classification",
     "Example",
     "Extractor",
+    "Field",
     "Found",
     "Instance",
     "Kind",
@@ -44,6 +48,7 @@ __all__ = [
     "Relation",
     "Span",
     "SpanScore",
+    "Structure",
     "Summary",
     "Threshold",
     "span_of",

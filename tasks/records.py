@@ -10,8 +10,8 @@ from typing import Any, Literal
 from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
-from glinermt.queries import Field as StructureField
-from glinermt.queries import Structure
+from glinermt.structures import Field as StructureField
+from glinermt.structures import Structure
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
 from glinermt.tasks.record_groups import Candidate, Group, Place, groups

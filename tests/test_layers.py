@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "formats": {"glinermt", "tasks", "formats"},
 }
 LIGHT = (
-    "types queries results examples errors config default_model jsonl long_texts "
+    "types queries results examples structures errors config default_model jsonl long_texts "
     "overrides contamination outputs console"
 )
 WITHOUT_TORCH = {f"glinermt.{name}" for name in LIGHT.split()}

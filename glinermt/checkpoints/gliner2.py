@@ -37,10 +37,8 @@ NAMES = {"span_rep.span_rep_layer.": "span_rep."}
 """Beginnings of published names of weights, and ours; all others are the same."""
 UNUSED = (
     "boundary_head.boundary_proposer.",
-    "boundary_head.candidate_encoder.",
     "boundary_head.count_head.",
     "boundary_head.pair_scorer.",
-    "record_decoder.",
 )
 """Weights of boundary checkpoints that serve training or are not read here."""
 _KNOWN = frozenset(
@@ -55,14 +53,14 @@ _TRAINING = frozenset(
     "boundary_focal_gamma_negative boundary_focal_gamma_positive boundary_marginal_loss "
     "boundary_negative_weight boundary_top_k_alpha boundary_top_k_bucket boundary_top_k_max "
     "candidate_budget classification_loss_weight consistency_loss_weight consistency_warmup_steps "
-    "count_loss_weight enable_count_head enable_records enable_rotary_endpoints end_block_size "
+    "count_loss_weight enable_count_head enable_rotary_endpoints end_block_size "
     "end_top_k endpoint_difference_features ends_per_start export_mode "
     "hard_negative_keep_all_when_absent hard_negatives_per_positive loss_reduction "
     "max_gold_per_query max_negative_queries_per_batch minimum_hard_negatives "
     "multihead_pair_compat_heads negative_query_ratio proposal_loss_weight "
     "query_conditioned_inside_weight record_anchor_proposal_threshold record_anchor_threshold "
-    "record_dim record_field_threshold record_instance_queries record_loss_weight "
-    "record_temperature relation_loss_weight rerank_listwise_weight reranker_endpoint_compat "
+    "record_field_threshold record_loss_weight "
+    "relation_loss_weight rerank_listwise_weight reranker_endpoint_compat "
     "rotary_base soft_iou_anneal_steps soft_iou_aux_weight start_top_k starts_per_end "
     "training_candidate_budget vectorized_pair_elements".split()
 )
@@ -134,6 +132,7 @@ def _boundary_network(path: Path, data: Mapping[str, Any], encoder: Any) -> Boun
     one_of(path, "boundary_head.candidate_pool", head.get("candidate_pool"), ("shared",))
     if int(data.get("config_version") or 0) < 3:
         head.setdefault("enable_relations", False)
+        head.setdefault("enable_records", False)
     for key in ("adaptive_threshold", "enable_rotary_endpoints", "endpoint_difference_features"):
         one_of(path, f"boundary_head.{key}", bool(head.get(key, False)), (False,))
     known = {field.name for field in fields(BoundarySettings)}

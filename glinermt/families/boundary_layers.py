@@ -50,6 +50,10 @@ class BoundarySettings:
     relation_argument_proposal_threshold: float = 0.0
     directional_relation_states: bool = False
     relation_biaffine_content: bool = False
+    enable_records: bool = True
+    record_dim: int = 128
+    record_instance_queries: int = 32
+    record_temperature: float = 1.0
     dropout: float = 0.1
 
 

@@ -15,6 +15,7 @@ from glinermt.families.boundary_layers import (
     QueryAttention,
     SpanContent,
 )
+from glinermt.families.boundary_records import RecordDecoder
 
 
 class BoundaryNetwork(FamilyNetwork):
@@ -34,6 +35,11 @@ class BoundaryNetwork(FamilyNetwork):
         self.boundary_head = BoundaryHead(size, settings)
         if settings.enable_relations:
             self.relation_scorer = RelationScorer(size, settings)
+        self.record_decoder = None
+        if settings.enable_records:
+            self.record_decoder = RecordDecoder(
+                size, settings.record_dim, settings.record_instance_queries
+            )
 
     def class_logits(self, labels: Float[Tensor, "label hidden"]) -> Float[Tensor, " label"]:
         """Return a logit for each label of a classification, from its marker's vector."""
@@ -53,6 +59,8 @@ class BoundaryHead(nn.Module):
         self.shared_pool_scorer = PoolScorer(size, settings)
         if settings.enable_abstention:
             self.null_projection = nn.Linear(size, 1)
+        if settings.enable_records:
+            self.candidate_encoder = nn.Linear(2 * settings.boundary_dim, size)
 
     def forward(
         self,
@@ -78,6 +86,15 @@ class BoundaryHead(nn.Module):
             evidence = (total[:, spans[:, 1]] - total[:, spans[:, 0]]) / length
             logits = logits + evidence.to(logits.dtype)
         return spans, logits
+
+    def span_vectors(
+        self, words: Float[Tensor, "word hidden"], spans: Int[Tensor, "span 2"]
+    ) -> Float[Tensor, "span hidden"]:
+        """Return the vectors from which records are formed; only where they are enabled."""
+        boundaries = self.boundary_encoder(words)
+        ends = [boundaries[spans[:, 0]], boundaries[spans[:, 1]]]
+        vectors: Tensor = self.candidate_encoder(torch.cat(ends, dim=-1))
+        return vectors
 
     def is_silent(self, queries: Float[Tensor, "query hidden"]) -> Tensor:
         """Say which queries the network takes to have no span in the text."""

@@ -1,6 +1,7 @@
 """From the vectors of one GLiNER2.5 row to what it found, and how its spans are chosen."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,9 +9,11 @@ from torch import Tensor
 
 from glinermt.decode import Candidates, choose
 from glinermt.families.boundary_network import BoundaryNetwork
+from glinermt.families.boundary_records import form_records
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked, Group
 from glinermt.families.gliner2_scores import (
     Edge,
+    Formed,
     Limits,
     RowFound,
     RowInstance,
@@ -25,7 +28,7 @@ Choose = Callable[..., Candidates]
 class BoundaryScorer:
     """Reads the boundary network: one pool of spans for all names of a row.
 
-    A structure has one instance, whose fields are found like entities.
+    A structure without a mode has one instance, whose fields are found like entities.
 
     Args:
         network: what is read.
@@ -63,11 +66,21 @@ class BoundaryScorer:
                 scores = scores.masked_fill(
                     self.network.boundary_head.is_silent(names)[:, None], -1
                 )
-                found.spans.append(_candidates(spans, scores, limits.labels, vectors.num_prefix))
+                number = len(limits.labels)
+                own = scores[:number]
+                found.spans.append(_candidates(spans, own, limits.labels, vectors.num_prefix))
+                if len(names) > number:
+                    found.attributes = partial(self._logits_at, vectors, names[number:])
             elif group.marker == FIELD:
-                own = self._of_text(spans, scores, limits, structure, vectors)
                 choices = self._choices(vectors, names, group)
-                found.instances.append(RowInstance(structure, own, choices))
+                if self._forms(limits, structure):
+                    formed = self._formed(vectors, names, spans, part, limits, structure)
+                    found.instances += [
+                        RowInstance(structure, own, choices, one) for own, one in formed
+                    ]
+                else:
+                    own = self._of_text(spans, scores, limits, structure, vectors)
+                    found.instances.append(RowInstance(structure, own, choices))
                 structure += 1
         return found
 
@@ -98,6 +111,75 @@ class BoundaryScorer:
         )
         own = chosen.take(chosen.start >= skip)
         return Candidates(own.start - skip, own.end - skip, own.label, own.score, own.cut)
+
+    def _logits_at(self, vectors: RowVectors, names: Tensor, places: Sequence[Words]) -> np.ndarray:
+        """Return the logits of names at places, in a pool that begins with these."""
+        skip, found = vectors.num_prefix, []
+        for first in range(0, len(places), self.settings.pool_size):
+            some = places[first : first + self.settings.pool_size]
+            wanted = _places([(start + skip, end + skip) for start, end in some], vectors.words)
+            with torch.inference_mode():
+                _, logits = self.network.boundary_head(vectors.words, names, wanted)
+            found.append(logits[:, : len(some)] / self.settings.pair_temperature)
+        joined: np.ndarray = torch.cat(found, dim=1).float().cpu().numpy()
+        return joined
+
+    def _forms(self, limits: Limits, structure: int) -> bool:
+        """Say whether the network tells instances of the structure apart."""
+        decoder = self.network.record_decoder
+        return decoder is not None and limits.structures[structure].mode is not None
+
+    def _formed(
+        self,
+        vectors: RowVectors,
+        names: Tensor,
+        spans: Tensor,
+        logits: Tensor,
+        limits: Limits,
+        structure: int,
+    ) -> Iterator[tuple[Candidates, Formed]]:
+        """Yield the spans of each instance, and where it comes from."""
+        asked, decoder = limits.structures[structure], self.network.record_decoder
+        assert decoder is not None
+        head, temperature = self.network.boundary_head, self.settings.record_temperature
+        seen, assigned = decoder(asked, head.span_vectors(vectors.words, spans), logits, names)
+        places = [(start, end) for start, end in spans.tolist()]
+        records = form_records(
+            asked, seen / temperature, assigned / temperature, places, limits.instance
+        )
+        scores = (logits / self.settings.pair_temperature).sigmoid().tolist()
+        skip = vectors.num_prefix
+        lower = [{choice.lower() for choice in field.choices} for field in asked.fields]
+        for record in records:
+            own = np.zeros((len(asked.fields), skip))
+            rows: list[tuple[int, int, int, float]] = []
+            for number, picked in record.fields.items():
+                field = asked.fields[number]
+                required = field.cardinality in ("required_one", "one_or_more") or (
+                    asked.mode == "natural" and number == asked.anchor_index
+                )
+                for i, share in picked:
+                    (start, end), alone = places[i], scores[number][i]
+                    score = min(share, alone)
+                    if field.threshold is not None and score < field.threshold:
+                        continue
+                    if field.choices and end <= skip:
+                        is_choice = vectors.prefix[start].lower() in lower[number]
+                        if is_choice and score > own[number].max():  # all stand at one place
+                            own[number] = 0
+                            own[number, start] = score
+                    elif start >= skip and (required or alone >= limits.instance):
+                        rows.append((start - skip, end - skip, number, score))
+            columns = np.array(rows).reshape(-1, 4).T
+            anchor = None if record.anchor is None else places[record.anchor]
+            if anchor is not None:
+                anchor = (anchor[0] - skip, anchor[1] - skip) if anchor[0] >= skip else None
+            yield (
+                Candidates(
+                    *columns[:3].astype(np.int64), columns[3], np.zeros(len(rows), dtype=bool)
+                ),
+                Formed(record.score, anchor, own),
+            )
 
     def _choices(self, vectors: RowVectors, names: Tensor, group: Group) -> np.ndarray:
         """Return the score of each choice at its first place in the prefix, ``field word``.

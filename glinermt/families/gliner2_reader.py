@@ -1,7 +1,8 @@
 """Reads queries as GLiNER2 does: one row with all groups; windows of long texts joined again."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.families import gliner2_rows as rows
 from glinermt.families.base import RowEncoder, by_length, within_lines
+from glinermt.families.boundary_records import own_choices
 from glinermt.families.gliner2_rows import Asked, Head
 from glinermt.families.gliner2_scores import (
     Edge,
@@ -23,9 +25,11 @@ from glinermt.families.gliner2_scores import (
     Words,
     limits_of,
 )
-from glinermt.reader import BATCH_TOKENS, spans_of
+from glinermt.pairing import words_of
+from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Instance, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, merge_windows, place, windows
+from glinermt.words import end_of_character
 
 KINDS: frozenset[Kind] = frozenset({"spans", "relations", "classes", "records"})
 Pooling = Literal["first", "mean", "max"]
@@ -55,6 +59,11 @@ class _Parts:
     edges: dict[tuple[int, Words, Words], Edge] = field(default_factory=dict)
     classes: dict[int, list[float]] = field(default_factory=dict)
     instances: list[RowInstance] = field(default_factory=list)
+    attributes: list[tuple[Pass, Callable[[Sequence[Words]], np.ndarray]]] = field(
+        default_factory=list
+    )
+    windows: Counter[int] = field(default_factory=Counter)
+    """How many rows ask for each structure."""
     prefix: dict[int, list[str]] = field(default_factory=dict)
     """The words before the text in the rows that ask for a structure."""
 
@@ -246,7 +255,48 @@ class Gliner2Reader:
             structure.name: tuple(self._instances(query, words, parts, i, ask))
             for i, structure in enumerate(query.structures)
         }
-        return Found(spans, tuple(relations), means, records)
+        attributes = ()
+        if query.attributes:
+            attributes = tuple(self._attributes(query, words, spans, parts, allowed))
+        return Found(spans, tuple(relations), means, records, attributes)
+
+    def _attributes(
+        self,
+        query: Query,
+        words: TokenizedWords,
+        spans: Sequence[Span],
+        parts: _Parts,
+        candidates: Sequence[Candidates],
+    ) -> Iterator[dict[str, dict[str, float]]]:
+        """Yield, span by span, what the attributes that apply to it say."""
+        index = {name: i for i, name in enumerate(rows.attribute_names(query))}
+        logits = np.full((len(index), len(spans)), np.nan)
+        places = _places_of(query.text, spans, words, candidates)
+        for window, score in parts.attributes:
+            inside = [
+                i
+                for i, (start, end) in enumerate(places)
+                if window.start <= start and end <= window.end and np.isnan(logits[0, i])
+            ]
+            if inside:
+                logits[:, inside] = score(
+                    [(places[i][0] - window.start, places[i][1] - window.start) for i in inside]
+                )
+        for span, own in zip(spans, logits.T, strict=True):
+            found = {}
+            for group in query.attributes:
+                values = own[[index[name] for name in group.asked]]
+                if np.isnan(values).any() or (
+                    group.applies_to and span.label not in group.applies_to
+                ):
+                    continue
+                if group.multi_label:
+                    shares = 1 / (1 + np.exp(-values))
+                else:
+                    shares = np.exp(values - values.max())
+                    shares /= shares.sum()
+                found[group.name] = dict(zip(group.labels, shares.tolist(), strict=True))
+            yield found
 
     def _relations(
         self,
@@ -318,25 +368,81 @@ class Gliner2Reader:
         each = Ask(overlap=structure.overlap or ask.overlap, multi_label=True)
         names = tuple(f.name for f in structure.fields)
         lower = [word.lower() for word in parts.prefix.get(index, ())]
-        found = []
-        for one in parts.instances:
-            if one.structure != index:
-                continue
+        found: list[Instance] = []
+        instances = _distinct_anchors(one for one in parts.instances if one.structure == index)
+        anchors = [
+            None
+            if one.formed is None or one.formed.anchor is None
+            else _characters(words, one.formed.anchor, len(query.text))
+            for one in instances
+        ]
+        for number, one in enumerate(instances):
             spans = self._spans(query.text, words, [one.spans], names, each)
             by_field = {
                 f.name: tuple(sorted((s for s in spans if s.label == f.name), key=_best_first))
                 for f in structure.fields
                 if not f.choices
             }
+            places = {c: lower.index(c.lower()) for f in structure.fields for c in f.choices}
             chosen = {
-                f.name: {c: float(one.choices[i][lower.index(c.lower())]) for c in f.choices}
+                f.name: {c: float(one.choices[i][places[c]]) for c in f.choices}
                 for i, f in enumerate(structure.fields)
                 if f.choices
             }
+            if one.formed is not None:
+                for i, f in enumerate(structure.fields):
+                    if not f.choices:
+                        continue
+                    mine = {c: float(one.formed.own[i][places[c]]) for c in f.choices}
+                    for span in spans:
+                        for c in f.choices if span.label == f.name else ():
+                            if span.text.casefold() == c.casefold():
+                                mine[c] = max(mine[c], span.score)
+                    limit = label_thresholds(ask.threshold, (f.name,))[0]
+                    chosen[f.name] = own_choices(
+                        query.text,
+                        chosen[f.name],
+                        mine,
+                        anchors,
+                        number,
+                        limit=limit if f.threshold is None else f.threshold,
+                        one=f.cardinality in ("optional_one", "required_one"),
+                    )
             instance = Instance(by_field, chosen)
-            if instance not in found:
+            if (one.formed is not None and parts.windows[index] == 1) or instance not in found:
                 found.append(instance)
         return found
+
+
+def _places_of(
+    text: str, spans: Sequence[Span], words: TokenizedWords, candidates: Sequence[Candidates]
+) -> list[Words]:
+    """Return the words of spans that were chosen among the candidates."""
+    found: dict[tuple[int, int], tuple[float, Words]] = {}
+    for part in candidates:
+        columns = (column.tolist() for column in (part.start, part.end, part.score))
+        for start, end, score in zip(*columns, strict=True):
+            first, last = words.offsets[start][0], words.offsets[end - 1][1]
+            key = first, end_of_character(text, last)
+            found[key] = max(found.get(key, (-1.0, (0, 0))), (score, (start, end)))
+    places = []
+    for span in spans:
+        known = found.get((span.start, span.end))
+        first, last = words_of(words, [span])
+        places.append(known[1] if known else (int(first[0]), int(last[0])))
+    return places
+
+
+def _distinct_anchors(instances: Iterable[RowInstance]) -> list[RowInstance]:
+    """Return the instances, of those with the same anchor, which windows share, the surest."""
+    kept: dict[object, RowInstance] = {}
+    for number, one in enumerate(instances):
+        anchor = None if one.formed is None else one.formed.anchor
+        key = number if anchor is None else anchor
+        known = kept.get(key)
+        if known is None or (one.formed and known.formed and one.formed.score > known.formed.score):
+            kept[key] = one
+    return list(kept.values())
 
 
 def _best_first(span: Span) -> tuple[float, int, int]:
@@ -359,6 +465,8 @@ def _own(limits: Limits, row: _Row) -> Limits:
         given,
         limits.fields[asked.structures.start : asked.structures.stop],
         limits.overlaps[asked.structures.start : asked.structures.stop],
+        limits.structures[asked.structures.start : asked.structures.stop],
+        limits.instance,
     )
 
 
@@ -372,10 +480,17 @@ def _gather(parts: _Parts, row: _Row, found: RowFound, num_words: int) -> None:
         known = parts.edges.get((edge.label, head, tail))
         if known is None or known.score < edge.score:
             parts.edges[edge.label, head, tail] = Edge(edge.label, head, tail, edge.score)
+    if found.attributes is not None:
+        parts.attributes.append((window, found.attributes))
+    parts.windows.update(row.asked.structures)
     for one in found.instances:
         index = row.asked.structures.start + one.structure
         spans = place(one.spans, window, num_words)
-        parts.instances.append(RowInstance(index, spans, one.choices))
+        formed = one.formed
+        if formed is not None and formed.anchor is not None:
+            start, end = formed.anchor
+            formed = replace(formed, anchor=(start + window.start, end + window.start))
+        parts.instances.append(RowInstance(index, spans, one.choices, formed))
         parts.prefix[index] = row.prefix
     for i, logit in zip(row.asked.classes, found.classes, strict=bool(found.classes)):
         parts.classes.setdefault(i, []).append(logit)

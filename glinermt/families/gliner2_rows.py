@@ -7,11 +7,11 @@ CLS nor SEP. The span and the boundary checkpoints share it.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from glinermt.queries import Structure
+from glinermt.structures import Structure
 from glinermt.types import Query
 
 SEPARATOR, TEXT, PROMPT = "[SEP_STRUCT]", "[SEP_TEXT]", "[P]"
@@ -146,7 +146,8 @@ def question(query: Query, parts: Sequence[range]) -> Asked:
         choices = tuple(f.choices for f in structure.fields)
         groups.append(Group(FIELD, described(structure.name, about), names, choices))
     if labels:
-        groups.append(_described(ENTITY, ENTITIES, labels))
+        group = _described(ENTITY, ENTITIES, labels)
+        groups.append(replace(group, names=(*group.names, *attribute_names(query))))
     groups += [Group(RELATION, relation, ("head", "tail")) for relation in relations]
     first = 0
     for name, number in query.class_groups or (
@@ -156,6 +157,11 @@ def question(query: Query, parts: Sequence[range]) -> Asked:
         groups += [_described(CLASS, name, own)] if own else []
         first += number
     return Asked(tuple(groups), *parts)
+
+
+def attribute_names(query: Query) -> tuple[str, ...]:
+    """Return what is read behind the labels for the attributes, each once, in the row's order."""
+    return tuple(sorted({name for group in query.attributes for name in group.asked}))
 
 
 def _described(marker: str, prompt: str, labels: Sequence[str]) -> Group:

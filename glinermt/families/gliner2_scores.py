@@ -1,7 +1,8 @@
 """From the vectors of one GLiNER2 row to what it found; words are counted from the row's first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +12,8 @@ from glinermt.decode import Candidates
 from glinermt.encoding import TokenizedWords
 from glinermt.families.gliner2_network import Gliner2Network
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
-from glinermt.queries import Structure
 from glinermt.reader import label_thresholds
+from glinermt.structures import Structure
 from glinermt.types import Ask, Overlap, Query
 
 Words = tuple[int, int]
@@ -59,6 +60,9 @@ class Limits:
     """One a field, for each structure."""
     overlaps: tuple[Overlap, ...] = ()
     """How spans of one field may overlap, for each structure."""
+    structures: tuple[Structure, ...] = ()
+    instance: float = 0.5
+    """Least probability of an instance that the network tells apart."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,8 @@ class RowFound:
     """One logit a class."""
     instances: list["RowInstance"] = field(default_factory=list)
     """Structure by structure."""
+    attributes: "Callable[[Sequence[Words]], np.ndarray] | None" = None
+    """Words of spans -> the logits of attribute names there, ``name span``; NaN = not to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,20 @@ class RowInstance:
     """Spans of its fields."""
     choices: np.ndarray
     """Probability of each prefix word for each field."""
+    formed: "Formed | None" = None
+    """What is known of an instance that the network has told apart from others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """Where an instance comes from, and which choices are its own."""
+
+    score: float
+    anchor: Words | None
+    """None where it has none in the text."""
+    own: np.ndarray
+    """Probability of each prefix word for each field in this instance, 0 where it was not chosen;
+    ``choices`` hold for the whole text."""
 
 
 class RowScorer(Protocol):
@@ -110,7 +130,10 @@ class SpanScorer:
             scores = self._scores(vectors, names, count)
             text = scores[:, :, vectors.num_prefix :]
             if group.marker == ENTITY:
-                found.spans = [candidates(text[0], limits.labels)] if len(text) else []
+                number = len(limits.labels)
+                found.spans = [candidates(text[0][:number], limits.labels)] if len(text) else []
+                if len(text) and len(names) > number:
+                    found.attributes = partial(_logits_at, text[0][number:])
             elif group.marker == FIELD:
                 found.instances += [
                     RowInstance(structure, candidates(own, limits.fields[structure]), choices)
@@ -132,6 +155,17 @@ class SpanScorer:
         logits = self.network.span_logits(vectors.words, names, count)
         scores: np.ndarray = logits.float().sigmoid().cpu().numpy()
         return scores
+
+
+def _logits_at(scores: np.ndarray, places: Sequence[Words]) -> np.ndarray:
+    """Return the logits of some spans, from probabilities ``name word width``."""
+    found = np.full((len(scores), len(places)), np.nan)
+    for i, (start, end) in enumerate(places):
+        if end - start <= scores.shape[2]:
+            found[:, i] = scores[:, start, end - start - 1]
+    share = found.clip(1e-12, 1 - 1e-12)
+    logits: np.ndarray = np.log(share / (1 - share))
+    return logits
 
 
 def candidates(scores: np.ndarray, limits: np.ndarray) -> Candidates:
@@ -187,6 +221,10 @@ def limits_of(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
         given,
         tuple(_field_limits(structure, ask) for structure in query.structures),
         tuple(structure.overlap or ask.overlap for structure in query.structures),
+        query.structures,
+        min(ask.threshold.values(), default=0.5)
+        if isinstance(ask.threshold, Mapping)
+        else float(ask.threshold),
     )
 
 

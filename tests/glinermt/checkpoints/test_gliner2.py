@@ -20,15 +20,13 @@ from glinermt.families.gliner2_reader import Gliner2Reader
 from glinermt.families.gliner2_rows import CLASS, ENTITY, RELATION, Asked, Group, split_gliner2
 from glinermt.families.gliner2_scores import RowVectors
 from glinermt.model import GlinerMT
-from glinermt.queries import Field, Structure
+from glinermt.structures import Attributes, Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, worst
 
 SPAN, BOUNDARY = "gliner2/count_lstm", "gliner25/shared"
 NOT_OURS = {
     "max_len",  # cuts the text, which ours never does
-    "attrs",  # attributes of entities
-    "cls_fewshot",  # examples inside a classification
 }
 
 
@@ -153,6 +151,56 @@ def test_classes_are_those_of_the_package(fixture: Fixture) -> None:
                 assert shares[answer["label"]] == pytest.approx(answer["confidence"], abs=1e-4)
                 compared += 1
     assert compared >= 2
+
+
+def test_examples_in_the_name_of_a_classification_are_read_as_examples(fixture: Fixture) -> None:
+    case = fixture.case("cls_fewshot")
+    (task,) = case["schema"]["classifications"]
+    shown = "".join(f" [EXAMPLE] {a} [OUTPUT] {b}" for a, b in task["examples"])
+    query = Query(case["text"], (), task["task"] + shown, (), tuple(task["labels"]))
+    (found,) = fixture.model.read([query], Ask())
+    logits = np.array(list(found.classes.values()))
+    shares = dict(zip(found.classes, np.exp(logits) / np.exp(logits).sum(), strict=True))
+    for _, _, result in full_results(case):
+        answer = result[task["task"]]
+        assert shares[answer["label"]] == pytest.approx(answer["confidence"], abs=1e-4)
+
+
+def test_attributes_of_entities_are_those_of_the_package(fixture: Fixture) -> None:
+    case = fixture.case("attrs")
+    groups = tuple(
+        Attributes(
+            name,
+            tuple(asked["labels"]),
+            asked.get("multi_label", False),
+            tuple(asked.get("applies_to", ())),
+            asked.get("qualify_labels", False),
+        )
+        for name, asked in case["schema"]["entity_attributes"].items()
+    )
+    query = Query(
+        case["text"], tuple(case["schema"]["entities"]), attributes=groups, across_lines=True
+    )
+    assert Query.from_dict(json.loads(json.dumps(query.to_dict()))) == query
+    compared = 0
+    for threshold, rule, result in full_results(case):
+        (found,) = fixture.model.read([query], Ask(threshold, rule, True))
+        ours = {
+            (s.start, s.end, s.label): said
+            for s, said in zip(found.spans, found.attributes, strict=True)
+        }
+        for label, entities in result["entities"].items():
+            for entity in entities:
+                said = ours[(*_clipped(entity, case["text"]), label)]
+                mood = entity["mood"]
+                assert max(said["mood"], key=lambda n: said["mood"][n]) == mood["label"]
+                assert said["mood"][mood["label"]] == pytest.approx(mood["confidence"], abs=1e-4)
+                kinds = {k["label"]: k["confidence"] for k in entity.get("kind", [])}
+                assert {n: s for n, s in said.get("kind", {}).items() if s >= 0.3} == (
+                    pytest.approx(kinds, abs=1e-4)
+                )
+                compared += 1
+    assert compared > 3
 
 
 def _structure(name: str, spec: Mapping[str, Any]) -> Structure:

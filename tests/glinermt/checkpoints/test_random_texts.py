@@ -30,7 +30,7 @@ from transformers import (
 from glinermt.families.prompted_network import ADJACENCIES
 from glinermt.heads.span_modes import SPAN_VECTORS
 from glinermt.model import GlinerMT
-from glinermt.queries import Field, Structure
+from glinermt.structures import RECORD_MODES, Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, close
 from tests.tiny_models import save_encoder
@@ -387,6 +387,87 @@ def test_generated_models_find_what_gliner2_finds(number: int, count: int, tmp_p
 def clipped(entity: dict[str, Any], text: str) -> tuple[int, int]:
     """Return the place without the full stop that the package adds."""
     return min(entity["start"], len(text)), min(entity["end"], len(text))
+
+
+RECORDS = [
+    (mode, exclusive, cardinalities)
+    for mode in RECORD_MODES
+    for exclusive in (True, False)
+    for cardinalities in (
+        ("required_one", "zero_or_more"), ("optional_one", "one_or_more"), (None, None),
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("choices", [(), ("red", "blue")], ids=["spans", "choices"])
+def test_records_are_told_apart_as_gliner2_does(
+    choices: tuple[str, ...], count: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("gliner2", reason="pip install gliner2==2.1.0")
+    from gliner2.auto import AutoExtractor
+    from gliner2.configuration import ExtractorConfig
+
+    torch.manual_seed(0)
+    head = {**POOL, "record_instance_queries": 6}
+    config = ExtractorConfig(
+        model_name=str(save_backbone(tmp_path / "encoder", "deberta")),
+        architecture="boundary",
+        boundary_head=head,
+    )
+    AutoExtractor.from_config(config).save_pretrained(str(tmp_path / "saved"))
+    theirs = AutoExtractor.from_pretrained(str(tmp_path / "saved")).eval()
+    model = GlinerMT.from_pretrained(tmp_path / "saved")
+    asks = {"include_confidence": True, "include_spans": True}
+    compared = 0
+    texts = list(asked(count // 4, 7))
+    for i, (mode, exclusive, (one, many)) in enumerate(RECORDS * max(1, count // 50)):
+        text, _, threshold, _, _ = texts[i % len(texts)]
+        schema = theirs.create_schema().structure("thing", mode=mode)
+        schema = schema.field("name", dtype="str", cardinality=one, exclusive=exclusive)
+        schema = schema.field("place", dtype="list", cardinality=many, exclusive=exclusive)
+        fields = [
+            Field("name", cardinality=one, exclusive=exclusive),
+            Field("place", cardinality=many, exclusive=exclusive),
+        ]
+        if choices:
+            schema = schema.field("color", dtype="str", choices=list(choices))
+            fields.append(Field("color", choices=choices))
+        query = Query(text, structures=(Structure("thing", tuple(fields), mode=mode),))
+        query = replace(query, across_lines=True)
+        (found,) = model.read([query], Ask(threshold, multi_label=True))
+        try:
+            rows = theirs.extract(text, schema, threshold=threshold, **asks).get("thing", [])
+        except ValueError as error:
+            if "out of range" not in str(error):  # what an anchor among the choices says
+                raise
+            continue
+        expected = [_their_record(row, text) for row in rows]
+        ours = [_our_record(one, threshold) for one in found.records["thing"]]
+        assert [r for r in ours if any(r)] == [r for r in expected if any(r)], (mode, text)
+        compared += len(expected)
+    assert compared > 20
+
+
+def _their_record(row: dict[str, Any], text: str) -> tuple[Any, ...]:
+    """Return the best name, all places, and the color, without the full stop that is added."""
+    name, color = row["name"], row.get("color")
+    places_there = {clipped(place, text) for place in row["place"] or []}
+    named = clipped(name, text) if name else (0, 0)
+    return (
+        named if named[0] < named[1] else None,
+        {place for place in places_there if place[0] < place[1]},
+        color["text"] if color else None,
+    )
+
+
+def _our_record(found: Any, threshold: float) -> tuple[Any, ...]:
+    name, colors = found.spans["name"], found.choices.get("color", {})
+    best = max(colors, key=lambda color: colors[color], default=None)
+    return (
+        (name[0].start, name[0].end) if name else None,
+        {(s.start, s.end) for s in found.spans["place"]},
+        best if best and colors[best] >= threshold else None,
+    )
 
 
 @pytest.mark.parametrize("name", ["text_default", "layout_text"])
