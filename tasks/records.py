@@ -200,10 +200,14 @@ def structure(asked: Wanted, settings: TaskSettings) -> Structure:
             str(field.label.options.get("description") or ""),
             tuple(str(choice) for choice in field.choices),
             RECORDS.limit(field.label, settings),
+            "zero_or_more" if field.many else "required_one",
+            exclusive=True,
         )
         for field in asked.schema.fields
     )
-    return Structure(asked.name, tuple(fields), overlap="nested")
+    if asked.anchor is None:
+        return Structure(asked.name, tuple(fields), overlap="nested")
+    return Structure(asked.name, tuple(fields), "nested", "natural", asked.anchor.name)
 
 
 def _instances_query(text: str, asked: Wanted, settings: TaskSettings) -> list[Query]:

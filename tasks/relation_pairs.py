@@ -146,7 +146,7 @@ class _Ends:
 
 
 def _odds(share: float) -> float:
-    return share / max(1 - share, 1e-9)
+    return max(share, 1e-9) / max(1 - share, 1e-9)  # a threshold may be 0
 
 
 PAIRS: Task[Paired, list[Relation]] = Task(

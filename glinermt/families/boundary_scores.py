@@ -151,6 +151,8 @@ class BoundaryScorer:
         skip = vectors.num_prefix
         lower = [{choice.lower() for choice in field.choices} for field in asked.fields]
         for record in records:
+            if record.anchor is not None and places[record.anchor][0] < skip:
+                continue  # one of the choices before the text, which is no mention
             own = np.zeros((len(asked.fields), skip))
             rows: list[tuple[int, int, int, float]] = []
             for number, picked in record.fields.items():
@@ -170,16 +172,15 @@ class BoundaryScorer:
                             own[number, start] = score
                     elif start >= skip and (required or alone >= limits.instance):
                         rows.append((start - skip, end - skip, number, score))
-            columns = np.array(rows).reshape(-1, 4).T
-            anchor = None if record.anchor is None else places[record.anchor]
-            if anchor is not None:
-                anchor = (anchor[0] - skip, anchor[1] - skip) if anchor[0] >= skip else None
-            yield (
-                Candidates(
-                    *columns[:3].astype(np.int64), columns[3], np.zeros(len(rows), dtype=bool)
-                ),
-                Formed(record.score, anchor, own),
-            )
+            table = np.array(rows).reshape(-1, 4).T
+            whole = table[:3].astype(np.int64)
+            uncut = np.zeros(len(rows), dtype=bool)
+            values = Candidates(whole[0], whole[1], whole[2], table[3], uncut)
+            anchor = None
+            if record.anchor is not None:
+                first, last = places[record.anchor]
+                anchor = first - skip, last - skip
+            yield values, Formed(record.score, anchor, own)
 
     def _choices(self, vectors: RowVectors, names: Tensor, group: Group) -> np.ndarray:
         """Return the score of each choice at its first place in the prefix, ``field word``.

@@ -99,7 +99,7 @@ class Formed:
 
     score: float
     anchor: Words | None
-    """None where it has none in the text."""
+    """None where no span is its anchor."""
     own: np.ndarray
     """Probability of each prefix word for each field in this instance, 0 where it was not chosen;
     ``choices`` hold for the whole text."""
@@ -222,10 +222,16 @@ def limits_of(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
         tuple(_field_limits(structure, ask) for structure in query.structures),
         tuple(structure.overlap or ask.overlap for structure in query.structures),
         query.structures,
-        min(ask.threshold.values(), default=0.5)
-        if isinstance(ask.threshold, Mapping)
-        else float(ask.threshold),
+        _least(query, ask),
     )
+
+
+def _least(query: Query, ask: Ask) -> float:
+    """Return the least of the thresholds, from which on an instance counts."""
+    if not isinstance(ask.threshold, Mapping):
+        return float(ask.threshold)
+    own = (f.threshold for s in query.structures for f in s.fields if f.threshold is not None)
+    return min([*ask.threshold.values(), *own], default=0.5)
 
 
 def _field_limits(structure: Structure, ask: Ask) -> np.ndarray:

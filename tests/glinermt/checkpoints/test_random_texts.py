@@ -1,8 +1,6 @@
 """The packages and ours find the same in generated texts, for the same random weights.
 
-A few texts by default, 500 for each with ``-m slow``. Models of the package gliner are made here;
-those of gliner2 and gliformer are the fixtures', since these packages are not among our own
-requirements (``pip install --no-deps gliner2==2.1.0 gliformer==0.1.3``).
+A few texts by default, 500 for each with ``-m slow``.
 """
 
 import json
@@ -265,7 +263,7 @@ def test_relations_are_those_of_gliner(name: str, count: int, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["gliner2/count_lstm", "gliner25/shared"])
 def test_entities_are_those_of_gliner2(name: str, count: int, tmp_path: Path) -> None:
-    gliner2 = pytest.importorskip("gliner2", reason="pip install --no-deps gliner2==2.1.0")
+    gliner2 = pytest.importorskip("gliner2", reason="pip install gliner2==2.1.0")
     shutil.copytree(FIXTURES / name / "checkpoint", tmp_path, dirs_exist_ok=True)
     config = json.loads((tmp_path / "config.json").read_text())
     if "architecture" not in config:  # the package no longer reads the older form of its own
@@ -332,7 +330,7 @@ FEW_GLINER2 = (1, 12)
 )
 def test_generated_models_find_what_gliner2_finds(number: int, count: int, tmp_path: Path) -> None:
     """Entities, relations, and records with a choice, whose words stand before the text."""
-    pytest.importorskip("gliner2", reason="pip install --no-deps gliner2==2.1.0")
+    pytest.importorskip("gliner2", reason="pip install gliner2==2.1.0")
     from gliner2.auto import AutoExtractor
     from gliner2.configuration import ExtractorConfig
 
@@ -442,6 +440,8 @@ def test_records_are_told_apart_as_gliner2_does(
                 raise
             continue
         expected = [_their_record(row, text) for row in rows]
+        if mode == "natural":  # of anchors among the choices, which are no mentions
+            expected = [record for record in expected if record[0]]
         ours = [_our_record(one, threshold) for one in found.records["thing"]]
         assert [r for r in ours if any(r)] == [r for r in expected if any(r)], (mode, text)
         compared += len(expected)
@@ -472,7 +472,7 @@ def _our_record(found: Any, threshold: float) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("name", ["text_default", "layout_text"])
 def test_entities_are_those_of_gliformer(name: str, count: int) -> None:
-    gliformer = pytest.importorskip("gliformer", reason="pip install --no-deps gliformer==0.1.3")
+    gliformer = pytest.importorskip("gliformer", reason="pip install gliformer==0.1.3")
     folder = FIXTURES / "gliformer" / name / "checkpoint"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
