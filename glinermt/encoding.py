@@ -305,14 +305,17 @@ class QueryEncoder:
                 texts.append(query.text.token_ids[first[p.start] : first[p.end]])
         place, mask = _pad(label, 0)
         return ApartRows(
-            *self._alone(texts, multiple),
-            *self._alone([list(ids) for ids in labels], 1),
+            *self.alone(texts, multiple),
+            *self.alone([list(ids) for ids in labels], 1),
             np.array(text),
             place,
             mask,
         )
 
-    def _alone(self, token_ids: list[list[int]], multiple: int) -> tuple[np.ndarray, np.ndarray]:
+    def alone(
+        self, token_ids: Sequence[list[int]], multiple: int = 1
+    ) -> tuple[Int[np.ndarray, "row token"], Bool[np.ndarray, "row token"]]:
+        """Return ids and mask of texts in rows of their own; what is too long is cut."""
         room = self.max_tokens - len(self.prefix) - len(self.suffix)
         rows = [[*self.prefix, *ids[:room], *self.suffix] for ids in token_ids]
         return _pad(rows, self.pad_token_id, multiple)

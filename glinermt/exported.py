@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from glinermt.config import EXPORT_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.decode import Candidates, span_candidates, token_candidates
@@ -161,7 +161,7 @@ class ExportedScorer:
         load = RUNTIMES[runtime]
         self.network = load(folder / graphs["network"], threads)
         self.pairs = load(folder / graphs["relations"], threads) if "relations" in graphs else None
-        self.sentences = load(folder / graphs["sentences"], threads) if similarity else None
+        self.sentence_graph = load(folder / graphs["sentences"], threads) if similarity else None
         self.similarity = similarity or {}
         self.head = config.head
         self.kinds = kinds_of_heads(bool(config.relation_head), bool(config.class_head))
@@ -180,16 +180,21 @@ class ExportedScorer:
 
     def _compare(self, apart: ApartRows) -> Float[np.ndarray, "row class"]:
         """Return the logits of classes that are read apart; see ``heads.class_``."""
-        assert self.sentences is not None
         vectors = []
         for ids, mask in ((apart.text_ids, apart.text_mask), (apart.label_ids, apart.label_mask)):
-            feed = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
-            found = self.sentences.run(feed)["sentence_vectors"]
+            found = self.sentences(ids, mask)
             vectors.append(found / np.linalg.norm(found, axis=1, keepdims=True).clip(min=1e-8))
         texts, labels = vectors
         cosine = (texts[apart.text][:, None] * labels[apart.label]).sum(-1)
         logits: np.ndarray = self.similarity["scale"] * cosine + self.similarity["bias"]
         return logits
+
+    def sentences(
+        self, ids: Int[np.ndarray, "row token"], mask: Bool[np.ndarray, "row token"]
+    ) -> Float[np.ndarray, "row width"]:
+        assert self.sentence_graph is not None
+        feed = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        return self.sentence_graph.run(feed)["sentence_vectors"]
 
     def inputs(self, rows: PaddedRows) -> dict[str, np.ndarray]:
         """Return what the network's graph is fed."""

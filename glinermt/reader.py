@@ -3,17 +3,18 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from glinermt.decode import Candidates, choose
 from glinermt.encoding import PaddedRows, Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
-from glinermt.windows import join_windows, place, plan_passes, token_batches
+from glinermt.windows import join_windows, place, plan_passes, token_batches, windows
 from glinermt.words import end_of_character, line_ends
 
 BATCH_TOKENS = 1024
@@ -66,6 +67,12 @@ class Scorer(Protocol):
 
     def words(self, vectors: Any) -> Float[np.ndarray, "row word hidden"]:
         """Return the vectors of the words of the rows that gave ``vectors``."""
+        ...
+
+    def sentences(
+        self, ids: Int[np.ndarray, "row token"], mask: Bool[np.ndarray, "row token"]
+    ) -> Float[np.ndarray, "row width"]:
+        """Return the mean of the encoder's vectors over the tokens of each row."""
         ...
 
     def relate(self, vectors: Any, pairs: RowPairs) -> Float[np.ndarray, "pair relation"]:
@@ -147,6 +154,30 @@ class NetworkReader:
                 total[p.query] += vectors[real].sum(0)
                 count[p.query] += real.sum()
         return total / np.maximum(count, 1)
+
+    def sentence_vectors(self, texts: Sequence[str]) -> list[Float[np.ndarray, "window width"]]:
+        """Return vectors of length 1 for the windows of each text, as classes are compared by."""
+        encoder = self.query_encoder
+        room = encoder.max_tokens - len(encoder.prefix) - len(encoder.suffix)
+        parts: list[list[int]] = []
+        counts = []
+        for words in encoder.tokenize_texts(texts):
+            first = words.first_token
+            spans = windows(first, room) if words.offsets else [(0, 0)]
+            rows = [words.token_ids[first[start] : first[end]] for start, end in spans]
+            parts += rows
+            counts.append(len(rows))
+        order = sorted(range(len(parts)), key=lambda i: len(parts[i]), reverse=True)
+        vectors: list[np.ndarray] = [np.zeros(0)] * len(parts)
+        while order:
+            number = max(1, self.batch_tokens // (len(parts[order[0]]) + 2))
+            batch, order = order[:number], order[number:]
+            found = self.scorer.sentences(*encoder.alone([parts[i] for i in batch]))
+            found = found / np.linalg.norm(found, axis=1, keepdims=True).clip(min=1e-8)
+            for i, vector in zip(batch, found, strict=True):
+                vectors[i] = vector
+        edges = np.cumsum([0, *counts]).tolist()
+        return [np.stack(vectors[a:b]) for a, b in pairwise(edges)]
 
     def _collect(
         self,

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from glinermt.config import TaskSettings
 from glinermt.encoding import QueryEncoder
+from glinermt.errors import UsageError
 from glinermt.gliner_calls import (
     Labels,
     Rules,
@@ -121,6 +122,21 @@ class TextModel:
                 "one of glinermt's own or a GLiNER checkpoint with a single encoder"
             )
         return self.reader.text_vectors([check_query(query, self.kinds) for query in queries])
+
+    def sentence_vectors(self, texts: Sequence[str]) -> list[Float[np.ndarray, "window width"]]:
+        """Return the vectors by which texts and class labels are compared, of length 1.
+
+        A text has one, and one for each window where it is longer than what is read at a time.
+
+        Raises:
+            UsageError: the model does not compare texts and labels in this way.
+        """
+        if not isinstance(self.reader, NetworkReader) or not self.query_encoder.classes_apart:
+            raise UsageError(
+                "only a model with class_reading = 'apart', such as the shipped one, has vectors "
+                "of sentences"
+            )
+        return self.reader.sentence_vectors(texts)
 
     def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
         iterator = iter(queries)

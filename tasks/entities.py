@@ -21,6 +21,7 @@ from glinermt.tasks.labels import (
     with_patterns,
 )
 from glinermt.tasks.run import in_force, run, stream
+from glinermt.tasks.shortlist import shortlisted
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
 
@@ -42,6 +43,7 @@ def extract_entities(
     multi_label: bool = False,
     span_score: SpanScore | None = None,
     order: Order = "given",
+    shortlist: int | None = None,
     model: Extractor | str | Path | None = None,
 ) -> list[Span]:
     """Find the entities of the given types, every mention of each, in the order of the text.
@@ -60,6 +62,9 @@ def extract_entities(
             model says.
         order: ``given`` asks the labels in their order, which may change scores a little;
             ``invariant`` asks in four orders and takes the mean, at four times the cost.
+        shortlist: of hundreds of labels, ask a text only for the so many likeliest, which are
+            found by words and sentence vectors: much faster, and not exact (docs/performance.md
+            says what it misses). None = all labels.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -72,7 +77,9 @@ def extract_entities(
     given = rows(text, spec_argument("labels", labels, threshold))
     asked = ((t, read_labels(spec, options=ENTITY_OPTIONS)) for t, spec in given)
     ask = stream_invariant if order == "invariant" else stream
-    return restore(text, ask(task, load_extractor(model), asked, threshold=threshold))
+    reader = load_extractor(model)
+    wanted = asked if shortlist is None else shortlisted(asked, shortlist, reader)
+    return restore(text, ask(task, reader, wanted, threshold=threshold))
 
 
 def _labels(asked: Sequence[Label], _: TaskSettings) -> Sequence[Label]:

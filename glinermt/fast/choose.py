@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from glinermt.decode import Candidates
@@ -54,6 +54,16 @@ class FastPath:
         if fast is None:
             return network.relate(output, pairs.to(network.device))
         return fast.relate(output, pairs)
+
+    def sentences(
+        self, network: Network, ids: Int[Tensor, "row token"], mask: Bool[Tensor, "row token"]
+    ) -> Float[Tensor, "row width"]:
+        """Return the mean of the encoder's vectors over each row, fast where that is possible."""
+        fast = self._forward(network)
+        if fast is None:
+            device = network.device
+            return network.encoder.sentence_vectors(ids.to(device), mask.to(device))
+        return fast.sentences(ids, mask)
 
     def choose_precision(self, network: Network) -> None:
         """Take bf16 where the processor has instructions for it and a fast forward fits."""
@@ -136,6 +146,13 @@ class TorchScorer:
 
     def words(self, vectors: Output) -> Float[np.ndarray, "row word hidden"]:
         return vectors.words.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def sentences(
+        self, ids: Int[np.ndarray, "row token"], mask: Bool[np.ndarray, "row token"]
+    ) -> Float[np.ndarray, "row width"]:
+        found = self.fast.sentences(self.network, torch.from_numpy(ids), torch.from_numpy(mask))
+        return found.float().cpu().numpy()
 
     @torch.inference_mode()
     def relate(self, vectors: Output, pairs: RowPairs) -> Float[np.ndarray, "pair relation"]:

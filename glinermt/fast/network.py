@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from glinermt.encoder import Batch
@@ -82,6 +82,15 @@ class FastForward:
             numbers = batch.word_mask.sum(1), batch.by_kind(batch.label_mask)[0].sum(1)
             span_logits = self.head(word_vectors, spans, *(n.tolist() for n in numbers))
         return Output(span_logits, class_logits, word_vectors, relations)
+
+    def sentences(
+        self, ids: Int[Tensor, "row token"], mask: Bool[Tensor, "row token"]
+    ) -> Float[Tensor, "row width"]:
+        """Return the mean of the encoder's vectors over the tokens of each row."""
+        lengths = mask.sum(1)
+        stream = ids[mask]
+        tokens = self.encoder(stream, lengths.tolist(), torch.arange(len(stream)))
+        return _means(tokens, lengths[:, None])[:, 0]
 
     def relate(self, output: Output, pairs: Pairs) -> Float[Tensor, "pair relation"]:
         """Return the logits of pairs of mentions in a batch that was read."""

@@ -18,6 +18,7 @@ from glinermt.config import TaskSettings
 from glinermt.encoder import Batch
 from glinermt.errors import CheckpointError
 from glinermt.exported import ExportedModel
+from glinermt.heads.class_ import ClassSimilarity
 from glinermt.tasks import extract_entities
 from glinermt.windows import plan_passes
 from tests.tiny_models import spread, tiny_model
@@ -95,8 +96,22 @@ def test_classes_read_apart_are_exported(tmp_path: Path) -> None:
     exported, theirs = ExportedModel.from_pretrained(tmp_path / "export"), model.read(QUERIES, ASK)
     assert_same(exported.read(QUERIES, ASK), theirs)
     assert len(theirs[4].classes) == 3
+    texts = ["Bill Gates", TEXT * 9, ""]  # the second one is longer than a window
+    pairs = zip(exported.sentence_vectors(texts), model.sentence_vectors(texts), strict=True)
+    for mine, its in pairs:
+        np.testing.assert_allclose(mine, its, atol=1e-4)
     own = sum(parameter.nbytes for parameter in model.parameters())
     assert own / 2 < (tmp_path / "export" / "weights.bin").stat().st_size < own  # not twice
+
+
+def test_classes_are_compared_by_the_vectors_of_sentences(tmp_path: Path) -> None:
+    model = with_all_heads(tmp_path / "encoder", "apart")
+    head, names = model.network.class_head, ("person", "the city")
+    assert isinstance(head, ClassSimilarity)
+    (found,) = model.read([Query(TEXT, classes=names)], ASK)
+    text, *labels = (vectors[0] for vectors in model.sentence_vectors([TEXT, *names]))
+    logits = [head.log_scale.exp().item() * label @ text + head.bias.item() for label in labels]
+    assert list(found.classes.values()) == pytest.approx(logits, abs=1e-4)
 
 
 def test_the_span_head_and_deberta_are_exported(tmp_path: Path) -> None:
