@@ -5,6 +5,7 @@ import logging
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
@@ -13,6 +14,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
 """Items at hand for each under way, so that no thread waits while results are dealt with."""
+
+
+SAME = 1.0
+"""Seconds in which a further interrupt is taken for the first: some programs send it twice."""
 
 
 def side_by_side(do: Callable[[T], R], items: Iterable[T], most: int) -> Iterator[R]:
@@ -48,13 +53,18 @@ def _interrupt() -> Iterator[Callable[[], bool]]:
         yield stop.is_set  # signals are the main thread's
         return
     before = signal.getsignal(signal.SIGINT)
+    first = 0.0
 
     def wait(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-        logging.getLogger(__name__).warning(
-            "waiting for the replies under way; Ctrl-C again does not"
-        )
+        nonlocal first
+        if not stop.is_set():
+            stop.set()
+            first = time.monotonic()
+            logging.getLogger(__name__).warning(
+                "waiting for the replies under way; Ctrl-C again does not"
+            )
+        elif time.monotonic() - first > SAME:
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, wait)
     try:
