@@ -60,7 +60,7 @@ def main(
     """Print recall of the shortlist, and time and F1 with and without it."""
     torch.set_num_threads(1)
     cases = [case for path in data for case in read_ner(path, path.stem)[:number]]
-    others = [n for path in names for case in read_ner(path, path.stem) for n in case.labels]
+    others = [name for path in names for name in read_ner(path, path.stem)[0].labels]
     sets = label_sets(cases, others)
     model = GlinerMT.from_pretrained()
     print(f"{machine_line(1)}; {len(cases)} sentences, {len(sets[1000])} labels at most\n")
