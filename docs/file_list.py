@@ -15,11 +15,16 @@ BEGIN = "<!-- files: written by docs/file_list.py -->"
 END = "<!-- end of files -->"
 
 
+def home(folder: str) -> Path:
+    """Return where a folder is: linked into the package, but in an sdist moved into it."""
+    return ROOT / folder if (ROOT / folder).is_dir() else ROOT / "glinermt" / folder
+
+
 def modules(folder: str) -> list[Path]:
     """Return a folder's files, without what is linked into the package."""
     linked = {ROOT / "glinermt" / name for name in FOLDERS}
-    found = sorted((ROOT / folder).rglob("*.py"))
-    return [path for path in found if not linked & set(path.parents)]
+    found = sorted(home(folder).rglob("*.py"))
+    return [p for p in found if folder != "glinermt" or not linked & set(p.parents)]
 
 
 def first_line(path: Path) -> str:
@@ -41,7 +46,7 @@ def listing() -> str:
             "|---|---|",
         ]
         lines += [
-            f"| `{path.relative_to(ROOT / folder).as_posix()}` | {first_line(path)} |"
+            f"| `{path.relative_to(home(folder)).as_posix()}` | {first_line(path)} |"
             for path in paths
         ]
     return "\n".join([*lines, ""])

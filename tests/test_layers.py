@@ -30,10 +30,15 @@ ABOVE_EVERYTHING = {ROOT / "glinermt" / name for name in ("cli.py", "__init__.py
 """The command line puts all parts together; the package's face names them."""
 
 
+def home(folder: str) -> Path:
+    """Return where a folder is: linked into the package, but in an sdist moved into it."""
+    return ROOT / folder if (ROOT / folder).is_dir() else ROOT / "glinermt" / folder
+
+
 def sources() -> list[tuple[str, Path]]:
-    files = [(folder, path) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    files = [(folder, path) for folder in FOLDERS for path in home(folder).rglob("*.py")]
     linked = {ROOT / "glinermt" / name for name in FOLDERS}
-    return sorted((f, p) for f, p in files if not linked & set(p.parents))
+    return sorted((f, p) for f, p in files if f != "glinermt" or not linked & set(p.parents))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -107,8 +112,8 @@ def modules() -> dict[str, Path]:
     """Return all our modules but the package's face, which every import runs first."""
     found = {}
     for folder, path in sources():
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        names = parts if folder == "glinermt" else ("glinermt", *parts)
+        parts = path.relative_to(home(folder)).with_suffix("").parts
+        names = ("glinermt", *parts) if folder == "glinermt" else ("glinermt", folder, *parts)
         names = names[:-1] if names[-1] == "__init__" else names
         found[".".join(names)] = path
     del found["glinermt"]
