@@ -222,6 +222,8 @@ class TrainConfig:
     save_every: FromOne = 500
     """Steps between checkpoints."""
     log_every: FromOne = 10
+    curves: bool = True
+    """Draw ``curves.png`` beside the model in the end."""
     max_bad_share: Share = 0.01
     """Bad lines are skipped and listed; more than this share of a file stops the run."""
     trackers: tuple[str, ...] = ("tensorboard",)

@@ -91,6 +91,7 @@ def tiny_config(folder: Path, *, steps: int = 6, dropout: float = 0.1) -> TrainC
         output=str(folder / "run"),
         save_every=100,
         log_every=1,
+        curves=False,
         pad_multiple=1,
         trackers=(),
     )

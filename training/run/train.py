@@ -70,7 +70,7 @@ def train(
         stack.enter_context(stop.on_signals())
         stack.enter_context(denormals_flushed())
         _run_stages(config, processes, stop, score, console, resume=resume)
-    if processes.index == 0:
+    if processes.index == 0 and config.curves:
         draw_curves(output)
     return output / "last"
 

@@ -385,7 +385,7 @@ def test_stages_follow_each_other_and_the_clock_can_end_one(tmp_path: Path) -> N
 
 
 def test_the_config_and_the_curves_stand_beside_the_model(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, steps=1)
+    config = replace(tiny_config(tmp_path, steps=1), curves=True)
     train(config)
     assert (Path(config.output) / "curves.png").read_bytes().startswith(b"\x89PNG")
     saved = json.loads((Path(config.output) / "config.json").read_text())
