@@ -16,19 +16,25 @@ CHUNK = 256
 """Texts that are read and answered together."""
 
 
+class Several(Protocol):
+    """Texts whose number is known: a list, a tuple, a Series of pandas."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+
 class Shaped(Protocol[P, T]):
     """A task function as its callers see it; one text is what it is declared for."""
 
     @overload  # A str is an iterable of str, too; the first that fits holds.
-    def __call__(self, text: str, /, *args: P.args, **kwargs: P.kwargs) -> T: ...  # type: ignore[overload-overlap]
+    def __call__(self, text: str, *args: P.args, **kwargs: P.kwargs) -> T: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, text: Sequence[str], /, *args: P.args, **kwargs: P.kwargs
+        self, text: Several, *args: P.args, **kwargs: P.kwargs
     ) -> list[T]: ...
     @overload
-    def __call__(
-        self, text: Iterable[str], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Iterator[T]: ...
+    def __call__(self, text: Iterable[str], *args: P.args, **kwargs: P.kwargs) -> Iterator[T]: ...
 
 
 def by_shape(function: Callable[Concatenate[str | Iterable[str], P], T]) -> Shaped[P, T]:

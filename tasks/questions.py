@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from glinermt.config import TaskSettings, check_count
 from glinermt.default_model import load_extractor
-from glinermt.tasks.inputs import check_string, restore, rows, string_argument
+from glinermt.tasks.inputs import Several, check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
@@ -45,7 +45,7 @@ def answer(  # type: ignore[overload-overlap]
 @overload
 def answer(  # type: ignore[overload-overlap]
     question: str | Iterable[str],
-    text: Sequence[str],
+    text: Several,
     *,
     threshold: float | None = None,
     span_score: SpanScore | None = None,
@@ -115,7 +115,7 @@ def answers(  # type: ignore[overload-overlap]
 @overload
 def answers(  # type: ignore[overload-overlap]
     question: str | Iterable[str],
-    text: Sequence[str],
+    text: Several,
     *,
     threshold: float | None = None,
     span_score: SpanScore | None = None,
