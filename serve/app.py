@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
 
 from glinermt import __version__
 from glinermt.serve import errors, schemas
@@ -21,6 +24,11 @@ from glinermt.types import Extractor
 _CONTENT_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _DESCRIPTION = """Entities, relations, answers and summaries from one small model.
 
@@ -52,6 +60,7 @@ def create_app(models: Mapping[str, Extractor], settings: ServeSettings | None =
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
@@ -64,13 +73,16 @@ def create_app(models: Mapping[str, Extractor], settings: ServeSettings | None =
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )
     errors.install(app)
+    keys = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys else []
     for endpoint in ENDPOINTS:
-        _add_task(app, service, endpoint)
-    _add_about(app, service)
+        _add_task(app, service, endpoint, keys)
+    _add_about(app, service, keys)
+    _add_pages(app)
     return app
 
 
-def _add_task(app: FastAPI, service: Service, endpoint: Endpoint) -> None:
+def _add_task(app: FastAPI, service: Service, endpoint: Endpoint, keys: list[Any]) -> None:
+    """Add a task's two routes; ``keys`` only describes what ``Access`` asks for."""
     path = f"/v1/{endpoint.path}"
     limit = service.settings.max_body_bytes
 
@@ -96,6 +108,7 @@ def _add_task(app: FastAPI, service: Service, endpoint: Endpoint) -> None:
         summary=endpoint.summary,
         operation_id=name,
         tags=["tasks"],
+        dependencies=keys,
         max_body_size=limit,
     )
     schema = {"$ref": f"#/components/schemas/{endpoint.request.__name__}"}
@@ -111,13 +124,13 @@ def _add_task(app: FastAPI, service: Service, endpoint: Endpoint) -> None:
         summary=f"{endpoint.summary}: JSON lines in, JSON lines out",
         operation_id=f"{name}_batch",
         tags=["streams"],
+        dependencies=keys,
         openapi_extra={"requestBody": {"content": {NDJSON: {"schema": schema}}, "required": True}},
     )
 
 
-def _add_about(app: FastAPI, service: Service) -> None:
-    """Add what says how the server is, and the page to try it."""
-    page = (files("glinermt.serve") / "page.html").read_text(encoding="utf-8")
+def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
+    """Add what says how the server is."""
 
     def about(path: str, tag: str = "server", **options: Any) -> Callable[[Any], Any]:
         return app.get(path, tags=[tag], **options)
@@ -137,11 +150,17 @@ def _add_about(app: FastAPI, service: Service) -> None:
         summary="Numbers for Prometheus",
         response_class=PlainTextResponse,
         responses=_responses(401),
+        dependencies=keys,
     )
     async def metrics() -> Response:
         return Response(service.metrics.render(), media_type=service.metrics.content_type)
 
-    @about("/v1/models", summary="The models by their names", responses=_responses(401))
+    @about(
+        "/v1/models",
+        summary="The models by their names",
+        responses=_responses(401),
+        dependencies=keys,
+    )
     async def models() -> schemas.ModelList:
         cards = [
             schemas.ModelCard(
@@ -153,9 +172,28 @@ def _add_about(app: FastAPI, service: Service) -> None:
         ]
         return schemas.ModelList(models=cards, default=service.default)
 
+
+def _add_pages(app: FastAPI) -> None:
+    """Add the page to try the tasks, and Swagger UI; neither loads anything from elsewhere."""
+    page = (files("glinermt.serve") / "page.html").read_text(encoding="utf-8")
+    swagger = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="glinermt",
+        swagger_js_url="docs/swagger-ui-bundle.js",
+        swagger_css_url="docs/swagger-ui.css",
+        swagger_favicon_url="docs/favicon-32x32.png",
+    )
+    swagger.headers["Content-Security-Policy"] = _DOCS_POLICY
+
     @app.get("/", include_in_schema=False)
     async def try_it() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_POLICY})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return swagger
+
+    app.mount("/docs", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
 
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -1,18 +1,16 @@
 """Errors as clients see them: a code, a message, the field that is wrong; no paths, no traces."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from glinermt.errors import BackendError
-from glinermt.serve import schemas
 from glinermt.serve.batching import RequestCancelled
 
 logger = logging.getLogger("glinermt.serve")
@@ -29,12 +27,6 @@ CODES = {
     500: "internal",
     503: "unavailable",
     504: "timeout",
-}
-_FIELDS = {
-    name
-    for model in vars(schemas).values()
-    if isinstance(model, type) and issubclass(model, BaseModel)
-    for name in model.model_fields
 }
 
 
@@ -77,13 +69,18 @@ def as_request_error(error: BaseException) -> RequestError:
     return RequestError(500, "the server failed; its log says why")
 
 
-def validation_error(errors: Sequence[Any]) -> RequestError:
-    """Return the most telling of pydantic's errors: the one that got furthest."""
+def validation_error(errors: Sequence[Any], body: Any) -> RequestError:
+    """Return the most telling of pydantic's errors, the one that got furthest.
+
+    Args:
+        errors: as pydantic lists them.
+        body: the request that they are about, read from its JSON.
+    """
     if errors[0]["type"] == "json_invalid":
         message = f"the body is not JSON: {errors[0]['ctx']['error']}"
         return RequestError(400, message, field="body")
     chosen = max(errors, key=lambda error: len(error["loc"]))
-    field = _field(chosen["loc"])
+    field = _field(chosen, body)
     return RequestError(422, f"{field}: {chosen['msg']}", field=field)
 
 
@@ -95,7 +92,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return validation_error(error.errors()).response()
+        return validation_error(error.errors(), error.body).response()
 
     async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -110,10 +107,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
 
 
-def _field(place: Iterable[Any]) -> str:
-    """Return the path to the field, without the names that pydantic gives to parts of unions."""
-    parts = [str(part) for part in place if isinstance(part, int) or part in _FIELDS]
-    return ".".join(parts) or "body"
+def _field(error: Any, body: Any) -> str:
+    """Return the path to what is wrong, as ``schema.entities.0``.
+
+    Pydantic names the parts of unions among the keys of the body; they are left out.
+    """
+    place = list(error["loc"])
+    missing = [place.pop()] if error["type"] == "missing" else []
+    parts = []
+    for part in place:
+        inside = isinstance(body, list) and isinstance(part, int) and part < len(body)
+        if inside or (isinstance(body, dict) and part in body):
+            parts.append(part)
+            body = body[part]
+    path = ".".join(str(part)[:80] for part in [*parts, *missing])
+    return path or "body"
 
 
 def _is_ours(trace: TracebackType | None) -> bool:

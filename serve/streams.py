@@ -111,7 +111,7 @@ async def _reply(service: Service, endpoint: Endpoint, number: int, line: bytes)
         body = endpoint.request.model_validate_json(line)
         reply = await service.reply_to_line(endpoint, body)
     except ValidationError as error:
-        return _line({"line": number, **validation_error(error.errors()).body()})
+        return _line({"line": number, **validation_error(error.errors(), _body(line)).body()})
     except Exception as error:
         return _line({"line": number, **as_request_error(error).body()})
     return _line({"line": number, **reply.model_dump()})
@@ -119,3 +119,11 @@ async def _reply(service: Service, endpoint: Endpoint, number: int, line: bytes)
 
 def _line(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _body(line: bytes) -> Any:
+    """Return what a line holds, None where it is no JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

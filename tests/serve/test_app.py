@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -201,7 +202,8 @@ def test_a_model_is_chosen_by_its_name(client: TestClient) -> None:
         ({"labels": ["x"]}, 422, "text"),
         ({"text": "a", "labels": "x"}, 422, "labels"),
         ({"text": "a", "labels": [""]}, 422, "labels.0"),
-        ({"text": "a", "labels": ["x"], "treshold": 0.5}, 422, "body"),
+        ({"text": "a", "labels": ["x"], "treshold": 0.5}, 422, "treshold"),
+        ({"text": "a", "labels": {"x": {"threshold": 2}}}, 422, "labels.x.threshold"),
         ({"text": "a", "labels": ["x"], "threshold": 1.5}, 422, "threshold"),
         ({"text": "a", "labels": ["x"], "threshold": "high"}, 422, "threshold"),
         ({"text": "a", "labels": ["x"], "overlap": "some"}, 422, "overlap"),
@@ -270,6 +272,37 @@ def test_a_read_is_limited_as_its_tasks_are(asked: Any, message: str, client: Te
     reply = client.post("/v1/read", json={"text": TEXT, "schema": asked})
     assert reply.status_code == 422, reply.text
     assert message in reply.text
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "field"),
+    [
+        ("read", {}, "schema"),
+        ("read", {"schema": {"entities": 5}}, "schema.entities"),
+        ("read", {"schema": {"relations": {"met": {"head": [""]}}}}, "schema.relations.met.head.0"),
+        (
+            "read",
+            {"schema": {"classes": {"mood": {"multi_label": 3}}}},
+            "schema.classes.mood.labels",
+        ),
+        ("records", {"schema": []}, "schema"),
+        ("relations", {"relations": ["met"], "entities": [{"start": -1}]}, "entities.0.start"),
+    ],
+)
+def test_a_fault_is_named_by_its_place_in_the_request(
+    path: str, asked: Any, field: str, client: TestClient
+) -> None:
+    body = {"text": TEXT, **asked}
+    reply = client.post(f"/v1/{path}", json=body)
+    assert (reply.status_code, reply.json()["error"]["field"]) == (422, field), reply.text
+    line = client.post(f"/v1/{path}/batch", content=json.dumps(body).encode())
+    assert json.loads(line.text)["error"]["field"] == field
+
+
+def test_a_property_may_be_called_pattern(client: TestClient) -> None:
+    schema = {"type": "object", "properties": {"pattern": {"type": "string"}}}
+    reply = client.post("/v1/records", json={"text": TEXT, "schema": schema})
+    assert reply.status_code == 200, reply.text
 
 
 def test_what_the_library_refuses_is_told_in_its_words(client: TestClient) -> None:
@@ -422,3 +455,25 @@ def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:
 def test_unknown_paths_and_methods_are_errors_of_the_same_form(client: TestClient) -> None:
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert client.get("/v1/entities").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_the_description_of_the_api_is_shown_without_a_network(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    places = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(places) == 3
+    for place in places:
+        reply = client.get(place)  # a path of this server
+        assert place.startswith("docs/")
+        assert reply.status_code == 200
+        assert len(reply.content) > 100
+    assert "'openapi.json'" in page.text
+
+
+def test_the_description_says_how_a_key_is_sent_where_one_is_needed(stub: StubExtractor) -> None:
+    with serving(stub, api_keys=["secret-1"]) as client:
+        document = client.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert document["paths"]["/v1/entities"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert document["paths"]["/v1/entities/batch"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in document["paths"]["/health"]["get"]
