@@ -57,7 +57,7 @@ def annotate_shard(shard: Shard, job: Job, out: str, model: Any, *, retry: bool 
     asked = [row for row in rows if row.number not in known]
     fresh = {outcome.row.number: outcome for outcome in annotate_rows(asked, job, model)}
     outcomes = [fresh.get(row.number) or Outcome(row, known.get(row.number)) for row in rows]
-    write_shard(shard, job, out, outcomes, time.perf_counter() - begun)
+    write_shard(shard, job, out, outcomes, time.perf_counter() - begun, again=retry)
 
 
 def annotate_rows(rows: Sequence[Row], job: Job, model: Any) -> Iterator[Outcome]:
@@ -77,17 +77,30 @@ def annotate_rows(rows: Sequence[Row], job: Job, model: Any) -> Iterator[Outcome
 
 
 def write_shard(
-    shard: Shard, job: Job, out: str, outcomes: Sequence[Outcome], seconds: float
+    shard: Shard,
+    job: Job,
+    out: str,
+    outcomes: Sequence[Outcome],
+    seconds: float,
+    *,
+    again: bool = False,
 ) -> None:
-    """Write the shard's output and its counts, each beside and then renamed."""
+    """Write the shard's output and its counts, each beside and then renamed.
+
+    A shard whose file is there is done, so its counts are written before. Where a file is replaced
+    (``again``), its counts come after: a job killed in between still sees failures to retry.
+    """
     if job.format == "parquet":
         data = _parquet(shard, job, outcomes)
     else:
         data = _jsonl(shard, job, outcomes)
     counts = json.dumps({**_counts(job, outcomes), "seconds": round(seconds, 3)}, sort_keys=True)
-    # The counts first: a shard whose file is there is done, and its counts are there too.
-    write_whole(f"{out}/{STATS}/{shard.name}.json", counts.encode())
-    write_whole(f"{out}/{shard.name}.{job.format}", data)
+    files = [
+        (f"{out}/{STATS}/{shard.name}.json", counts.encode()),
+        (f"{out}/{shard.name}.{job.format}", data),
+    ]
+    for path, content in reversed(files) if again else files:
+        write_whole(path, content)
 
 
 def write_whole(path: str, data: bytes) -> None:

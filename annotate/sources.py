@@ -201,8 +201,21 @@ def _cut_parquet(source: Source, index: int, shard_rows: int) -> Iterator[Shard]
 def _parquet_rows(shard: Shard) -> Iterator[Row]:
     """Read only the row groups that hold the shard."""
     table = parquet_table(shard)
-    for i, fields in enumerate(table.to_pylist()):
+    try:
+        rows = table.to_pylist()
+    except UnicodeDecodeError:  # Parquet does not check its strings; which rows are they in?
+        for i in range(table.num_rows):
+            yield _checked_row(shard.first + i, table.slice(i, 1))
+        return
+    for i, fields in enumerate(rows):
         yield Row(shard.first + i, fields)
+
+
+def _checked_row(number: int, table: Any) -> Row:
+    try:
+        return Row(number, table.to_pylist()[0])
+    except UnicodeDecodeError as error:
+        return Row(number, {}, f"a column is not UTF-8 text: {error}")
 
 
 def parquet_table(shard: Shard) -> Any:
