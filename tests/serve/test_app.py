@@ -283,7 +283,7 @@ def test_a_read_is_limited_as_its_tasks_are(asked: Any, message: str, client: Te
         (
             "read",
             {"schema": {"classes": {"mood": {"multi_label": 3}}}},
-            "schema.classes.mood.labels",
+            "schema.classes.mood.multi_label",
         ),
         ("records", {"schema": []}, "schema"),
         ("relations", {"relations": ["met"], "entities": [{"start": -1}]}, "entities.0.start"),
