@@ -11,7 +11,7 @@ import glinermt
 from glinermt.annotate.schemas import FUNCTIONS, function_of
 from glinermt.annotate.sources import Source, fingerprint
 from glinermt.config import check_count
-from glinermt.default_model import load_extractor
+from glinermt.default_model import load_model
 from glinermt.errors import ConfigError, unknown_choice
 
 FORMATS = ("parquet", "jsonl")
@@ -70,24 +70,7 @@ class Job:
 
     def load_model(self, device: str | None = None, *, threads: int | None = None) -> Any:
         """Return the model that the job asks, loaded for inference; exports run without torch."""
-        from glinermt.exported import ExportedModel, is_export
-
-        if self.model is not None and is_export(Path(self.model)):
-            if self.precision != "exact" or device not in (None, "cpu"):
-                raise ConfigError(
-                    f"{self.model} is an export, which runs on the processor as it was written; "
-                    "leave out precision and device"
-                )
-            return ExportedModel.from_pretrained(self.model, threads=threads)
-        if threads is not None:
-            import torch
-
-            torch.set_num_threads(threads)
-        if self.precision == "exact" and device in (None, "cpu"):
-            return load_extractor(self.model)
-        return glinermt.GlinerMT.from_pretrained(
-            self.model, device=device, precision=self.precision
-        )
+        return load_model(self.model, device=device, precision=self.precision, threads=threads)
 
 
 def describe(job: Job, sources: list[Source]) -> dict[str, Any]:

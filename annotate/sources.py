@@ -212,10 +212,19 @@ def _parquet_rows(shard: Shard) -> Iterator[Row]:
 
 
 def _checked_row(number: int, table: Any) -> Row:
-    try:
-        return Row(number, table.to_pylist()[0])
-    except UnicodeDecodeError as error:
-        return Row(number, {}, f"a column is not UTF-8 text: {error}")
+    """Return the only row of a table; strings that are not UTF-8 are bytes."""
+    import pyarrow as pa
+
+    fields = {}
+    for name in table.column_names:
+        column = table.column(name)
+        try:
+            (fields[name],) = column.to_pylist()
+        except UnicodeDecodeError as error:
+            if pa.types.is_nested(column.type):
+                return Row(number, {}, f"column {name!r} is not UTF-8 text: {error}")
+            (fields[name],) = column.cast(pa.large_binary()).to_pylist()
+    return Row(number, fields)
 
 
 def parquet_table(shard: Shard) -> Any:

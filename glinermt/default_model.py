@@ -5,9 +5,13 @@ import logging  # noqa: F401
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from glinermt.errors import BackendError
+from glinermt.errors import BackendError, ConfigError
 from glinermt.types import Extractor
+
+if TYPE_CHECKING:
+    from glinermt.model import GlinerMT
 
 _shipped_lock, _last_lock = threading.RLock(), threading.RLock()
 """Two, so that nobody waits for the shipped model while another is downloaded."""
@@ -46,12 +50,60 @@ def load_extractor(model: Extractor | str | Path | None) -> Extractor:
         return _last[identity]
 
 
+def load_model(
+    model: str | Path | None,
+    *,
+    device: str | None = None,
+    precision: str = "exact",
+    threads: int | None = None,
+) -> Extractor:
+    """Return a model for a process of its own: a server's, or a worker's of a job.
+
+    Args:
+        model: folder or hub id; None = the shipped model. An export runs without torch.
+        device: such as ``cuda:0``; None = the processor.
+        precision: see ``GlinerMT.from_pretrained``.
+        threads: that compute at once; None = as many as there are cores.
+
+    Raises:
+        CheckpointError: the model is missing or damaged.
+        ConfigError: a device or precision that an export does not have.
+        ValueError: a device that is not here, or a precision that it cannot have.
+    """
+    from glinermt.exported import ExportedModel, is_export
+
+    if model is not None and is_export(Path(model).expanduser()):
+        if precision not in ("exact", "auto") or device not in (None, "cpu"):
+            raise ConfigError(
+                f"{model} is an export, which runs on the processor as it was written; "
+                "leave out precision and device"
+            )
+        return ExportedModel.from_pretrained(model, threads=threads)
+    run_by_torch = _class_on_torch(model)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    if precision == "exact" and device in (None, "cpu"):
+        return load_extractor(model)
+    return run_by_torch.from_pretrained(
+        model,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]  # checked there
+    )
+
+
 def _load(model: str | Path | None) -> Extractor:
     """Load a model: an export without torch, all else with it."""
     from glinermt.exported import ExportedModel, is_export
 
     if model is not None and is_export(Path(model).expanduser()):
         return ExportedModel.from_pretrained(model)
+    return _class_on_torch(model).from_pretrained(model)
+
+
+def _class_on_torch(model: str | Path | None) -> "type[GlinerMT]":
+    """Return the class of models that run on torch, for the given one to be loaded."""
     try:
         from glinermt.model import GlinerMT
     except ModuleNotFoundError as error:
@@ -61,7 +113,7 @@ def _load(model: str | Path | None) -> Extractor:
             f"{model or 'the shipped model'} runs on torch, which is not installed: pip install "
             "torch, or name the folder of a model that was exported (glinermt export)"
         ) from error
-    return GlinerMT.from_pretrained(model)
+    return GlinerMT
 
 
 def _take_locks() -> None:

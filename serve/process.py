@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 
+from glinermt.default_model import load_model
 from glinermt.errors import UsageError
-from glinermt.model import GlinerMT
 from glinermt.serve.access import read_keys
 from glinermt.serve.app import create_app
 from glinermt.serve.service import ServeSettings
+from glinermt.types import Extractor
 
 SHIPPED = "glinermt"
 """The name of the model that ships."""
 _SETUP = "GLINERMT_SERVE"
 """Where worker processes read how they are set up."""
-START = 120
-"""Seconds that a worker process may need to load its models before it is taken for dead."""
+START = 60
+"""Seconds that a worker process may give no sign before it is taken for dead."""
 GRACE = 30
 """Seconds that requests under way have to come to their end when the server is stopped."""
 
@@ -57,19 +57,18 @@ class Models(BaseModel):
             places[name] = place
         return cls(places=places or {SHIPPED: None}, precision=precision, device=device)
 
-    def load(self) -> dict[str, GlinerMT]:
+    def load(self, threads: int | None = None) -> dict[str, Extractor]:
         """Load the models.
+
+        Args:
+            threads: that compute at once in this process; None = as many as there are cores.
 
         Raises:
             CheckpointError: one is missing or damaged.
             ValueError: a device that is not here, or a precision that it cannot have.
         """
         return {
-            name: GlinerMT.from_pretrained(
-                place,
-                device=self.device,
-                precision=self.precision,  # type: ignore[arg-type]  # the command's choices
-            )
+            name: load_model(place, device=self.device, precision=self.precision, threads=threads)
             for name, place in self.places.items()
         }
 
@@ -82,7 +81,7 @@ class Setup(BaseModel):
     api_key_file: Path | None = None
     workers: int = 1
 
-    def app(self) -> FastAPI:
+    def app(self, threads: int | None = None) -> FastAPI:
         """Load the models and make the application.
 
         Raises:
@@ -91,7 +90,7 @@ class Setup(BaseModel):
         """
         keys = read_keys(self.api_key_file) if self.api_key_file else frozenset()
         settings = self.settings.model_copy(update={"api_keys": keys})
-        return create_app(self.models.load(), settings)
+        return create_app(self.models.load(threads), settings)
 
 
 def run(setup: Setup, *, host: str, port: int) -> None:
@@ -126,8 +125,7 @@ def worker_app() -> FastAPI:
     logging.config.dictConfig(_LOGGING)
     setup = Setup.model_validate_json(os.environ[_SETUP])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, (cores or 1) // setup.workers))
-    return setup.app()
+    return setup.app(threads=max(1, (cores or 1) // setup.workers))
 
 
 _LOGGING = {
