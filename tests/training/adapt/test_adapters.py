@@ -27,7 +27,7 @@ def learn(model: GlinerMT, label: str, rank: int = 4) -> dict[str, torch.Tensor]
         type(row)(row.query, tuple(s for s in row.spans if s.label == label))
         for row in sentences(NAMES, CITIES)
     ]
-    fine_tune(model, rows, steps=40, tuning=tuning(lora_rank=rank))
+    fine_tune(model, rows, steps=30, tuning=tuning(lora_rank=rank))
     return weights(model)
 
 

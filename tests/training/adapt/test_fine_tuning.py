@@ -214,7 +214,7 @@ def test_a_learning_curve_rises_with_examples_and_leaves_the_model(model: Gliner
     before = state_of(model)
     examples = sentences(NAMES, CITIES)
     curve = learning_curve(
-        model, examples, examples, sizes=(1, 16), steps=50, tuning=tuning(patience=0)
+        model, examples, examples[:6], sizes=(1, 16), steps=30, tuning=tuning(patience=0)
     )
     assert [size for size, _ in curve] == [0, 1, 16]
     assert curve[0][1] < curve[2][1]
@@ -297,7 +297,7 @@ def test_replay_is_learned_along(model: GlinerMT) -> None:
 def test_adapters_are_merged_and_leave_an_ordinary_model(model: GlinerMT, tmp_path: Path) -> None:
     names = set(model.state_dict())
     examples = sentences(NAMES, CITIES)
-    fine_tune(model, examples, steps=60, dev=examples, tuning=tuning(lora_rank=4))
+    fine_tune(model, examples, steps=40, dev=examples[:4], tuning=tuning(lora_rank=4))
     assert set(model.state_dict()) == names
     assert all(p.requires_grad for p in model.parameters())
     model.save_pretrained(tmp_path / "saved")
