@@ -111,9 +111,10 @@ class _Ends:
     """The types that the ends of relations may have, and have once a relation has chosen.
 
     A relation takes the best type at a place that it allows. Where types are chosen jointly, that
-    may be one below its threshold, if the relation names it and is as much surer than it must be:
-    if the odds of the type times those of the relation reach the odds of both thresholds,
-    multiplied.
+    may be one below its threshold that the relation names, if the odds of the type times those of
+    the relation reach the odds of both thresholds, multiplied; and any but the place's best type
+    has to reach that one's odds in the same way, so that a relation does not make a city of what is
+    surely a person.
     """
 
     types: Mapping[Place, Sequence[Span]]
@@ -131,18 +132,16 @@ class _Ends:
         if place in self.settled:
             here: Sequence[Span] = (self.settled[place],)
         else:
-            here = [
-                each
-                for each in self.types.get(place, () if span.label else (span,))
-                if self._is_sure(each) or (allowed and self._is_raised(each, odds))
-            ]
+            here = self.types.get(place, () if span.label else (span,))
+            if self.limits and here:
+                odds = odds if allowed else 1.0
+                best = _odds(here[0].score)
+                here = [each for each in here if self._reaches(each, odds, best)]
         return next((each for each in here if is_allowed(each, allowed)), None)
 
-    def _is_sure(self, span: Span) -> bool:
-        return span.score >= self.limits.get(span.label, 0.0)
-
-    def _is_raised(self, span: Span, odds: float) -> bool:
-        return _odds(span.score) * odds >= _odds(self.limits[span.label])
+    def _reaches(self, span: Span, odds: float, best: float) -> bool:
+        limit = _odds(self.limits.get(span.label, 0.0))
+        return _odds(span.score) * odds >= max(limit, best)
 
 
 def _odds(share: float) -> float:

@@ -160,7 +160,8 @@ def test_examples_hold_relations_and_the_entities_that_are_asked() -> None:
 def test_a_sure_relation_raises_a_type_that_it_names() -> None:
     founder = replace(ANN, label="person", score=0.3)
     kinds = {"founded by": {"head": ["organization"], "tail": ["person"]}}
-    spans = [ACME, replace(ANN, label="organization", score=0.8), founder]
+    firm = replace(ANN, label="organization", score=0.7)
+    spans = [ACME, firm, founder]
 
     def tails(score: float, **options: Any) -> list[str]:
         model = paired((ACME, "founded by", ANN, score), spans=spans)
@@ -172,6 +173,8 @@ def test_a_sure_relation_raises_a_type_that_it_names() -> None:
     assert tails(0.9) == []
     assert tails(0.9, joint=True) == ["person 0.3"]
     assert tails(0.6, joint=True) == []  # odds of 0.3 times 0.6: below those of 0.5 times 0.5
+    spans[1] = replace(firm, score=0.95)
+    assert tails(0.9, joint=True) == []  # surely a firm
 
 
 def test_types_below_their_threshold_are_not_raised_without_a_relation_that_names_them() -> None:
