@@ -1,5 +1,6 @@
 """The commands ``glinermt annotate`` and ``glinermt suggest``."""
 
+import re
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -23,7 +24,7 @@ def annotate_command(
     ],
     out: Annotated[str, typer.Option(help="Folder for the shards; run again to go on.")],
     task: Annotated[str, typer.Option(help="Such as entities, relations, answer, classify.")],
-    labels: Annotated[Many, typer.Option(help="A label (repeatable, or separated by |).")] = None,
+    labels: Annotated[Many, typer.Option(help="Labels, parted by commas or |; repeatable.")] = None,
     relations: Annotated[Many, typer.Option(help="A relation (repeatable).")] = None,
     instruction: Annotated[str | None, typer.Option(help="Of matches or open_entities.")] = None,
     question: Annotated[str | None, typer.Option(help="Of answer.")] = None,
@@ -117,7 +118,7 @@ def annotate_command(
 
 def suggest_command(
     texts: Annotated[Path, typer.Argument(help="JSON lines with texts, Parquet, or - for stdin.")],
-    labels: Annotated[list[str], typer.Option(help="A label (repeatable, or separated by |).")],
+    labels: Annotated[list[str], typer.Option(help="Labels, parted by commas or |; repeatable.")],
     by: Annotated[str, typer.Option(help="margin, entropy, disagreement or diversity.")] = "margin",
     n: Annotated[int, typer.Option("-n", min=1, help="How many texts.")] = 100,
     model: Annotated[Many, typer.Option(help="Folder or hub id; several for disagreement.")] = None,
@@ -145,4 +146,4 @@ def suggest_command(
 def _split(given: Many) -> list[str] | None:
     if given is None:
         return None
-    return [name.strip() for item in given for name in item.split("|") if name.strip()]
+    return [name.strip() for item in given for name in re.split("[|,]", item) if name.strip()]

@@ -112,7 +112,7 @@ def test_the_command_prints_indices_and_texts(tmp_path: Path) -> None:
     tiny_model(tmp_path / "encoder").save_pretrained(tmp_path / "model")
     pool = tmp_path / "pool.jsonl"
     pool.write_text('{"text": "bill gates"}\n{"text": "in paris"}\n', encoding="utf-8")
-    command = ["suggest", str(pool), "--labels", "person|city", "--model", str(tmp_path / "model")]
+    command = ["suggest", str(pool), "--labels", "person, city", "--model", str(tmp_path / "model")]
     done = CliRunner().invoke(app, [*command, "-n", "1", "--json"], catch_exceptions=False)
     assert done.exit_code == 0
     assert done.stdout.startswith('{"index": ')
