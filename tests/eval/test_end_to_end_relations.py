@@ -127,7 +127,7 @@ def test_types_of_conll_relations_are_said_and_chosen_with_them(tmp_path: Path) 
     names = "Work_For Located_In OrgBased_In Live_In Kill".split()
     row = {**SPERT, "relations": [{"type": name, "head": 0, "tail": 1} for name in names]}
     (tmp_path / "conll04_test.json").write_text(json.dumps([row]), encoding="utf-8")
-    ann, acme = Span(0, 7, "Ann Lee", "person", 0.9), Span(18, 22, "Acme", "person", 0.8)
+    ann, acme = Span(0, 7, "Ann Lee", "person", 0.9), Span(18, 22, "Acme", "person", 0.7)
     model = HeadsModel(
         lambda query: [s for s in (ann, acme, replace(acme, label="organization", score=0.3))
                        if s.label in query.labels],
