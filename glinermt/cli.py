@@ -25,6 +25,7 @@ from glinermt.errors import GlinerMTError, UsageError, missing, unknown_choice
 from glinermt.eval import cli as eval_cli
 from glinermt.formats import cli as formats_cli
 from glinermt.integrations import cli as integrations_cli
+from glinermt.outputs import check_no_model
 from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
@@ -117,17 +118,30 @@ def export_command(
     model: Annotated[
         str | None, typer.Argument(help="Folder or hub id; the shipped model without.")
     ] = None,
-    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+    format: Annotated[
+        str, typer.Option(help="onnx or openvino; or gliner, a checkpoint of that package.")
+    ] = "onnx",
     quantize: Annotated[str | None, typer.Option(help="int8 (onnx only) or fp16.")] = None,
+    words: Annotated[
+        str | None, typer.Option(help="Word splitter; for gliner reference, as it splits.")
+    ] = None,
 ) -> None:
-    """Write a model as ONNX or OpenVINO graphs, which run without torch."""
+    """Write a model as graphs that run without torch, or as a checkpoint of the package gliner."""
     from glinermt.model import GlinerMT
 
-    if format not in ("onnx", "openvino"):
-        raise UsageError(unknown_choice("format", format, ("onnx", "openvino")))
-    loaded: Any = GlinerMT.from_pretrained(model)
-    write = loaded.export_onnx if format == "onnx" else loaded.export_openvino
-    write(out, quantize=quantize)
+    if format not in ("onnx", "openvino", "gliner"):
+        raise UsageError(unknown_choice("format", format, ("onnx", "openvino", "gliner")))
+    if format == "gliner" and quantize is not None:
+        raise UsageError(
+            "a checkpoint of the package gliner has whole weights; leave out --quantize"
+        )
+    loaded: Any = GlinerMT.from_pretrained(model, words=words)
+    if format == "gliner":
+        check_no_model(out)
+        loaded.save_pretrained(out, format="gliner")
+    else:
+        write = loaded.export_onnx if format == "onnx" else loaded.export_openvino
+        write(out, quantize=quantize)
     typer.echo(f"{out}: written; GlinerMT.from_pretrained and --model take the folder")
 
 

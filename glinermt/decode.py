@@ -152,6 +152,33 @@ def choose(
     return c.take(np.lexsort((-c.score, c.end, c.start)))
 
 
+def best_apart(c: Candidates, count: int | None) -> Candidates:
+    """Return the ``count`` best spans that do not overlap, and what may be chosen in their place.
+
+    Beside each stand all spans that overlap it or one around it. Whoever takes the best span, or a
+    longer one around it, drops what overlaps that, and goes on ``count`` times, takes the same as
+    from all candidates.
+
+    Args:
+        c: in the order of the text.
+        count: at least 1; None = all.
+    """
+    if not count or not len(c):
+        return c
+    order = np.lexsort((-c.end, c.start, -c.score))
+    left = np.ones(len(c), dtype=bool)
+    for i in order.tolist():
+        if not left[i]:
+            continue
+        around = (c.start <= c.start[i]) & (c.end >= c.end[i])
+        start, end = c.start[around].min(), c.end[around].max()
+        left &= (c.start >= end) | (c.end <= start)
+        count -= 1
+        if not count:
+            break
+    return c.take(~left)
+
+
 def possible(c: Candidates, open_: np.ndarray, *, num_words: int) -> np.ndarray:
     """Say which candidates ``choose`` may still choose, flat, when others join those ``open_``.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from glinermt import fields
-from glinermt.config import SPAN_SCORES, SpanScore, TaskSettings, check_share
+from glinermt.config import SPAN_SCORES, SpanScore, TaskSettings, check_share, tempered
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.structures import Attributes, Structure
 
@@ -17,6 +17,26 @@ Overlap = Literal["flat", "nested"]
 Threshold = float | Mapping[str, float]
 Kind = Literal["spans", "relations", "classes", "records"]
 OVERLAPS = ("flat", "nested")
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """Only the best spans are wanted, and what may be chosen in their place.
+
+    That is what overlaps them or a longer span around them, as far as it is needed.
+    """
+
+    count: int = 1
+    """How many that do not overlap."""
+    near: float = 0.0
+    """How much less a longer span around a best one may score, to be chosen instead."""
+    temperature: float = 1.0
+    """By which scores are compared for that; see ``config.tempered``."""
+
+    def least(self, score: float) -> float:
+        """Return the score from which on spans may matter beside one that has ``score``."""
+        limit = tempered(score, self.temperature) - self.near - 1e-6
+        return tempered(limit, 1 / self.temperature) if limit > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,8 @@ class Query:
     class_groups: tuple[tuple[str, int], ...] = ()
     """Where ``classes`` answer several questions: the name of each and its number of classes, in
     their order, for families whose models read these; () = all answer one question."""
+    best: Best | None = field(default=None, compare=False)
+    """Which of all spans are wanted; None = all. It is no part of the question."""
 
     def to_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = {

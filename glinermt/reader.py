@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoding import PaddedRows, Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
-from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
+from glinermt.types import Ask, Best, Found, Kind, Query, Span, SpanScore, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches, windows
 from glinermt.words import end_of_character, line_ends
 
@@ -120,7 +120,9 @@ class NetworkReader:
             if any(p.relations for p in passes):
                 kept.append(_Kept(passes, rows.num_prompt_words, scored.vectors))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
-            chosen = self._chosen(part.scores, lines_of(query, words.text.offsets), limit, ask)
+            lines = lines_of(query, words.text.offsets)
+            chosen = self._chosen(part.scores, lines, limit, ask, query.best)
+            chosen = best_apart(chosen, query.best.count if query.best else None)
             part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)
             part.scores.clear()
         mentions = {
@@ -199,6 +201,7 @@ class NetworkReader:
         lines: np.ndarray,
         limits: np.ndarray,
         ask: Ask,
+        best: Best | None,
     ) -> Candidates:
         """Choose among what the windows of a query hold, window by window in the text's order.
 
@@ -207,6 +210,7 @@ class NetworkReader:
             lines: the line of each word, which spans do not leave.
             limits: threshold of each label.
             ask: how to decode.
+            best: which spans are wanted.
         """
         num_words = len(lines)
 
@@ -222,7 +226,7 @@ class NetworkReader:
             for (p, scores), then in zip(windows, following, strict=False)
         )
         flat = ask.overlap == "flat" and not ask.multi_label
-        joined = join_windows(found, num_words=num_words, flat=flat)
+        joined = join_windows(found, num_words=num_words, flat=flat, best=best)
         return choose(joined, num_words=num_words, overlap=ask.overlap, multi_label=ask.multi_label)
 
     def _relate(

@@ -5,6 +5,7 @@ from glinermt.examples import Example
 from glinermt.queries import (
     OVERLAPS,
     Ask,
+    Best,
     Extractor,
     Found,
     Instance,
@@ -32,6 +33,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Attributes",
+    "Best",
     "Cardinality",
     "Classification",
     "Example",

@@ -9,6 +9,7 @@ import numpy as np
 from glinermt.decode import Candidates, possible
 from glinermt.encoding import CLASSES, LabelRanges, Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
+from glinermt.types import Best
 
 OVERLAP = 0.25
 """Share of a window's tokens that the next window reads again."""
@@ -78,21 +79,28 @@ def place(candidates: Candidates, window: Pass, num_words: int) -> Candidates:
 
 
 def join_windows(
-    found: Iterable[tuple[Candidates, int]], *, num_words: int, flat: bool
+    found: Iterable[tuple[Candidates, int]],
+    *,
+    num_words: int,
+    flat: bool,
+    best: Best | None = None,
 ) -> Candidates:
     """Make one of what several windows found in a text, one window after another.
 
     See ``merge_windows`` for what is joined how. Where the result is to be ``flat``, spans that
     ``decode.choose`` cannot choose any more are dropped on the way, so that memory holds those of
-    a few windows; its choice stays the same.
+    a few windows; its choice stays the same. So it is where one best span is wanted: what scores
+    too little to matter beside the best so far is dropped.
 
     Args:
         found: what each window found, and the word where the next one begins; by ascending
             begins. The last window's next word is ``num_words`` or more.
         num_words: words of the whole text.
         flat: spans will not overlap, and have one label each.
+        best: which spans are wanted; None = all.
     """
-    done = []
+    done: list[Candidates] = []
+    least = 0.0
     open_ = Candidates.concatenate([])
     for candidates, following in found:
         joined = _unique(Candidates.concatenate([open_, candidates]))
@@ -102,7 +110,11 @@ def join_windows(
         if flat and following < num_words:
             open_ = joined.take(possible(joined, ~settled, num_words=num_words))
         else:
-            done.append(joined.take(settled))
+            final = joined.take(settled)
+            if best is not None and best.count == 1 and len(final):
+                least = max(least, best.least(float(final.score.max())))
+            done = [part.take(part.score >= least) for part in (*done, final)]
+            done = [part for part in done if len(part)]
             open_ = joined.take(~settled)
     return Candidates.concatenate([*done, open_])
 

@@ -12,7 +12,7 @@ from glinermt.tasks.inputs import Several, check_string, restore, rows, string_a
 from glinermt.tasks.labels import Label
 from glinermt.tasks.run import stream
 from glinermt.tasks.task import Task
-from glinermt.types import Answer, Extractor, Found, Query, Span, SpanScore
+from glinermt.types import Answer, Best, Extractor, Found, Query, Span, SpanScore
 
 Model = Extractor | str | Path | None
 
@@ -180,22 +180,24 @@ def _labels(_: Question, settings: TaskSettings) -> Sequence[Label]:
 
 def _query(text: str, asked: Question, settings: TaskSettings) -> list[Query]:
     prompt = ANSWER.word_prompt(settings, question=asked.text)
-    return [Query(text, (ANSWER.word_label(settings),), prompt, across_lines=True)]
+    label = ANSWER.word_label(settings)
+    best = Best(asked.most, TIE, settings.temperatures.get(ANSWER.name, 1.0))
+    return [Query(text, (label,), prompt, across_lines=True, best=best)]
 
 
 def _read(_: str, asked: Question, found: Sequence[Found], settings: TaskSettings) -> list[Answer]:
-    ranked = _ranked(found[0].spans, asked.most)
-    no_answer = 1.0 - (ranked[0].score if ranked else 0.0)
+    chosen = ranked(found[0].spans, asked.most)
+    no_answer = 1.0 - (chosen[0].score if chosen else 0.0)
     (label,) = _labels(asked, settings)
     answers = [
         Answer(span, span.score, no_answer)
-        for span in ranked
+        for span in chosen
         if span.score >= ANSWER.limit(label, settings)
     ]
     return answers or [Answer(None, 0.0, no_answer)]
 
 
-def _ranked(spans: Sequence[Span], most: int) -> list[Span]:
+def ranked(spans: Sequence[Span], most: int) -> list[Span]:
     """Choose spans, best first, none overlapping another."""
     left = sorted(spans, key=lambda span: (-span.score, span.start, -span.end))
     chosen: list[Span] = []

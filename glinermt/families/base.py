@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoding import Pass
 from glinermt.fast.choose import are_plain, parameters_of
 from glinermt.fast.encoder import FastEncoder, fast_encoder
@@ -192,9 +192,10 @@ def chosen_of(
     together = within_lines(Candidates.concatenate(parts), query, offsets)
     if len(parts) > 1:
         together = merge_windows(together)
-    return choose(
+    chosen = choose(
         together, num_words=len(offsets), overlap=ask.overlap, multi_label=ask.multi_label
     )
+    return best_apart(chosen, query.best.count if query.best else None)
 
 
 def within_lines(

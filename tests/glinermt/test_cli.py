@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from glinermt import console
 from glinermt.cli import app, main
 from glinermt.errors import DataError
+from glinermt.model import GlinerMT
 from glinermt.types import (
     Answer,
+    Ask,
     Classification,
     Query,
     Reading,
@@ -28,6 +30,7 @@ from glinermt.types import (
 )
 from tests.stub import StubExtractor
 from tests.tasks.heads_model import HeadsModel
+from tests.tiny_models import tiny_model
 
 TEXT = "Ann Lee founded Acme in Bonn. Bob left."
 
@@ -528,3 +531,19 @@ class TestShippedModel:
         code, error = fail(capsys, monkeypatch, *arguments)
         assert code == 1
         assert "no_model" in error
+
+
+def test_export_writes_a_checkpoint_of_the_package_gliner(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "encoder").save_pretrained(tmp_path / "own")
+    out = ["--out", str(tmp_path / "theirs"), "--format", "gliner", "--words", "reference"]
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "own"), *out])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "theirs" / "gliner_config.json").exists()
+    query, ask = [Query("bill gates founded microsoft in paris .", ("person", "city"))], Ask(0.3)
+    own, theirs = (
+        GlinerMT.from_pretrained(tmp_path / name, words="reference").read(query, ask)
+        for name in ("own", "theirs")
+    )
+    assert own == theirs
+    again = CliRunner().invoke(app, ["export", str(tmp_path / "own"), *out])
+    assert isinstance(again.exception, DataError)  # would overwrite the model

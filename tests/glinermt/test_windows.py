@@ -1,6 +1,7 @@
 """Passes cover every word and label within their budget; merging keeps the whole span."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glinermt.decode import Candidates, choose
+from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoding import QueryEncoder
 from glinermt.model import GlinerMT
-from glinermt.types import Example, Query, Span
+from glinermt.tasks.questions import ranked
+from glinermt.types import Ask, Best, Example, Query, Span
 from glinermt.windows import join_windows, merge_windows, plan_passes
 from tests.tiny_models import tiny_model
 
@@ -229,3 +231,48 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
         model.loss(batch).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return model.eval()
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 30), st.integers(1, 8)),
+        st.integers(1, 100).map(lambda share: share / 100),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(1, 4),
+)
+def test_answers_from_the_best_spans_are_those_from_all(
+    scores: dict[tuple[int, int], float], most: int
+) -> None:
+    """What ``Query.best`` leaves of the candidates of a long text gives the same answers."""
+    places = sorted(scores)
+    start, width = np.array(places).T
+    score = np.array([scores[place] for place in places])
+    no = np.zeros(len(places), dtype=int)
+    whole = Candidates(start, start + width, no, score, no.astype(bool))
+
+    def answers(c: Candidates) -> list[Span]:
+        columns = (column.tolist() for column in (c.start, c.end, c.score))
+        rows = zip(*columns, strict=True)
+        return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
+
+    assert answers(best_apart(whole, most)) == answers(whole)
+
+
+def test_the_best_span_of_a_long_text_needs_few_of_its_candidates(model: GlinerMT) -> None:
+    text = " ".join(f"bill gates founded microsoft in {c} paris the city {c} ." for c in "abcdefgh")
+    query = Query(text, ("answer",), "who founded microsoft", across_lines=True)
+    ask = Ask(0.01, "nested", span_score="min")
+    for near, temperature in ((0.02, 1.0), (0.1, 1.5), (0.0, 0.5)):
+        wanted = replace(query, best=Best(1, near, temperature))
+        whole, few = model.read([query, wanted], ask)
+        assert len(few.spans) < len(whole.spans)
+        best = max(whole.spans, key=lambda span: (span.score, -span.start, span.end))
+        limit = wanted.best.least(best.score) if wanted.best else 0.0
+        around = {
+            (s.start, s.end)
+            for s in whole.spans
+            if s.start <= best.start and s.end >= best.end and s.score > limit
+        }
+        assert around <= {(s.start, s.end) for s in few.spans}

@@ -1,5 +1,6 @@
 """Bi-encoders give what the package gliner gives; labels are computed once (fixtures/README.md)."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,21 @@ def test_a_poly_encoder_reads_labels_and_words_together() -> None:
     assert new_words.shape == words.shape
     assert new_labels.shape == labels.shape
     assert not torch.allclose(new_words, other_words)
+
+
+def test_ten_thousand_labels_take_the_memory_of_a_thousand(model: GlinerMT) -> None:
+    """Scored in blocks, of which the best spans stay; torch's own memory holds one block."""
+    reader = model.reader
+    assert isinstance(reader, BiReader)
+    torch.manual_seed(0)
+    vectors = 2 * torch.randn(10_000, 32)
+    index = LabelIndex([f"label {i}" for i in range(10_000)], vectors, reader.labels.fingerprint())
+    queries = [Query(" ".join([TEXT] * 2), tuple(index)[:count]) for count in (1000, 10_000)]
+    peaks = []
+    for query in queries:
+        tracemalloc.start()
+        (found,) = model.extract([query], threshold=0.9)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found
+    assert peaks[1] < 2 * peaks[0] + 20e6
