@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from glinermt.encoder import Apart, Batch, WordEncoder
 from glinermt.heads.base import Head
-from glinermt.heads.class_ import class_loss
+from glinermt.heads.class_ import choice_loss, class_loss
 from glinermt.heads.relation import Pairs
 from glinermt.layers import BiLSTM
 
@@ -190,6 +190,7 @@ class Network(nn.Module):
         gamma: float = 0.0,
         smoothing: float = 0.0,
         relation_weight: float = 1.0,
+        relation_choice: float = 0.0,
         class_weight: float = 1.0,
     ) -> Float[Tensor, " example"]:
         """Return each example's loss: that of its spans, of its relations and of its classes.
@@ -197,7 +198,9 @@ class Network(nn.Module):
         That of spans is a sum over words and labels (see ``bce_loss``), that of relations a
         sum over pairs and labels with the same weights, divided by the square root of the number
         of relations that hold, so that a document with fifty of them does not drown a sentence
-        with one; that of classes is a cross-entropy (see ``heads.class_.class_loss``).
+        with one, and ``relation_choice`` times a cross-entropy over the relations asked for each
+        pair that stands in one of them; that of classes is a cross-entropy (see
+        ``heads.class_.class_loss``).
         """
         losses = self.losses(
             batch,
@@ -205,6 +208,7 @@ class Network(nn.Module):
             negative_weight=negative_weight,
             gamma=gamma,
             smoothing=smoothing,
+            relation_choice=relation_choice,
         )
         weighted = losses.spans + relation_weight * losses.relations
         return weighted + class_weight * losses.classes
@@ -217,6 +221,7 @@ class Network(nn.Module):
         negative_weight: float = 0.25,
         gamma: float = 0.0,
         smoothing: float = 0.0,
+        relation_choice: float = 0.0,
     ) -> "Losses":
         """Return the parts of ``loss``, not weighted against each other."""
         weigh = partial(
@@ -236,7 +241,11 @@ class Network(nn.Module):
             logits = self.relate(output, gold.pairs).float()
             example = batch.example[gold.pairs.row]
             holding = none.index_add(0, example, (gold.targets * gold.valid).sum(1))
-            summed = none.index_add(0, example, weigh(logits, gold.targets, gold.valid))
+            each = weigh(logits, gold.targets, gold.valid)
+            if relation_choice:
+                chosen = choice_loss(logits, gold.targets, gold.valid)
+                each = each + relation_choice * chosen
+            summed = none.index_add(0, example, each)
             relations = summed / holding.clamp(min=1).sqrt()
         if batch.classes is not None:
             rows = class_loss(

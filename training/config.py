@@ -122,6 +122,9 @@ class Loss:
     summary with 75 inside words does not drown a sentence with one entity; 0 = the paper's sum."""
     relation_weight: float = 1.0
     """Of the relation head's loss beside that of the span head."""
+    relation_choice: float = 0.0
+    """Of a pair's cross-entropy over the relations asked, where one of them holds, beside the sum
+    over relations: so that scores of different relations are told apart, not each by itself."""
     class_weight: float = 1.0
     """The same of the class head's."""
     task_weights: Mapping[str, float] = field(default_factory=dict)

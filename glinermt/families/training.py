@@ -17,6 +17,7 @@ from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
 from glinermt.families.base import FamilyNetwork, TextRow
 from glinermt.heads import Head
+from glinermt.heads.class_ import choice_loss
 from glinermt.network import GoldRows, Losses, RelationTargets, bce_loss
 from glinermt.types import Example
 
@@ -158,8 +159,8 @@ class TrainedFamily(FamilyNetwork):
         """Return how likely pairs are related at all, None where all are, and their logits."""
         raise NotImplementedError
 
-    def losses(self, batch: GoldRows, **weights: float) -> Losses:
-        """Return the parts of the loss, weighed as by ``bce_loss``; there are no classes."""
+    def losses(self, batch: GoldRows, *, relation_choice: float = 0.0, **weights: float) -> Losses:
+        """Return the parts of the loss, weighed as by ``Network.losses``; there are no classes."""
         assert isinstance(batch, FamilyBatch)
         weigh: Callable[..., Tensor] = partial(bce_loss, **weights)  # type: ignore[arg-type]
         none = torch.zeros(batch.num_examples, device=batch.example.device)
@@ -175,7 +176,7 @@ class TrainedFamily(FamilyNetwork):
                     loss = loss + self._represented(weigh, logits, text, read.labels, gold)
                 spans = spans.index_add(0, example, loss)
             if batch.relations is not None:
-                loss, count = self._relations(weigh, batch.relations, i, read)
+                loss, count = self._relations(weigh, relation_choice, batch.relations, i, read)
                 relations = relations.index_add(0, example, loss[None])
                 holding = holding.index_add(0, example, count[None])
         relations = relations / holding.clamp(min=1).sqrt()
@@ -208,7 +209,12 @@ class TrainedFamily(FamilyNetwork):
         return loss
 
     def _relations(
-        self, weigh: Callable[..., Tensor], gold: RelationTargets, row: int, read: RowVectors
+        self,
+        weigh: Callable[..., Tensor],
+        choice: float,
+        gold: RelationTargets,
+        row: int,
+        read: RowVectors,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Return the loss of a row's pairs, and how many relations hold there."""
         mine = gold.pairs.row == row
@@ -220,7 +226,10 @@ class TrainedFamily(FamilyNetwork):
         used, index = torch.unique(ends, return_inverse=True)
         targets, valid = gold.targets[mine, :count], gold.valid[mine, :count]
         near, logits = self.related(read, gold.pairs.mentions[used, 1:], index)
-        loss = weigh(logits.float(), targets, valid).sum()
+        logits = logits.float()
+        loss = weigh(logits, targets, valid).sum()
+        if choice:
+            loss = loss + choice * choice_loss(logits, targets, valid).sum()
         if near is not None:
             judged = valid.any(1)
             holds = (targets * valid).amax(1)

@@ -104,9 +104,24 @@ def class_loss(
     smooth = targets * (1 - smoothing) + 0.5 * smoothing
     each = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
     sigmoid = (each * valid).sum(1)
+    softmax = choice_loss(logits, targets, valid, smoothing=smoothing)
+    return torch.where(one_of & (targets * valid).any(1), softmax, sigmoid)
+
+
+def choice_loss(
+    logits: Float[Tensor, "row label"],
+    targets: Float[Tensor, "row label"],
+    valid: Bool[Tensor, "row label"],
+    *,
+    smoothing: float = 0.0,
+) -> Float[Tensor, " row"]:
+    """Return each row's cross-entropy over its valid labels, by softmax.
+
+    Without smoothing that of a row in which no label holds is 0; see ``class_loss``.
+    """
     chosen = torch.log_softmax(logits.masked_fill(~valid, -torch.inf), dim=1)
     number = valid.sum(1, keepdim=True).clamp(min=1)
-    wanted = targets / targets.sum(1, keepdim=True).clamp(min=1)
+    holding = targets * valid
+    wanted = holding / holding.sum(1, keepdim=True).clamp(min=1)
     wanted = (wanted * (1 - smoothing) + smoothing / number) * valid
-    softmax = -(wanted * chosen.masked_fill(~valid, 0.0)).sum(1)
-    return torch.where(one_of & (targets * valid).any(1), softmax, sigmoid)
+    return -(wanted * chosen.masked_fill(~valid, 0.0)).sum(1)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from glinermt.heads.class_ import BIAS, SCALE, ClassHead, ClassSimilarity, class_loss
+from glinermt.heads.class_ import BIAS, SCALE, ClassHead, ClassSimilarity, choice_loss, class_loss
 
 
 def test_the_class_head_equals_the_mlp_of_label_text_and_product() -> None:
@@ -57,3 +57,13 @@ def test_a_row_without_classes_has_no_loss_and_spoils_no_gradient() -> None:
     assert loss.tolist() == pytest.approx([0, math.log(2)])
     assert logits.grad is not None
     assert logits.grad[0].tolist() == [0, 0]
+
+
+def test_the_choice_is_learned_from_rows_in_which_a_label_holds_alone() -> None:
+    logits = torch.tensor([[2.0, 0.0, 9.0], [2.0, 0.0, 9.0]])
+    targets = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    valid = torch.tensor([[True, True, False]] * 2)
+    expected = torch.log(1 + torch.tensor(-2.0).exp())
+    torch.testing.assert_close(
+        choice_loss(logits, targets, valid), torch.stack([expected, 0 * expected])
+    )

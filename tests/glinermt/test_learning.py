@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 import torch
 
+from glinermt.heads.class_ import choice_loss
 from glinermt.model import GlinerMT
 from glinermt.network import bce_loss
 from glinermt.types import Ask, Example, Query, Relation, Span
@@ -154,6 +155,19 @@ def test_a_document_of_relations_weighs_by_the_root_of_their_number(tmp_path: Pa
     torch.testing.assert_close(losses.relations[0], expected)
     together = model.network.losses(model.collate([one, *rest])).relations
     torch.testing.assert_close(together[0], expected)
+
+
+def test_a_choice_among_relations_is_learned_besides_where_asked(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path).with_heads(classes=False)
+    batch = model.collate(related_examples()[:1])
+    assert batch.relations is not None
+    gold = batch.relations
+    plain = model.network.losses(batch).relations
+    logits = model.network.relate(model.network(batch.batch), gold.pairs)
+    choice = choice_loss(logits, gold.targets, gold.valid).sum() / 2**0.5
+    assert choice > 0
+    together = model.network.losses(batch, relation_choice=0.5).relations
+    torch.testing.assert_close(together[0], plain[0] + 0.5 * choice)
 
 
 def test_a_long_example_trains_in_windows_and_loses_no_span(tmp_path: Path) -> None:

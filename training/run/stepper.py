@@ -85,6 +85,7 @@ class LossModule(nn.Module):
             gamma=self._loss.gamma,
             smoothing=self._loss.smoothing,
             relation_weight=self._loss.relation_weight,
+            relation_choice=self._loss.relation_choice,
             class_weight=self._loss.class_weight,
         )
         if rows is None or wanted is None:
