@@ -69,6 +69,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[fsspec.AbstractFileSystem]:
                 break
             except OSError:
                 time.sleep(0.1)
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another server's address
         store = fsspec.filesystem("s3")
         store.mkdir("bucket")
         yield store
