@@ -147,8 +147,10 @@ def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
     if not type(encoder).__module__.startswith(("transformers.models.", "glinermt.bert")):
         return None
     first, last_norm = 0, None
-    embeddings = encoder.embeddings
+    embeddings = getattr(encoder, "embeddings", None)  # T5 has none
     layers: Sequence[Layer]
+    if embeddings is None:
+        return None
     if name in _FIRST_POSITION and _is_plain_bert(encoder):
         layers = [_bert_layer(layer, make) for layer in _layers(encoder)]
         first = int(embeddings.padding_idx) + 1 if _FIRST_POSITION[name] else 0
