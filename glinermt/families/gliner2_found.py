@@ -182,14 +182,14 @@ class Gliner2Joiner:
         names = tuple(f.name for f in structure.fields)
         lower = [word.lower() for word in parts.prefix.get(index, ())]
         found: list[Instance] = []
-        instances = _distinct_anchors(one for one in parts.instances if one.structure == index)
-        anchors = [
-            None
-            if one.formed is None or one.formed.anchor is None
-            else _characters(words, one.formed.anchor, len(query.text))
-            for one in instances
+        anchored = [
+            (one, _anchor(words, one, len(query.text)))
+            for one in _distinct_anchors(i for i in parts.instances if i.structure == index)
         ]
-        for number, one in enumerate(instances):
+        # An anchor that is the added full stop alone is no mention of the text.
+        anchored = [(one, at) for one, at in anchored if at is None or at[0] < at[1]]
+        anchors = [at for _, at in anchored]
+        for number, (one, _) in enumerate(anchored):
             spans = self._spans(query.text, words, [one.spans], names, each)
             by_field = {
                 f.name: tuple(sorted((s for s in spans if s.label == f.name), key=_best_first))
@@ -262,6 +262,13 @@ def _distinct_anchors(instances: Iterable[RowInstance]) -> list[RowInstance]:
 
 def _best_first(span: Span) -> tuple[float, int, int]:
     return -span.score, span.start, span.end
+
+
+def _anchor(words: TokenizedWords, one: RowInstance, length: int) -> tuple[int, int] | None:
+    """Return the characters of the mention that an instance was made from, if one was."""
+    if one.formed is None or one.formed.anchor is None:
+        return None
+    return _characters(words, one.formed.anchor, length)
 
 
 def _characters(words: TokenizedWords, where: Words, length: int) -> tuple[int, int]:
