@@ -59,11 +59,6 @@ def _meaning(asked: Related, settings: TaskSettings) -> dict[str, list[tuple[str
     return meaning
 
 
-def relation_of(label: str) -> str:
-    """Return the relation that a label asks for, in the package's own wording."""
-    return label.rpartition(" <> ")[2]
-
-
 def _labels(asked: Related, settings: TaskSettings) -> Sequence[Label]:
     return [
         replace(relation, asked=label)

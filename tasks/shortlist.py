@@ -50,27 +50,33 @@ def shortlisted(
 def _shortlisted(
     rows: Iterable[tuple[str, Sequence[Label]]], number: int, model: SentenceReader
 ) -> Iterator[tuple[str, Sequence[Label]]]:
-    known: dict[str, np.ndarray] = {}
+    known: dict[str, tuple[np.ndarray, list[str]]] = {}
     for chunk in chunks(rows):
         many = [(text, labels) for text, labels in chunk if len(labels) > number]
         new = dict.fromkeys(
             label.asked for _, labels in many for label in labels if label.asked not in known
         )
         vectors = model.sentence_vectors([*new, *(text for text, _ in many)])
-        known.update((name, vector[0]) for name, vector in zip(new, vectors, strict=False))
+        known.update(
+            (name, (vector[0], _words(name))) for name, vector in zip(new, vectors, strict=False)
+        )
         of_texts = iter(vectors[len(new) :])
         for text, labels in chunk:
             if len(labels) <= number:
                 yield text, labels
                 continue
-            of_labels = np.stack([known[label.asked] for label in labels])
-            likeness = (next(of_texts) @ of_labels.T).max(0) + SHARED * _shared(text, labels)
+            of_labels, names = zip(*(known[label.asked] for label in labels), strict=True)
+            likeness = (next(of_texts) @ np.stack(of_labels).T).max(0)
+            likeness += SHARED * _shared(text, names)
             best = np.argsort(-likeness, kind="stable")[:number]
             yield text, [labels[i] for i in sorted(best.tolist())]
 
 
-def _shared(text: str, labels: Sequence[Label]) -> Float[np.ndarray, " label"]:
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _shared(text: str, names: Sequence[list[str]]) -> Float[np.ndarray, " label"]:
     """Return the share of each label's words that the text has, too."""
-    there = set(_WORD.findall(text.casefold()))
-    names = [_WORD.findall(label.asked.casefold()) for label in labels]
+    there = set(_words(text))
     return np.array([sum(word in there for word in words) / max(1, len(words)) for words in names])

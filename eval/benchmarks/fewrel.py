@@ -83,7 +83,7 @@ class FewRel:
             self.method is None and "relations" in kinds_of(model)
         )
         paired = [case for case in cases if by_pairs and case.group == PAIR]
-        named = [case for case in cases if case not in paired]
+        named = [case for case in cases if not (by_pairs and case.group == PAIR)]
         found = dict(zip((c.id for c in named), _by_labels(model, named), strict=True))
         found |= dict(zip((c.id for c in paired), _by_pairs(model, paired), strict=True))
         return [found[case.id] for case in cases]

@@ -9,7 +9,7 @@ from typing import Any
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.data.cases import RecordCase
-from glinermt.eval.data.readers import read_records
+from glinermt.eval.data.readers import check_folder, read_records
 from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_recall_f1, ratio
 from glinermt.eval.metrics.entities import total as summed
 from glinermt.eval.protocol import Baseline, Entry, Prediction
@@ -38,8 +38,7 @@ class RecordBenchmark:
     )
 
     def load(self, folder: Path) -> list[RecordCase]:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
+        check_folder(folder)
         cases = [case for path in sorted(folder.rglob("*.toml")) for case in read_records(path)]
         if not cases:
             raise DataError(f"{folder}: no file such as documents.toml")

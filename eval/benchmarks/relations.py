@@ -81,8 +81,9 @@ class EndToEnd:
         return [
             replace(case, id=f"{case.id}/{what}", group=f"{case.group}, {what}")
             for path, name in find_test_sets(folder, ENDS)
+            for cases in [read_documents(path, name, types=TYPES)]
             for what in (END_TO_END, GIVEN, TYPED)
-            for case in read_documents(path, name, types=TYPES)
+            for case in cases
             if what != TYPED or set(case.names) == set(CONSTRAINTS)
         ]
 
@@ -96,13 +97,17 @@ class EndToEnd:
 
     def predict(self, model: Extractor, cases: Sequence[DocumentCase]) -> list[Prediction]:
         texts = [case.text for case in cases]
-        entities = extract_entities(
-            texts, [case.labels or ANY_ENTITY for case in cases], threshold=self.threshold,
-            model=model,
-        )  # fmt: skip
+        sought = [case for case in cases if not case.group.endswith(GIVEN)]
+        entities = iter(
+            extract_entities(
+                [case.text for case in sought],
+                [case.labels or ANY_ENTITY for case in sought],
+                threshold=self.threshold,
+                model=model,
+            )
+        )
         spans = [
-            case.spans if case.group.endswith(GIVEN) else tuple(own)
-            for case, own in zip(cases, entities, strict=True)
+            case.spans if case.group.endswith(GIVEN) else tuple(next(entities)) for case in cases
         ]
         found: dict[int, list[Relation]] = {}
         for is_typed in (False, True):

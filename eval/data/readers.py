@@ -15,14 +15,19 @@ from glinermt.jsonl import PACKED, read_jsonl, read_text
 from glinermt.types import Span
 
 
+def check_folder(folder: Path) -> None:
+    """Raise DataError where there is no such folder of data."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
+
+
 def find_file(folder: Path, patterns: Sequence[str]) -> Path:
     """Return the one file below ``folder`` that fits the first pattern any file fits.
 
     Raises:
         DataError: no file fits, or several fit one pattern.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
+    check_folder(folder)
     for pattern in patterns:
         hits = sorted(path for path in folder.rglob(pattern) if path.is_file())
         if len(hits) > 1:
@@ -42,8 +47,7 @@ def find_test_sets(folder: Path, ends: Sequence[str]) -> list[tuple[Path, str]]:
     Raises:
         DataError: there is no such file, or several are of one name.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; pass the folder of the data with --data")
+    check_folder(folder)
     known: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         end = next((end for end in ends if path.name.endswith(end)), None)

@@ -123,31 +123,36 @@ class Gliner2Reader:
     def _plan(self, index: int, query: Query, words: TokenizedWords) -> Iterator[_Row]:
         names_classes = query.classes and not query.class_groups
         prompt = [] if names_classes else self._prompt_words(query.prompt)
-        for asked in self._asked(query, words):
+        for asked, head in self._asked(query, words):
             chosen = query.structures[asked.structures.start : asked.structures.stop]
-            yield from self._rows(index, words, asked, [*rows.choice_prefix(chosen), *prompt])
+            yield from self._rows(index, words, asked, head, [*rows.choice_prefix(chosen), *prompt])
 
     def _prompt_words(self, prompt: str) -> list[str]:
         return [prompt[start:end].lower() for start, end in self.query_encoder.split_words(prompt)]
 
-    def _asked(self, query: Query, words: TokenizedWords) -> Iterator[Asked]:
-        """Yield the whole question, or its parts where it leaves too little room for the text."""
+    def _asked(self, query: Query, words: TokenizedWords) -> Iterator[tuple[Asked, Head]]:
+        """Yield the whole question, or its parts where it leaves too little room for the text.
+
+        Each with the tokens before the text, which are made once.
+        """
         kinds = rows.kinds_asked(query)
         whole = tuple(range(len(names)) for names in kinds)
         if not any(kinds):
             return
         limit = self.query_encoder.max_tokens
         asked = rows.question(query, whole)
-        size = len(self._head(asked).token_ids)
+        head = self._head(asked)
+        size = len(head.token_ids)
         if size + len(words.token_ids) <= limit or size <= limit * LABEL_SHARE:
-            yield asked
+            yield asked, head
             return
         for kind, part in enumerate(whole):
             each = max(1, int(len(part) * limit * LABEL_SHARE / size))
             for start in range(0, len(part), each):
                 ranges = [range(0)] * len(kinds)
                 ranges[kind] = part[start : start + each]
-                yield rows.question(query, ranges)
+                asked = rows.question(query, ranges)
+                yield asked, self._head(asked)
 
     def _head(self, asked: Asked) -> Head:
         return rows.head(asked.groups, self._token_ids, self._markers)
@@ -165,9 +170,13 @@ class Gliner2Reader:
         ]
 
     def _rows(
-        self, index: int, words: TokenizedWords, asked: Asked, prefix: Sequence[str]
+        self,
+        index: int,
+        words: TokenizedWords,
+        asked: Asked,
+        head: Head,
+        prefix: Sequence[str],
     ) -> Iterator[_Row]:
-        head = self._head(asked)
         (before,) = self.query_encoder.tokenize_words([list(prefix)])
         fixed = [*head.token_ids, *before.token_ids]
         room = self.query_encoder.max_tokens - len(fixed)

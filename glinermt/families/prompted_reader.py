@@ -16,6 +16,7 @@ from glinermt.families.bi_reader import represented
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.training import FamilyBatch, RowVectors, family_batch
 from glinermt.heads import SpanHead
+from glinermt.pairing import words_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Example, Found, Kind, Query, Relation, Span
 from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
@@ -54,6 +55,8 @@ class _Mentions:
 
 @dataclass(slots=True)
 class _Parts:
+    given: list[Words] | None
+    """Words of the spans that the query gives."""
     spans: list[Candidates] = field(default_factory=list)
     mentions: list[_Mentions] = field(default_factory=list)
 
@@ -89,7 +92,7 @@ class PromptedReader:
             for i, (query, text) in enumerate(zip(queries, texts, strict=True))
             for row in self._plan(i, query, text)
         ]
-        parts = [_Parts() for _ in queries]
+        parts = [_Parts(_given(q, text)) for q, text in zip(queries, texts, strict=True)]
         for row, vectors in self._run(planned):
             i = row.window.query
             self._score(parts[i], row, vectors, queries[i], texts[i], ask)
@@ -247,7 +250,7 @@ class PromptedReader:
     ) -> None:
         words, labels, relations = vectors
         window = row.window
-        targets = _given(query, text, window)
+        targets = None if parts.given is None else _inside(parts.given, window)
         if len(window.labels):
             logits = self.network.logits(words, labels)[row.num_prompt :]
             scores = logits.float().sigmoid().cpu().numpy()
@@ -306,7 +309,7 @@ class PromptedReader:
         if parts.spans:
             chosen = chosen_of(parts.spans, query, text.offsets, ask)
         spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
-        ends = _ends(query, text, chosen, labels)
+        ends = _ends(query, text, parts.given, chosen, labels)
         names = _distinct(query.relations)
         best: dict[tuple[int, Words, Words], float] = {}
         for mentions in parts.mentions:
@@ -349,17 +352,16 @@ def _single(threshold: float | Mapping[str, float]) -> float:
     return float(threshold)
 
 
-def _word_range(text: TokenizedWords, span: Span) -> Words:
-    starts, ends = np.array(text.offsets).reshape(-1, 2).T
-    first = int(np.searchsorted(ends, span.start, side="right"))
-    return first, int(np.searchsorted(starts, span.end))
-
-
-def _given(query: Query, text: TokenizedWords, window: Pass) -> list[Words] | None:
-    """Return the places that the query gives, as far as they lie in the window."""
+def _given(query: Query, text: TokenizedWords) -> list[Words] | None:
+    """Return the words of the spans that the query gives."""
     if query.entities is None:
         return None
-    places = [_word_range(text, span) for span in query.entities]
+    first, last = words_of(text, query.entities)
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def _inside(places: Sequence[Words], window: Pass) -> list[Words]:
+    """Return the distinct places that lie in the window, counted from its first word."""
     return [
         _moved(where, -window.start)
         for where in dict.fromkeys(places)
@@ -368,13 +370,17 @@ def _given(query: Query, text: TokenizedWords, window: Pass) -> list[Words] | No
 
 
 def _ends(
-    query: Query, text: TokenizedWords, chosen: Candidates | None, labels: tuple[str, ...]
+    query: Query,
+    text: TokenizedWords,
+    given: Sequence[Words] | None,
+    chosen: Candidates | None,
+    labels: tuple[str, ...],
 ) -> dict[Words, Span]:
     """Return the spans that relations may join, by their words; of equal places the first."""
     ends: dict[Words, Span] = {}
-    if query.entities is not None:
-        for span in query.entities:
-            ends.setdefault(_word_range(text, span), span)
+    if query.entities is not None and given is not None:
+        for where, span in zip(given, query.entities, strict=True):
+            ends.setdefault(where, span)
         return ends
     if chosen is None:
         return ends

@@ -21,8 +21,10 @@ from glinermt.fast.linear import MakeLinears, activation_of
 
 Attention = Callable[[Tensor, Sequence[int]], Tensor]
 Layer = Callable[[Tensor, Sequence[int], Tensor | None], Tensor]
-_FIRST_POSITION = {"Bert": False, "BertModel": False, "RobertaModel": True, "XLMRobertaModel": True}
-"""Encoders of BERT's make: whether positions begin behind the padding index."""
+_BERTS = {"Bert", "BertModel", "RobertaModel", "XLMRobertaModel"}
+"""Encoders of BERT's make."""
+_BEHIND_PADDING = {"RobertaModel", "XLMRobertaModel", "MPNetModel"}
+"""Encoders whose positions begin behind the padding index."""
 
 
 class FastLayer:
@@ -146,23 +148,20 @@ def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
     name = type(encoder).__name__
     if not type(encoder).__module__.startswith(("transformers.models.", "glinermt.bert")):
         return None
-    first, last_norm = 0, None
-    embeddings = getattr(encoder, "embeddings", None)  # T5 has none
+    last_norm = None
     layers: Sequence[Layer]
-    if embeddings is None:
-        return None
-    if name in _FIRST_POSITION and _is_plain_bert(encoder):
+    if name in _BERTS and _is_plain_bert(encoder):
         layers = [_bert_layer(layer, make) for layer in _layers(encoder)]
-        first = int(embeddings.padding_idx) + 1 if _FIRST_POSITION[name] else 0
     elif name == "MPNetModel" and _is_plain_mpnet(encoder):
         layers = _mpnet_layers(encoder, make)
-        first = int(embeddings.padding_idx) + 1
     elif name == "DebertaV2Model" and _is_plain_deberta(encoder):
         layers = _deberta_layers(encoder, make)
     elif name == "ModernBertModel" and _is_plain_modern(encoder):
         layers, last_norm = _modern_layers(encoder, make), encoder.final_norm
     else:
         return None
+    embeddings = encoder.embeddings
+    first = int(embeddings.padding_idx) + 1 if name in _BEHIND_PADDING else 0
 
     def embed(ids: Tensor, positions: Tensor) -> Tensor:
         places = {} if name == "ModernBertModel" else {"position_ids": positions}

@@ -304,7 +304,8 @@ def row_vectors(fixture: Fixture, case: Mapping[str, Any]) -> tuple[list[Group],
     count = len(words.offsets)
     prefix = case["text_tokens"][: len(case["text_tokens"]) - count]
     assert isinstance(words, TokenizedWords)
-    (row,) = reader._rows(0, words, Asked(tuple(groups)), prefix)
+    asked = Asked(tuple(groups))
+    (row,) = reader._rows(0, words, asked, reader._head(asked), prefix)
     with torch.inference_mode():
         (vectors,) = reader.encoder([row.token_ids], [reader._read(row)])
         return groups, reader._apart(row, vectors)
