@@ -1,11 +1,13 @@
 """Layers beside the heads: the BiLSTM over word vectors, and encoders that mix their layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 
 class BiLSTM(nn.Module):
@@ -36,6 +38,14 @@ class BiLSTM(nn.Module):
             back = back.gather(1, backwards[:, :, : back.shape[2]])
             words = torch.cat([ahead, back], dim=-1)
         return words * mask[:, :, None]
+
+    def over_rows(self, rows: Sequence[Float[Tensor, "_ hidden"]]) -> list[Tensor]:
+        """Read rows of different lengths; each keeps its own."""
+        padded = pad_sequence(list(rows), batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows], device=padded.device)
+        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        read = self(padded, mask)
+        return [row[:length] for row, length in zip(read, lengths.tolist(), strict=True)]
 
     def _run(
         self, words: Float[Tensor, "batch word hidden"], which: str

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
@@ -191,11 +190,7 @@ class GliformerReader:
                 for row, found in zip(batch, vectors, strict=True)
             ]
             if self.network.rnn is not None:
-                padded = pad_sequence(words, batch_first=True)
-                lengths = torch.tensor([len(own) for own in words], device=padded.device)
-                mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
-                read = self.network.rnn(padded, mask)
-                words = [own[:length] for own, length in zip(read, lengths.tolist(), strict=True)]
+                words = self.network.rnn.over_rows(words)
             for row, found, own in zip(batch, vectors, words, strict=True):
                 yield row, found[: len(row.read)], own
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.families.base import Pooling, TextRow, encoded, pool_words, tokens_read
 from glinermt.families.bi_network import SpanMarker
@@ -91,20 +90,11 @@ class PromptedNetwork(TrainedFamily):
                 labels = _picked(self.label_vectors, row.stored[0], labels)
                 relations = _picked(self.relation_vectors, row.stored[1], relations)
             found.append((pool_words(own, row.words, self.pooling), labels, relations))
-        words = self._contextual([words for words, _, _ in found])
+        words = [words for words, _, _ in found]
+        if self.rnn is not None:
+            words = self.rnn.over_rows(words)
         for (_, labels, relations), own in zip(found, words, strict=True):
             yield RowVectors(own, labels, relations)
-
-    def _contextual(self, words: list[Tensor]) -> list[Tensor]:
-        if self.rnn is None:
-            return words
-        padded = pad_sequence(words, batch_first=True)
-        lengths = torch.tensor([len(part) for part in words], device=padded.device)
-        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
-        return [
-            row[:length]
-            for row, length in zip(self.rnn(padded, mask), lengths.tolist(), strict=True)
-        ]
 
     def vectors(self, batch: FamilyBatch) -> Iterator[RowVectors]:
         ids = [row.token_ids for row in batch.rows]
