@@ -19,6 +19,7 @@ from glinermt.serve.endpoints import ENDPOINTS, Endpoint
 from glinermt.serve.metrics import Metrics
 from glinermt.serve.service import ServeSettings, Service
 from glinermt.serve.streams import NDJSON, LinesReply, reply_lines
+from glinermt.tasks.run import kinds_of
 from glinermt.types import Extractor
 
 _CONTENT_POLICY = (
@@ -132,8 +133,8 @@ def _add_task(app: FastAPI, service: Service, endpoint: Endpoint, keys: list[Any
 def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
     """Add what says how the server is."""
 
-    def about(path: str, tag: str = "server", **options: Any) -> Callable[[Any], Any]:
-        return app.get(path, tags=[tag], **options)
+    def about(path: str, **options: Any) -> Callable[[Any], Any]:
+        return app.get(path, tags=["server"], **options)
 
     @about("/health", summary="Whether the process is alive")
     async def health() -> schemas.Status:
@@ -165,7 +166,7 @@ def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
         cards = [
             schemas.ModelCard(
                 name=name,
-                kinds=sorted(getattr(batches.model, "kinds", {"spans"})),
+                kinds=sorted(kinds_of(batches.model)),
                 thresholds=dict(batches.model.settings.thresholds),
             )
             for name, batches in service.batches.items()

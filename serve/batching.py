@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glinermt.config import TaskSettings
-from glinermt.types import Ask, Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
+from glinermt.tasks.run import kinds_of
+from glinermt.types import Ask, Extractor, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
 BATCH_TOKENS = 4096
 """Estimated tokens of one batch."""
@@ -67,12 +68,15 @@ class Call:
     run: Run
     ask: Ask
     tokens: list[int] = field(init=False)
+    rules: Ask = field(init=False)
+    """All of ``ask`` but the thresholds."""
     results: dict[int, Any] = field(default_factory=dict)
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.tokens = [estimated_tokens(query) for query in self.queries]
+        self.rules = replace(self.ask, threshold=0.5, relation_threshold=0.5)
 
     def split(self, batch_tokens: int) -> tuple[list[int], list[int]]:
         """Return which queries share batches, and which are longer than one."""
@@ -132,7 +136,7 @@ class Batch:
         first = self.first or call
         if self.queries and self.tokens + call.tokens[index] > most_tokens:
             return False
-        if call.run is not first.run or _rules(call.ask) != _rules(first.ask):
+        if call.run is not first.run or call.rules != first.rules:
             return False
         own = call.limits(index)
         if any(self.limits.get(label, limit) != limit for label, limit in own.items()):
@@ -151,11 +155,6 @@ class Batch:
         )
         ask = replace(self.first.ask, threshold=spans, relation_threshold=relations)
         return self.first.run(model, [call.queries[i] for call, i in members], ask)
-
-
-def _rules(ask: Ask) -> Ask:
-    """Return all but the thresholds."""
-    return replace(ask, threshold=0.5, relation_threshold=0.5)
 
 
 @dataclass(slots=True)
@@ -342,9 +341,9 @@ class RequestExtractor:
         return self._batches.model.settings
 
     @property
-    def kinds(self) -> frozenset[str]:
+    def kinds(self) -> frozenset[Kind]:
         """What kinds of labels the model answers."""
-        return getattr(self._batches.model, "kinds", frozenset({"spans"}))
+        return kinds_of(self._batches.model)
 
     def extract(
         self,
