@@ -244,8 +244,11 @@ def merge_labels(
         return
     written = {label: entry["written"] for label, entry in merges.items()}
     for name in manifest["shards"]:
-        rows = [_merged(row, written) for row in store.read_shard(name)]
-        store.write_examples(name, rows)
+        rows = list(store.read_shard(name))
+        merged = [_merged(row, written) for row in rows]
+        if merged == rows:
+            continue
+        store.write_examples(name, merged)
         manifest["shards"][name]["bytes"] = store.examples_file(name).stat().st_size
     for label, entry in known.items():
         entry["written"] = written.get(entry["written"], entry["written"])
@@ -278,6 +281,9 @@ def _merged(row: dict[str, Any], written: Mapping[str, str]) -> dict[str, Any]:
             merged[names] = list(dict.fromkeys(map(renamed, row[names])))
     for found in ("spans", "relations"):
         if found in row:
-            changed = [{**item, "label": renamed(item["label"])} for item in row[found]]
-            merged[found] = [item for i, item in enumerate(changed) if item not in changed[:i]]
+            merged[found] = []
+            for item in row[found]:
+                changed = {**item, "label": renamed(item["label"])}
+                if changed not in merged[found]:
+                    merged[found].append(changed)
     return merged

@@ -117,8 +117,11 @@ class _Spent:
     tokens_in: int = 0
     tokens_out: int = 0
     attempts: int = 0
+    error: str = ""
+    """What is wrong with the last reply; see ``fault``."""
 
-    def add(self, reply: Reply) -> None:
+    def add(self, row: Row, reply: Reply) -> None:
+        self.error = fault(row, reply)
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
         self.attempts += 1
@@ -163,8 +166,8 @@ def _batches(
             again = []
             for i, reply in llm.generate([request(row, sampling, attempt) for row in waiting]):
                 row = waiting[i]
-                spent[row.id].add(reply)
-                if attempt < retries and fault(row, reply):
+                spent[row.id].add(row, reply)
+                if attempt < retries and spent[row.id].error:
                     again.append(row)
                 else:
                     yield row, reply, spent[row.id]
@@ -177,8 +180,8 @@ def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) ->
     spent = _Spent()
     for attempt in range(retries + 1):
         reply = llm.reply(request(row, sampling, attempt))
-        spent.add(reply)
-        if not fault(row, reply):
+        spent.add(row, reply)
+        if not spent.error:
             break
     return row, reply, spent
 
@@ -199,12 +202,11 @@ def _ignore(_cause: str, _what: str) -> None:
 
 
 def _record(row: Row, reply: Reply, spent: _Spent, seconds: float) -> Record:
-    error = fault(row, reply)
     return Record(
         id=row.id,
         template=row.template,
-        reply=reply.text[:KEPT_REPLY] if error else reply.text,
-        error=error,
+        reply=reply.text[:KEPT_REPLY] if spent.error else reply.text,
+        error=spent.error,
         tokens_in=spent.tokens_in,
         tokens_out=spent.tokens_out,
         attempts=spent.attempts,
