@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,8 +47,9 @@ def script(query: Query) -> list[Span]:
 
 def met(query: Query) -> list[Relation]:
     ends = {span.text: span for span in script(query)}
-    both = "met" in query.relations and ends.keys() >= {"Bob", "Paris"}
-    return [Relation(ends["Bob"], "met", ends["Paris"], 0.7)] if both else []
+    if not ends.keys() >= {"Bob", "Paris"}:
+        return []
+    return [Relation(ends["Bob"], name, ends["Paris"], 0.7) for name in query.relations]
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +164,19 @@ def test_relations_are_arcs_and_rows(page: Page) -> None:
     assert page.all("#arcs path") == []
 
 
+def test_names_of_relations_between_the_same_words_cover_no_other(page: Page) -> None:
+    on(page, "relations")
+    page.type("#field-relations", "met\nsaw\nheard of\nknew")
+    page.type("#field-entities", "person\ncity")
+    page.run()
+    names = page.all("#arcs text")
+    assert sorted(name.text for name in names) == ["heard of", "knew", "met", "saw"]
+    tops = sorted(name.rect["y"] for name in names)
+    assert all(below - above >= names[0].rect["height"] for above, below in pairwise(tops))
+    assert tops[0] >= page.one("#legend").rect["y"] + page.one("#legend").rect["height"]
+    assert tops[-1] < page.one("#marked .seg").rect["y"]
+
+
 def on(page: Page, task: str, model: str = "heads") -> None:
     """Go to a task's tab with a model that can do all."""
     page.driver.execute_script("document.getElementById('model').value = arguments[0]", model)
@@ -198,7 +213,8 @@ def test_records_are_rows_whose_words_are_marked(page: Page) -> None:
 
 def test_a_redacted_text_is_shown_with_what_it_replaced(page: Page) -> None:
     on(page, "redact")
-    page.type("#field-labels", "person")
+    assert page.one("#field-private").get_attribute("value") == ""
+    page.type("#field-private", "person")
     page.run()
     assert said(page) == ["[person] met [person] in Paris."]
     assert page.marked() == ["Zoë 🎉", "Bob"]
