@@ -16,7 +16,7 @@ from glinermt.default_model import load_extractor
 from glinermt.eval.benchmarks import SAMPLES
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import read_ner
-from glinermt.eval.metrics.entities import strict_f1
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
@@ -76,8 +76,8 @@ def spread(model: Extractor, cases: list[NerCase], number: int) -> Spread:
                 scores.setdefault((case.id, _key(span)), []).append(span.score)
     always = [own for own in scores.values() if len(own) == number]
     ranges = tuple(max(own) - min(own) for own in always)
-    gold = [{_key(span) for span in case.spans} for case in cases]
-    f1 = tuple(strict_f1(gold, [map(_key, own) for own in spans]) for spans in found)
+    gold = [case.spans for case in cases]
+    f1 = tuple(span_f1(gold, spans) for spans in found)
     return Spread(len(scores), len(always), ranges, f1 if any(gold) else ())
 
 
@@ -85,7 +85,7 @@ def invariant_f1(model: Extractor, cases: list[NerCase]) -> float:
     """Return the strict micro F1 with ``order="invariant"``, which no order changes."""
     labels = [list(case.labels) for case in cases]
     found = extract_entities([c.text for c in cases], labels, order="invariant", model=model)
-    return strict_f1([map(_key, c.spans) for c in cases], [map(_key, own) for own in found])
+    return span_f1([case.spans for case in cases], found)
 
 
 def _key(span: Span) -> Key:

@@ -16,7 +16,7 @@ from glinermt.errors import DataError
 from glinermt.eval.protocol import Benchmark, Prediction
 from glinermt.eval.report import Report
 from glinermt.eval.scores import evaluate, groups_of
-from glinermt.jsonl import read_jsonl, to_line, write_jsonl
+from glinermt.jsonl import cut_unfinished, read_jsonl, to_line, write_jsonl
 from glinermt.types import Extractor
 
 CASES_A_WRITE = 64
@@ -93,13 +93,10 @@ def _take_up(path: Path, fingerprint: Mapping[str, Any]) -> dict[str, Prediction
 
 def _read_predictions(path: Path) -> tuple[dict[str, Any], dict[str, Prediction]]:
     """Return the fingerprint and the predictions; a last line cut by an interruption is removed."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        path.write_bytes(whole)
+    cut_unfinished(path)
     try:
-        # A text may hold the other marks that splitlines takes for the end of a line.
-        rows = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
+        with path.open("rb") as stream:
+            rows = [json.loads(line) for line in stream]
         found = rows[0]["fingerprint"] if rows else {}
         return found, {row["id"]: row["prediction"] for row in rows[1:]}
     except (ValueError, KeyError, TypeError) as error:

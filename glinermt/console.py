@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glinermt import jsonl
-from glinermt.errors import DataError
+from glinermt.errors import DataError, UsageError
 from glinermt.types import (
     Answer,
     Classification,
@@ -115,6 +115,18 @@ def read_json(path: Path, option: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{option}: {path}: expected a JSON object, got {found!r:.60}")
     return found
+
+
+def names_in(given: Iterable[str], option: str = "--labels") -> list[str]:
+    """Return the names that an option gives, several in a value separated by commas.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"{option} is empty; name at least one, several separated by commas")
+    return names
 
 
 def to_json(result: Any) -> bytes:

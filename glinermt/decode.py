@@ -179,6 +179,25 @@ def best_apart(c: Candidates, count: int | None) -> Candidates:
     return c.take(~left)
 
 
+def score_apart(c: Candidates, sure: np.ndarray, count: int) -> float:
+    """Return a score that each of the ``count`` best spans apart has at least; 0 if unknown.
+
+    Spans that overlap, one by one, are a group, and the best one of each group is chosen.
+
+    Args:
+        c: candidates.
+        sure: those that nothing to come replaces; of the others, all that overlap one of them
+            overlap each other, and so does what is to come and overlaps one of these.
+        count: at least 1.
+    """
+    order = np.argsort(c.start, kind="stable")
+    start, end = c.start[order], c.end[order]
+    apart = start[1:] >= np.maximum.accumulate(end)[:-1]
+    first = np.flatnonzero(np.concatenate([[True], apart])) if len(c) else order
+    best = np.maximum.reduceat(np.where(sure, c.score, 0.0)[order], first) if len(c) else c.score
+    return float(np.sort(best)[-count]) if len(best) >= count else 0.0
+
+
 def possible(c: Candidates, open_: np.ndarray, *, num_words: int) -> np.ndarray:
     """Say which candidates ``choose`` may still choose, flat, when others join those ``open_``.
 

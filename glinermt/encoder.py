@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from glinermt.encoding import NO_TOKEN, ApartRows, PaddedRows
+from glinermt.layers import resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class WordEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
-        self.projection = nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+        self.projection = resized(encoder, hidden_size)
         self.label_pooling = label_pooling
 
     def forward(

@@ -82,6 +82,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}:{number}: {_cause(path, error)}") from error
 
 
+def cut_unfinished(path: Path) -> None:
+    """Remove a last line that a kill has left without an end; there need be no such file."""
+    if path.is_file():
+        with path.open("rb+") as stream:
+            whole = sum(len(line) for line in stream if line.endswith(b"\n"))
+            stream.truncate(whole)
+
+
 def read_text(path: Path) -> str:
     """Return the whole file, unpacked.
 

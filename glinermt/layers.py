@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 
+def resized(encoder: nn.Module, hidden_size: int) -> nn.Module:
+    """Return the layer that brings an encoder's vectors to a size, or one that leaves them."""
+    width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    return nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+
+
 class BiLSTM(nn.Module):
     """A bidirectional LSTM that keeps the width and never reads padding.
 

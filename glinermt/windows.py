@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from glinermt.decode import Candidates, possible
+from glinermt.decode import Candidates, possible, score_apart
 from glinermt.encoding import CLASSES, LabelRanges, Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.types import Best
@@ -89,8 +89,8 @@ def join_windows(
 
     See ``merge_windows`` for what is joined how. Where the result is to be ``flat``, spans that
     ``decode.choose`` cannot choose any more are dropped on the way, so that memory holds those of
-    a few windows; its choice stays the same. So it is where one best span is wanted: what scores
-    too little to matter beside the best so far is dropped.
+    a few windows; its choice stays the same. So it is where only the ``best`` are wanted: what
+    scores too little to matter beside the best so far is dropped.
 
     Args:
         found: what each window found, and the word where the next one begins; by ascending
@@ -99,7 +99,7 @@ def join_windows(
         flat: spans will not overlap, and have one label each.
         best: which spans are wanted; None = all.
     """
-    done: list[Candidates] = []
+    done = Candidates.concatenate([])
     least = 0.0
     open_ = Candidates.concatenate([])
     for candidates, following in found:
@@ -111,12 +111,14 @@ def join_windows(
             open_ = joined.take(possible(joined, ~settled, num_words=num_words))
         else:
             final = joined.take(settled)
-            if best is not None and best.count == 1 and len(final):
-                least = max(least, best.least(float(final.score.max())))
-            done = [part.take(part.score >= least) for part in (*done, final)]
-            done = [part for part in done if len(part)]
             open_ = joined.take(~settled)
-    return Candidates.concatenate([*done, open_])
+            if best is not None:
+                held = Candidates.concatenate([done, joined])
+                sure = np.concatenate([np.ones(len(done), dtype=bool), settled])
+                least = max(least, best.least(score_apart(held, sure, best.count)))
+            done = Candidates.concatenate([done, final])
+            done = done.take(done.score >= least)
+    return Candidates.concatenate([done, open_])
 
 
 def merge_windows(candidates: Candidates) -> Candidates:

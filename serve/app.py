@@ -23,14 +23,11 @@ from glinermt.tasks.run import kinds_of
 from glinermt.types import Extractor
 
 _CONTENT_POLICY = (
-    "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; connect-src 'self'; img-src {files} data:; style-src {files} "
+    "'unsafe-inline'; script-src {files} 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
-_DOCS_POLICY = (
-    "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
-    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+"""What a page may load beside what stands in it: nothing, or the server's own ``files``."""
 _DESCRIPTION = """Entities, relations, answers and summaries from one small model.
 
 Field names are those of the Python functions. `text` may be one text or a list; `result` is then
@@ -184,11 +181,12 @@ def _add_pages(app: FastAPI) -> None:
         swagger_css_url="docs/swagger-ui.css",
         swagger_favicon_url="docs/favicon-32x32.png",
     )
-    swagger.headers["Content-Security-Policy"] = _DOCS_POLICY
+    swagger.headers["Content-Security-Policy"] = _CONTENT_POLICY.format(files="'self'")
 
     @app.get("/", include_in_schema=False)
     async def try_it() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_POLICY})
+        policy = _CONTENT_POLICY.format(files="")
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

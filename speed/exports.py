@@ -25,8 +25,8 @@ from report import machine_line
 from glinermt import GlinerMT, Span, extract_entities
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import read_ner
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.exported import ExportedModel
-from glinermt.training.dev_scores import strict_f1
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def main(
                 if turn:
                     times[name].append(time.process_time() - begun)
                 spans = [one for part in found if part is not None for one in part]
-                scores[name] = f"{100 * strict_f1(gold, spans):.1f}" if spans else ""
+                scores[name] = f"{100 * span_f1(gold, spans):.1f}" if spans else ""
     words = sum(len(case.text.split()) for cases in sets for case in cases)
     lines = [
         f"{machine_line(1)}; {sum(map(len, sets))} sentences, {words} words, {turns} turns",

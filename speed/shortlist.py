@@ -19,9 +19,9 @@ from report import machine_line
 
 from glinermt import GlinerMT, extract_entities
 from glinermt.eval.data.readers import NerCase, read_ner
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.shortlist import shortlisted
-from glinermt.training.dev_scores import strict_f1
 
 NUMBERS = (1, 10, 100, 1000)
 SHORT = (10, 30, 100)
@@ -80,7 +80,7 @@ def main(
             given = [case.text for case in timed]
             found = extract_entities(given, sets[many], shortlist=few, model=model)
             seconds[many, few].append(time.process_time() - start)
-            scores[many, few] = 100 * strict_f1([case.spans for case in timed], found)
+            scores[many, few] = 100 * span_f1([case.spans for case in timed], found)
     print("\n| labels | shortlist | ms a text | F1 |\n|---:|---:|---:|---:|")
     for (many, few), values in seconds.items():
         each = 1000 * statistics.median(values) / len(timed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from glinermt.console import names_in
 from glinermt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def generate_command(
             "benchmarks": benchmark or [],
             "sampling": {"temperature": temperature, "max_tokens": max_tokens},
             "seed": seed,
-            **({"tasks": _names(tasks)} if tasks else {}),
+            **({"tasks": names_in([tasks], "--tasks")} if tasks else {}),
         },
         set_ or (),
     )
@@ -228,7 +229,3 @@ def _export(settings: "Settings", out: Path) -> Path:
     store = Store(out, settings.format)
     write_conversations(store.read_examples, file, seed=settings.seed)
     return file
-
-
-def _names(given: str) -> list[str]:
-    return [name.strip() for name in given.split(",") if name.strip()]

@@ -70,9 +70,10 @@ def generate(
     options = options or Options()
     store = Store(out, settings.format)
     with locked(out):
-        manifest = _begin(settings, store, options.force)
+        benchmarks = Benchmarks(map(Path, settings.benchmarks))
+        manifest = _begin(settings, store, benchmarks, force=options.force)
         _forget_damaged(store, manifest)
-        under_way = _UnderWay(store, manifest, settings, options)
+        under_way = _UnderWay(store, manifest, benchmarks, settings.shard_rows, options)
         total = manifest["plan"]["rows"]
         for record in ask(under_way.rows()):
             under_way.take(record)
@@ -90,13 +91,18 @@ class _UnderWay:
     """The shards that are begun: a shard is finished as soon as its last row is answered."""
 
     def __init__(
-        self, store: Store, manifest: dict[str, Any], settings: Settings, options: Options
+        self,
+        store: Store,
+        manifest: dict[str, Any],
+        benchmarks: Benchmarks,
+        shard_rows: int,
+        options: Options,
     ) -> None:
         self._store = store
         self._manifest = manifest
-        self._size = settings.shard_rows
+        self._size = shard_rows
         self._options = options
-        self._benchmarks = Benchmarks(map(Path, settings.benchmarks))
+        self._benchmarks = benchmarks
         self._finished = _finished(manifest, options.retry_failed)
         self._rows: dict[str, list[Row]] = {}
         self._records: dict[str, dict[str, Record]] = {}
@@ -147,7 +153,9 @@ def run_fingerprint(settings: Settings) -> str:
     return fingerprint(settings, bodies, files)
 
 
-def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
+def _begin(
+    settings: Settings, store: Store, benchmarks: Benchmarks, *, force: bool
+) -> dict[str, Any]:
     """Return the manifest to go on with, after writing the plan of a new run."""
     name = run_fingerprint(settings)
     manifest = _earlier(store, force)
@@ -164,7 +172,7 @@ def _begin(settings: Settings, store: Store, force: bool) -> dict[str, Any]:
     if manifest or store.has_replies():
         store.set_aside(f"old-{manifest['fingerprint'] if manifest else 'without-manifest'}")
     counts = PlanCounts()
-    write_plan(planned(settings, counts), store.plan)
+    write_plan(planned(settings, benchmarks, counts), store.plan)
     if not counts.rows:
         causes = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
         left_out = f" (left out: {causes})" if causes else ""
@@ -312,9 +320,9 @@ def _known(store: Store, name: str, retry_failed: bool) -> dict[str, Record]:
 def preview(console: Console, settings: Settings, ask: Ask, number: int, prices: Prices) -> None:
     """Ask for ``number`` rows of different tasks and show everything; nothing is written."""
     counts = PlanCounts()
-    plan = planned(settings, counts)
-    rows = list(islice(_mixed(plan), number))
     benchmarks = Benchmarks(map(Path, settings.benchmarks))
+    plan = planned(settings, benchmarks, counts)
+    rows = list(islice(_mixed(plan), number))
     by_id = {row.id: row for row in rows}
     records = []
     for record in ask(rows):

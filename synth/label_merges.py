@@ -119,8 +119,9 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
 
 @dataclass
 class Labels:
-    """The labels of a run: how many spans each has, and which mentions."""
+    """The labels of a run: how many spans each has, and, where these are wanted, which mentions."""
 
+    with_mentions: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     mentions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -140,8 +141,9 @@ class Labels:
     def _add(self, task: str, label: str, mention: str) -> None:
         name = label_name(task, label)
         self.counts[name] += 1
-        head = label.removesuffix(name)
-        self.mentions[name].add(f"{head}{mention}")
+        if self.with_mentions:
+            head = label.removesuffix(name)
+            self.mentions[name].add(f"{head}{mention}")
 
 
 ENDS = ("head", "tail")
@@ -235,7 +237,7 @@ def merge_labels(
     ``manifest["merges"]`` is the table of what was merged, now and before. Doing it again changes
     nothing. The manifest has to be written.
     """
-    labels = Labels()
+    labels = Labels(with_mentions=shared_mentions > 0)
     for row in store.read_examples():
         labels.add(row)
     merges = find_merges(labels, synonyms, shared_mentions=shared_mentions)

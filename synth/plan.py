@@ -54,9 +54,10 @@ class PlanCounts:
     drops: Counter[str] = field(default_factory=Counter)
 
 
-def planned(settings: Settings, counts: PlanCounts) -> Iterator[tuple[str, list[Row]]]:
+def planned(
+    settings: Settings, benchmarks: Benchmarks, counts: PlanCounts
+) -> Iterator[tuple[str, list[Row]]]:
     """Yield the passages with their rows; ``counts`` is brought up to date on the way."""
-    benchmarks = Benchmarks(map(Path, settings.benchmarks))
     sizes = {
         name: RECIPES[name].passage_tokens or settings.passage_tokens for name in settings.tasks
     }

@@ -12,13 +12,13 @@ or what was replied to it is kept and the rest is asked for by the next run.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import (
+    cut_unfinished,
     pyarrow_parquet,
     read_jsonl,
     to_line,
@@ -111,20 +111,15 @@ class Store:
         file = self.raw_file(shard)
         if not file.is_file():
             return {}
+        cut_unfinished(file)
         records: dict[str, Record] = {}
-        whole = 0
         with file.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    break
                 try:
                     record = Record(**json.loads(line))
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{file}:{number}: damaged ({error}); delete it") from error
                 records[record.id] = record
-                whole += len(line)
-        if whole < file.stat().st_size:
-            os.truncate(file, whole)
         return records
 
     def append_record(self, shard: str, record: Record) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import ConfigError, DataError
-from glinermt.jsonl import data_files, read_jsonl, to_line, write_text
+from glinermt.jsonl import cut_unfinished, data_files, read_jsonl, to_line, write_text
 from glinermt.outputs import locked
 from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
 from glinermt.synth.checks.align import Source, occurrences
@@ -100,11 +100,12 @@ def verify(
     tally: Counter[str] = Counter()
     with locked(out):
         (out / "work").mkdir(exist_ok=True)
+        known = _known(out / REPLIES)
         for file in data_files(folder):
             rows = [row for _, row in read_jsonl(file)]
             if any("id" not in row for row in rows):
                 raise DataError(f"{file}:0: rows without an id; give a folder that generate wrote")
-            verdicts = _judged(rows, out / REPLIES, llm, checking, tally, progress)
+            verdicts = _judged(rows, out / REPLIES, known, llm, checking, tally, progress)
             left = [kept for row in rows if (kept := _checked(row, verdicts, checking, tally))]
             Store(out, file.suffix.removeprefix(".")).write_examples(file.stem, left)
         report = _report(tally, checking)
@@ -121,13 +122,16 @@ Verdict = tuple[dict[int, str], list[str]]
 def _judged(
     rows: Sequence[Mapping[str, Any]],
     file: Path,
+    known: dict[tuple[str, int], Reply],
     llm: LLM,
     checking: Checking,
     tally: Counter[str],
     progress: Callable[[int], None],
 ) -> dict[str, list[Verdict]]:
-    """Return the samples' verdicts of each example, those known before and those asked for now."""
-    known = _known(file)
+    """Return the samples' verdicts of each example, those known before and those asked for now.
+
+    The replies are added to those known, and to their file.
+    """
     wanted = [(row, sample) for row in rows if row["spans"] for sample in range(checking.samples)]
     missing = [(row, sample) for row, sample in wanted if (row["id"], sample) not in known]
     with file.open("ab") as stream:
@@ -172,10 +176,7 @@ def _known(file: Path) -> dict[tuple[str, int], Reply]:
     """Read the replies; a last line that was cut by a kill is removed."""
     if not file.is_file():
         return {}
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        file.write_bytes(whole)
+    cut_unfinished(file)
     known = {}
     for _, row in read_jsonl(file):
         reply = Reply(row["reply"], row["tokens_in"], row["tokens_out"], row["error"])

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from glinermt import console as show
+from glinermt.console import names_in
 from glinermt.errors import DataError, UsageError
 
 Show = Callable[[Console, str, Any], None]
@@ -94,7 +95,7 @@ def entities(
 ) -> Job:
     """Find entities of the given types."""
     options = {
-        "labels": _names(labels),
+        "labels": names_in(labels),
         "overlap": "nested" if nested else "flat",
         "multi_label": multi_label,
         "order": order,
@@ -104,7 +105,7 @@ def entities(
 
 def open_entities(instruction: Instruction, labels: SomeLabels = None) -> Job:
     """Find the entities that an instruction describes."""
-    options = {"instruction": instruction, "labels": _names(labels) if labels else None}
+    options = {"instruction": instruction, "labels": names_in(labels) if labels else None}
     return Job("extract_open_entities", options, _spans("open entities"), instruction)
 
 
@@ -136,7 +137,7 @@ def relations(
     """Find which entities stand in which relations."""
     options = {
         "relations": _relations(names),
-        "entities": _names(labels) if labels else None,
+        "entities": names_in(labels) if labels else None,
         "entity_threshold": entity_threshold,
         "method": method,
         "joint": joint,
@@ -172,7 +173,7 @@ def classify(
     multi_label: MultiLabel = False,
 ) -> Job:
     """Say which of the labels a text as a whole has."""
-    options = {"labels": _names(labels), "multi_label": multi_label}
+    options = {"labels": names_in(labels), "multi_label": multi_label}
     return Job("classify", options, _result(show.show_classification), ", ".join(labels))
 
 
@@ -190,7 +191,7 @@ def redact(
     ] = "[{label}]",
 ) -> Job:
     """Replace what is private by placeholders."""
-    options = {"labels": _names(labels) if labels else None, "placeholder": placeholder}
+    options = {"labels": names_in(labels) if labels else None, "placeholder": placeholder}
     return Job("redact", options, _result(show.show_redaction), "redaction")
 
 
@@ -236,7 +237,7 @@ def read(
     """Find entities, relations, classes and records in one pass of the model."""
     asked: dict[str, Any] = {} if schema is None else show.read_json(schema, "--schema")
     for key, given in (
-        ("entities", _names(labels) if labels else None),
+        ("entities", names_in(labels) if labels else None),
         ("relations", _relations(names) if names else None),
         ("classes", _questions(classes) if classes else None),
     ):
@@ -269,13 +270,6 @@ def demo(model: Model = None) -> None:
     show.show_summary(console, sum_up(text, sentences=2, model=loaded))
 
 
-def _names(given: Iterable[str], option: str = "--labels") -> list[str]:
-    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
-    if not names:
-        raise UsageError(f"{option} is empty; name at least one, several separated by commas")
-    return names
-
-
 def _questions(given: Iterable[str]) -> dict[str, list[str]]:
     """Read ``name: class, class``, one a value."""
     found: dict[str, list[str]] = {}
@@ -283,14 +277,14 @@ def _questions(given: Iterable[str]) -> dict[str, list[str]]:
         name, colon, classes = item.partition(":")
         if not colon or not name.strip():
             raise UsageError(f"--classes: expected 'name: class, class', got {item!r}")
-        found[name.strip()] = _names([classes], f"--classes {name.strip()!r}")
+        found[name.strip()] = names_in([classes], f"--classes {name.strip()!r}")
     return found
 
 
 def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     """Read ``name`` or ``name: head type | ... > tail type | ...``, separated by commas."""
     found: dict[str, dict[str, list[str]]] = {}
-    for item in _names(given, "--relations"):
+    for item in names_in(given, "--relations"):
         name, typed, types = item.partition(":")
         sides = [[kind.strip() for kind in side.split("|")] for side in types.split(">")]
         if typed and (len(sides) != 2 or not all(itertools.chain(*sides))):

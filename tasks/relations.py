@@ -90,7 +90,7 @@ def extract_relations(
         ),
     )
     extractor = load_extractor(model)
-    if _chosen(method, extractor) == "pairs":
+    if chosen_method(method, extractor) == "pairs":
         found = _by_pairs(given, extractor, entity_threshold, threshold, span_score, joint=joint)
     elif joint:
         raise UsageError("joint needs method 'pairs': only there types and relations meet")
@@ -103,7 +103,12 @@ Rows = Iterable[tuple[str, LabelSpec, Any]]
 """Text, relations, and entities or their types."""
 
 
-def _chosen(method: Method | None, model: Extractor) -> Method:
+def chosen_method(method: Method | None, model: Extractor) -> Method:
+    """Return the method asked for, or that of the model.
+
+    Raises:
+        ValueError: the model cannot do it.
+    """
     can = "relations" in kinds_of(model)
     if method is None:
         return "pairs" if can else "labels"

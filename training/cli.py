@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from glinermt.console import names_in
 from glinermt.errors import UsageError
 
 Overwrite = Annotated[
@@ -180,7 +181,9 @@ def self_train_command(
         check_no_model(out, overwrite=overwrite)
         start = GlinerMT.from_pretrained(model)
         gold = read_examples(dev) if dev else ()
-        report = self_train(start, read_texts(texts), _names(labels), dev=gold, settings=settings)
+        report = self_train(
+            start, read_texts(texts), names_in([labels]), dev=gold, settings=settings
+        )
         _write_report(out, report)
         typer.echo(f"learned from {report.num_examples} texts in {report.steps} steps")
         _show_scores(report, bool(dev))
@@ -231,7 +234,7 @@ def distill_command(
         report = distill(
             GlinerMT.from_pretrained(teacher),
             read_texts(texts),
-            _names(labels),
+            names_in([labels]),
             student=student,
             out=out,
             gold=read_examples(gold) if gold else (),
@@ -334,7 +337,7 @@ def annotate_loop_command(
             path = begin_loop(
                 folder,
                 pool,
-                _names(labels),
+                names_in([labels]),
                 tool=tool,
                 by=cast(By, by),
                 n=n,
@@ -356,10 +359,6 @@ def annotate_loop_command(
                 typer.echo(f"{report.missing} texts of the round are not in the export", err=True)
             path = next_round(folder)
     typer.echo(f"to correct: {path}")
-
-
-def _names(labels: str) -> list[str]:
-    return [label.strip() for label in labels.split(",") if label.strip()]
 
 
 def _show_scores(report: Any, scored: bool) -> None:

@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from glinermt.eval.metrics import entities
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
@@ -61,7 +61,7 @@ def entity_examples(
 def score_dev(model: Extractor, sets: Sequence[DevSet], *, threshold: float) -> dict[str, float]:
     """Return each set's strict micro F1, 0 to 1."""
     return {
-        dev.name: strict_f1(dev.gold, model.extract(list(dev.queries), threshold=threshold))
+        dev.name: span_f1(dev.gold, model.extract(list(dev.queries), threshold=threshold))
         for dev in sets
     }
 
@@ -121,8 +121,8 @@ def label_scores(
     labels = sorted({span.label for spans in gold for span in spans})
     return {
         label: (
-            strict_f1(_of(label, gold), _of(label, before)),
-            strict_f1(_of(label, gold), _of(label, after)),
+            span_f1(_of(label, gold), _of(label, before)),
+            span_f1(_of(label, gold), _of(label, after)),
         )
         for label in labels
     }
@@ -130,12 +130,3 @@ def label_scores(
 
 def _of(label: str, rows: Sequence[Sequence[Span]]) -> list[list[Span]]:
     return [[span for span in spans if span.label == label] for spans in rows]
-
-
-def strict_f1(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> float:
-    """Return micro F1 over ``(start, end, label)``; 0 where nothing is right."""
-    return entities.strict_f1(_places(gold), _places(predicted))
-
-
-def _places(rows: Sequence[Sequence[Span]]) -> list[list[tuple[int, int, str]]]:
-    return [[(span.start, span.end, span.label) for span in spans] for spans in rows]

@@ -18,8 +18,8 @@ from glinermt.eval.metrics.texts import answer_f1, exact_match
 from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relation_pairs import PAIRS, Paired
-from glinermt.tasks.relations import RELATIONS, Related
-from glinermt.tasks.run import ask, kinds_of, run
+from glinermt.tasks.relations import RELATIONS, Related, chosen_method
+from glinermt.tasks.run import ask, run
 from glinermt.types import Extractor
 
 TAIL, PAIR = "tail filling", "pair choice"
@@ -79,9 +79,7 @@ class FewRel:
         }
 
     def predict(self, model: Extractor, cases: Sequence[RelationCase]) -> list[Prediction]:
-        by_pairs = self.method == "pairs" or (
-            self.method is None and "relations" in kinds_of(model)
-        )
+        by_pairs = chosen_method(self.method, model) == "pairs"
         paired = [case for case in cases if by_pairs and case.group == PAIR]
         named = [case for case in cases if not (by_pairs and case.group == PAIR)]
         found = dict(zip((c.id for c in named), _by_labels(model, named), strict=True))

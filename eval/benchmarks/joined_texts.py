@@ -17,7 +17,7 @@ from rich.table import Table
 
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import read_ner
-from glinermt.eval.metrics.entities import strict_f1
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.long_texts import joined as one_text
 from glinermt.tasks.entities import ENTITIES, extract_entities
 
@@ -39,8 +39,7 @@ def f1(model: Any, cases: Sequence[NerCase]) -> float:
     labels = [label for label in cases[0].labels if label != LEFT_OUT]
     found = extract_entities([case.text for case in cases], labels, model=model)
     gold = [[s for s in case.spans if s.label != LEFT_OUT] for case in cases]
-    places = ([[(s.start, s.end, s.label) for s in row] for row in rows] for rows in (gold, found))
-    return strict_f1(*places)
+    return span_f1(gold, found)
 
 
 def main(

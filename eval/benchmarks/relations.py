@@ -17,8 +17,7 @@ from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_
 from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
-from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
-from glinermt.tasks.run import kinds_of
+from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, chosen_method, extract_relations
 from glinermt.types import Extractor, Relation, Span
 
 END_TO_END, GIVEN, TYPED = "end to end", "gold entities", "end to end, typed"
@@ -110,9 +109,10 @@ class EndToEnd:
             case.spans if case.group.endswith(GIVEN) else tuple(next(entities)) for case in cases
         ]
         found: dict[int, list[Relation]] = {}
+        by_pairs = chosen_method(self.method, model) == "pairs"
         for is_typed in (False, True):
             own = [i for i, c in enumerate(cases) if c.group.endswith(TYPED) == is_typed]
-            jointly = is_typed and self.method != "labels" and "relations" in kinds_of(model)
+            jointly = is_typed and by_pairs
             related = extract_relations(
                 [texts[i] for i in own],
                 [_constrained(cases[i].names) if is_typed else cases[i].names for i in own],

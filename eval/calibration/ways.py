@@ -1,7 +1,7 @@
 """How each task's threshold is chosen on dev cases, and what it is worth there."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from glinermt.tasks.classification import classify
 from glinermt.tasks.keyphrases import extract_keyphrases
 from glinermt.tasks.relations import extract_relations
 from glinermt.tasks.run import ask, kinds_of
-from glinermt.types import Classification, Example, Extractor, Relation, Span
+from glinermt.types import Example, Extractor, Relation, Span
 
 FLOOR = 0.05
 """Entities and relations below this score are not looked at."""
@@ -80,18 +80,27 @@ def _judge_answers(model: Extractor, cases: Sequence[Any]) -> Choice:
     return best_answer_threshold(answers)[0], {}, judged
 
 
-def _judge_relations(model: Extractor, cases: Sequence[Any]) -> Choice:
-    """Judge relations of whole sentences; of Examples, which ask as training does, see below."""
-    examples = [case for case in cases if isinstance(case, Example)]
-    if examples:
-        return _judge_examples("relations", model, examples)
-    found = _find_relations(model, cases, FLOOR)
+Key = Hashable
+Find = Callable[[Extractor, Sequence[Any], float | None], Sequence[Mapping[Any, float]]]
+"""(model, cases, threshold or None for the model's own) -> what is found in each, with scores."""
+Gold = Callable[[Any], Collection[Key]]
+"""A case -> what should be found in it."""
+
+
+def _judge(
+    find: Find, gold: Gold, model: Extractor, cases: Sequence[Any], *, floor: float = FLOOR
+) -> Choice:
+    golds = [gold(case) for case in cases]
     judged = [
-        (relation.score, triple(relation) in case.gold)
-        for case, row in zip(cases, found, strict=True)
-        for relation in row
+        (score, key in own)
+        for own, found in zip(golds, find(model, cases, floor), strict=True)
+        for key, score in found.items()
     ]
-    return best_span_threshold(judged, sum(len(case.gold) for case in cases))[0], {}, judged
+    return best_span_threshold(judged, sum(map(len, golds)))[0], {}, judged
+
+
+def _found_f1(find: Find, gold: Gold, model: Extractor, cases: Sequence[Any]) -> float:
+    return strict_f1(map(gold, cases), find(model, cases, None))
 
 
 def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any]) -> float:
@@ -102,42 +111,24 @@ def _f1(benchmark: Benchmark[Any], model: Extractor, cases: Sequence[Any]) -> fl
     return results[-1].metrics["f1"].value
 
 
-def _judge_examples(task: str, model: Extractor, cases: Sequence[Example]) -> Choice:
-    """Judge what is found for the Examples' own queries."""
-    judged = [
-        (score, key in _gold(example))
-        for example, found in zip(cases, _found(task, model, cases, FLOOR), strict=True)
-        for key, score in found.items()
-    ]
-    return best_span_threshold(judged, sum(len(_gold(e)) for e in cases))[0], {}, judged
-
-
-def _examples_f1(task: str, model: Extractor, cases: Sequence[Example]) -> float:
-    return strict_f1(map(_gold, cases), _found(task, model, cases, None))
-
-
-def _relations_f1(model: Extractor, cases: Sequence[Any]) -> float:
-    examples = [case for case in cases if isinstance(case, Example)]
-    if examples:
-        return _examples_f1("relations", model, examples)
-    found = [map(triple, row) for row in _find_relations(model, cases)]
-    return strict_f1((case.gold for case in cases), found)
-
-
-def _find_relations(
-    model: Extractor, cases: Sequence[SentenceCase], threshold: float | None = None
-) -> list[list[Relation]]:
-    """Find relations; under the threshold saved with the model where none is given."""
-    return extract_relations(
+def _relations(
+    model: Extractor, cases: Sequence[Any], threshold: float | None
+) -> list[dict[Key, float]]:
+    """Find relations of whole sentences; of Examples, which ask as training does, their own."""
+    if any(isinstance(case, Example) for case in cases):
+        return _found("relations", model, cases, threshold)
+    found = extract_relations(
         [case.text for case in cases],
         [case.relations for case in cases],
         entities=[case.entities for case in cases],
         threshold=threshold,
         model=model,
     )
+    return [{triple(relation): relation.score for relation in each} for each in found]
 
 
-Key = tuple[object, ...]
+def _related(case: SentenceCase | Example) -> Collection[Key]:
+    return _gold(case) if isinstance(case, Example) else case.gold
 
 
 def _found(
@@ -162,20 +153,6 @@ def _gold(example: Example) -> set[Key]:
     return {*map(_key, example.spans), *map(_key, example.relations)}
 
 
-def _judge_records(model: Extractor, cases: Sequence[Example]) -> Choice:
-    """Judge the values found for the fields; a field with one value takes the best only."""
-    judged = [
-        (score, key in _gold(example))
-        for example, found in zip(cases, _values(model, cases, FLOOR), strict=True)
-        for key, score in found.items()
-    ]
-    return best_span_threshold(judged, sum(len(_gold(e)) for e in cases))[0], {}, judged
-
-
-def _records_f1(model: Extractor, cases: Sequence[Example]) -> float:
-    return strict_f1(map(_gold, cases), _values(model, cases, None))
-
-
 def _values(
     model: Extractor, cases: Sequence[Example], threshold: float | None
 ) -> list[dict[Key, float]]:
@@ -194,21 +171,6 @@ def _values(
     return values
 
 
-def _judge_keyphrases(model: Extractor, cases: Sequence[Example]) -> Choice:
-    judged = [
-        (score, phrase in _phrases(case.spans))
-        for case, found in zip(cases, _keyphrases(model, cases, FLOOR), strict=True)
-        for phrase, score in found.items()
-    ]
-    golds = sum(len(_phrases(case.spans)) for case in cases)
-    return best_span_threshold(judged, golds)[0], {}, judged
-
-
-def _keyphrases_f1(model: Extractor, cases: Sequence[Example]) -> float:
-    golds = (_phrases(case.spans) for case in cases)
-    return strict_f1(map(set, golds), _keyphrases(model, cases, None))
-
-
 def _keyphrases(
     model: Extractor, cases: Sequence[Example], threshold: float | None
 ) -> list[dict[str, float]]:
@@ -221,23 +183,11 @@ def _phrases(spans: Iterable[Span]) -> dict[str, float]:
     return {" ".join(span.text.casefold().split()): span.score for span in spans}
 
 
-def _judge_classes(model: Extractor, cases: Sequence[Example]) -> Choice:
-    """Judge the likeliest class where one holds, else every class."""
-    judged: list[Judged] = []
-    for case, found in zip(cases, _classified(model, cases, 0.0), strict=True):
-        judged += [(found.scores[label], label in case.classes) for label in found.labels]
-    return best_span_threshold(judged, sum(len(case.classes) for case in cases))[0], {}, judged
-
-
-def _classes_f1(model: Extractor, cases: Sequence[Example]) -> float:
-    found = (each.labels for each in _classified(model, cases, None))
-    return strict_f1((set(case.classes) for case in cases), found)
-
-
-def _classified(
+def _classes(
     model: Extractor, cases: Sequence[Example], threshold: float | None
-) -> list[Classification]:
-    results: dict[int, Classification] = {}
+) -> list[dict[str, float]]:
+    """Return the likeliest class where one holds, else all that reach the threshold."""
+    results: dict[int, dict[str, float]] = {}
     for multi_label in {case.multi_label for case in cases}:
         own = [i for i, case in enumerate(cases) if case.multi_label == multi_label]
         found = classify(
@@ -247,7 +197,8 @@ def _classified(
             threshold=threshold,
             model=model,
         )
-        results |= dict(zip(own, found, strict=True))
+        chosen = ({label: each.scores[label] for label in each.labels} for each in found)
+        results |= dict(zip(own, chosen, strict=True))
     return [results[i] for i in range(len(cases))]
 
 
@@ -257,15 +208,25 @@ def _key(item: Span | Relation) -> Key:
     return item.start, item.end, item.label
 
 
+def _phrases_of(case: Example) -> Collection[Key]:
+    return _phrases(case.spans)
+
+
+def _classes_of(case: Example) -> Collection[Key]:
+    return set(case.classes)
+
+
+def _way(find: Find, gold: Gold, *, floor: float = FLOOR, scores_add_up: bool = False) -> Way:
+    judge = partial(_judge, find, gold, floor=floor)
+    return Way(judge, partial(_found_f1, find, gold), scores_add_up)
+
+
 WAYS = {
     "entities": Way(_judge_entities, partial(_f1, ner20(Options(threshold=None)))),
     "answer": Way(_judge_answers, partial(_f1, Squad2())),
-    "relations": Way(_judge_relations, _relations_f1),
-    **{
-        name: Way(partial(_judge_examples, name), partial(_examples_f1, name))
-        for name in ("open_entities", "matches")
-    },
-    "classify": Way(_judge_classes, _classes_f1, scores_add_up=True),
-    "records": Way(_judge_records, _records_f1),
-    "keyphrases": Way(_judge_keyphrases, _keyphrases_f1),
+    "relations": _way(_relations, _related),
+    **{name: _way(partial(_found, name), _gold) for name in ("open_entities", "matches")},
+    "classify": _way(_classes, _classes_of, floor=0.0, scores_add_up=True),
+    "records": _way(_values, _gold),
+    "keyphrases": _way(_keyphrases, _phrases_of),
 }

@@ -8,8 +8,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from glinermt.errors import DataError
+from glinermt.errors import DataError, UsageError
 from glinermt.eval.data.cases import NerCase, QaCase, RecordCase, SummaryCase
+from glinermt.formats.document import joined, token_span
 from glinermt.formats.tokens import tag_spans
 from glinermt.jsonl import PACKED, read_jsonl, read_text
 from glinermt.types import Span
@@ -99,16 +100,12 @@ class TokenText:
 
     def __init__(self, tokens: Sequence[object], where: str) -> None:
         self.where = where
-        self.words: list[str] = []
-        self.starts: list[int] = []
-        position = 0
+        words = []
         for index, token in enumerate(tokens):
             if not isinstance(token, str) or not token:
                 raise DataError(f"{where}: token {index} should be a non-empty string: {token!r}")
-            self.words.append(token)
-            self.starts.append(position)
-            position += len(token) + 1
-        self.text = " ".join(self.words)
+            words.append(token)
+        self.text, self._places = joined(words)
 
     def span(self, first: object, last: object, label: str) -> Span:
         """Return the characters from token ``first`` to token ``last``."""
@@ -116,13 +113,10 @@ class TokenText:
             raise DataError(
                 f"{self.where}: token positions should be integers: {first!r}, {last!r}"
             )
-        if not 0 <= first <= last < len(self.words):
-            raise DataError(
-                f"{self.where}: span {first}:{last} lies outside the {len(self.words)} tokens "
-                "(first and last token, both inclusive)"
-            )
-        start, end = self.starts[first], self.starts[last] + len(self.words[last])
-        return Span(start, end, self.text[start:end], label)
+        try:
+            return token_span(self.text, self._places, first, last, label)
+        except UsageError as error:
+            raise DataError(f"{self.where}: {error} (first and last, both inclusive)") from error
 
 
 HEADER = "# id "

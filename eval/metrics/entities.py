@@ -61,6 +61,15 @@ def strict_f1(gold: Iterable[Iterable[Hashable]], predicted: Iterable[Iterable[H
     return 2 * right / number if number else 0.0
 
 
+def span_f1(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]]) -> float:
+    """Return the strict micro F1 of spans: same characters, same label."""
+    return strict_f1(map(_places, gold), map(_places, predicted))
+
+
+def _places(spans: Iterable[Span]) -> set[tuple[int, int, str]]:
+    return {(span.start, span.end, span.label) for span in spans}
+
+
 def num_matched(gold: Sequence[Span], predicted: Sequence[Span]) -> int:
     """Return the size of the largest one-to-one matching of overlapping spans."""
     owner: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -10,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates, best_apart, choose
-from glinermt.encoding import Pass
-from glinermt.fast.choose import are_plain, parameters_of
+from glinermt.encoding import Pass, TokenizedWords
+from glinermt.errors import UsageError
+from glinermt.fast.choose import Remade
 from glinermt.fast.encoder import FastEncoder, fast_encoder
 from glinermt.fast.linear import linears_for
 from glinermt.network import GoldRows, Losses, Network
 from glinermt.reader import lines_of
 from glinermt.types import Ask, Query
-from glinermt.windows import merge_windows
+from glinermt.windows import MIN_ROOM, merge_windows, windows
 
 
 class FamilyNetwork(Network):
@@ -46,9 +48,6 @@ class FamilyNetwork(Network):
         return {"encoder": self.encoder}
 
 
-State = tuple[tuple[int, int], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class TextRow:
     """One row: some words of a text, and the labels that stand before them, if any do."""
@@ -68,26 +67,66 @@ class TextRow:
     from the row."""
 
 
-class RowEncoder:
-    """An encoder for inference: rows of token ids in, the vectors of some of their tokens out.
+def text_rows(
+    text: TokenizedWords,
+    max_tokens: int,
+    *,
+    asked: tuple[int, range],
+    head: Sequence[int],
+    prompt: TokenizedWords,
+    suffix: Sequence[int] = (),
+) -> Iterator[TextRow]:
+    """Yield a row for each window of a text.
 
-    Takes the fast forward where there is one for the encoder, and makes it again when weights have
-    changed.
+    Args:
+        text: the words to cut into windows.
+        max_tokens: of a row.
+        asked: the query's number, and which of its labels the rows ask for.
+        head: what begins each row.
+        prompt: words between ``head`` and the text.
+        suffix: what ends each row.
+
+    Raises:
+        ValueError: head and prompt leave no room for the text.
     """
+    fixed = [*head, *prompt.token_ids]
+    room = max_tokens - len(fixed) - len(suffix)
+    if room < min(MIN_ROOM, len(text.token_ids)):
+        raise UsageError(
+            f"prompt and labels take {len(fixed)} of the {max_tokens} tokens the model reads at "
+            "a time, which leaves no room for the text; shorten them"
+        )
+    before = _ranges(prompt.first_token, len(head), len(fixed))
+    for first, last in windows(text.first_token, room):
+        starts = text.first_token[first : last + 1]
+        own = text.token_ids[starts[0] : starts[-1]][:room]
+        words = _ranges(starts, len(fixed) - starts[0], len(fixed) + len(own))
+        ids = [*fixed, *own, *suffix]
+        window = Pass(*asked, first, last, len(ids))
+        yield TextRow(window, ids, [*before, *words], len(before))
+
+
+def _ranges(first_token: Sequence[int], by: int, end: int) -> list["TokenRange"]:
+    """Return the tokens of words in a row, moved and cut at ``end``."""
+    return [(min(a + by, end), min(b + by, end)) for a, b in pairwise(first_token)]
+
+
+class RowEncoder:
+    """An encoder for inference: rows of token ids in, the vectors of some of their tokens out."""
 
     def __init__(self, encoder: nn.Module, pad_token_id: int) -> None:
         self.encoder = encoder
         self.pad_token_id = pad_token_id
-        self._made: tuple[State, FastEncoder | None] | None = None
+        self._fast = Remade[FastEncoder]()
 
     @torch.inference_mode()
     def __call__(
         self, rows: Sequence[Sequence[int]], keep: Sequence[Sequence[int]]
     ) -> list[Float[Tensor, "kept hidden"]]:
         """Return, row by row, the last hidden states at the positions ``keep``."""
-        fast = self._fast()
+        fast = self._fast.of(self.encoder, lambda: fast_encoder(self.encoder, linears_for("exact")))
         if fast is None:
-            return self._plain(rows, keep)
+            return encoded(self.encoder, rows, keep, self.pad_token_id)
         ids = torch.tensor([token for row in rows for token in row])
         lengths = [len(row) for row in rows]
         wanted, places, start = torch.zeros(len(ids), dtype=torch.bool), [], 0
@@ -99,20 +138,6 @@ class RowEncoder:
         index = torch.cumsum(wanted, 0) - 1
         vectors = fast(ids, lengths, kept)
         return [vectors[index[place]] for place in places]
-
-    def _plain(
-        self, rows: Sequence[Sequence[int]], keep: Sequence[Sequence[int]]
-    ) -> list[Float[Tensor, "kept hidden"]]:
-        return encoded(self.encoder, rows, keep, self.pad_token_id)
-
-    def _fast(self) -> FastEncoder | None:
-        parameters = parameters_of(self.encoder)
-        if self.encoder.training or not are_plain(parameters):
-            return None
-        state: State = tuple((p.data_ptr(), p._version) for p in parameters)
-        if self._made is None or self._made[0] != state:
-            self._made = state, fast_encoder(self.encoder, linears_for("exact"))
-        return self._made[1]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RowEncoder":
         from copy import deepcopy

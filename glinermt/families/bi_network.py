@@ -14,6 +14,7 @@ from glinermt.families.base import Pooling, TextRow, encoded, pool_words, tokens
 from glinermt.families.training import FamilyBatch, RowVectors, TrainedFamily
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
+from glinermt.layers import resized
 
 FUSIONS = ("l2l", "t2t", "l2t", "t2l")
 """Steps of a fusion: labels among themselves, words, labels from words, words from labels."""
@@ -41,8 +42,8 @@ class BiNetwork(TrainedFamily):
         self.represent_spans = represent_spans
         self.encoder = encoder
         self.label_encoder = label_encoder
-        self.projection = _projection(encoder, hidden_size)
-        self.label_projection = _projection(label_encoder, hidden_size)
+        self.projection = resized(encoder, hidden_size)
+        self.label_projection = resized(label_encoder, hidden_size)
         self.head = head
         heads = int(encoder.config.num_attention_heads)  # type: ignore[union-attr, arg-type]
         self.fusion = Fusion(hidden_size, heads, fusion) if fusion else None
@@ -190,8 +191,3 @@ class _CrossBlock(nn.Module):
         rows = self.pre_norm(rows)
         result: Tensor = self.post_norm(rows + self.cross_attn(rows, other, self.v_proj(other)))
         return result
-
-
-def _projection(encoder: nn.Module, hidden_size: int) -> nn.Module:
-    width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
-    return nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()

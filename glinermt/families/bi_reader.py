@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,15 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of
+from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_network import BiNetwork
 from glinermt.families.training import FamilyBatch, family_batch
 from glinermt.label_index import LabelIndex, vectors_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Example, Found, Kind, Query
-from glinermt.windows import MIN_ROOM, place, windows
+from glinermt.windows import place
 
 LABEL_BLOCK = 256
 """Labels that a text is scored against at a time."""
@@ -173,17 +172,17 @@ class BiReader:
         """
         queries = [example.query for example in examples]
         names = [tuple(dict.fromkeys(query.labels)) for query in queries]
-        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        tokenized = self.query_encoder.tokenize(queries)
         rows = [
             row
-            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
-            if names[i] and text.offsets
-            for row in self._rows(i, query.prompt, text, len(names[i]))
+            for i, (query, one) in enumerate(zip(queries, tokenized, strict=True))
+            if names[i] and one.text.offsets
+            for row in self._rows(i, query.prompt, one.text, len(names[i]))
         ]
         labels = tuple(dict.fromkeys(name for own in names for name in own))
         place = {label: i for i, label in enumerate(labels)}
         return replace(
-            family_batch(self.query_encoder, self.network.head, examples, rows),
+            family_batch(self.query_encoder, self.network.head, examples, tokenized, rows),
             label_rows=self.labels.rows(labels),
             asked=[[place[name] for name in names[row.window.query]] for row in rows],
             pad_token_ids=(
@@ -197,24 +196,15 @@ class BiReader:
     ) -> Iterator[TextRow]:
         frame = self.query_encoder
         (before,) = frame.tokenize_texts([prompt])
-        fixed = [*frame.prefix, *before.token_ids]
-        room = frame.max_tokens - len(fixed) - len(frame.suffix)
-        if room < min(MIN_ROOM, len(text.token_ids)):
-            raise UsageError(
-                f"the prompt takes {len(fixed)} of the {frame.max_tokens} tokens the model reads "
-                "at a time, which leaves no room for the text; shorten it"
-            )
-        start = len(frame.prefix)
-        first = before.first_token
-        prompt_words = [(start + a, start + b) for a, b in pairwise(first)]
-        for begin, end in windows(text.first_token, room):
-            first = text.first_token[begin : end + 1]
-            own = text.token_ids[first[0] : first[-1]][:room]
-            shift, last = len(fixed) - first[0], len(fixed) + len(own)
-            words = [(min(a + shift, last), min(b + shift, last)) for a, b in pairwise(first)]
-            ids = [*fixed, *own, *frame.suffix]
-            window = Pass(index, range(num_labels), begin, end, len(ids))
-            yield TextRow(window, ids, [*prompt_words, *words], len(prompt_words))
+        asked = (index, range(num_labels))
+        return text_rows(
+            text,
+            frame.max_tokens,
+            asked=asked,
+            head=frame.prefix,
+            prompt=before,
+            suffix=frame.suffix,
+        )
 
     @torch.inference_mode()
     def _run(self, planned: Sequence[TextRow]) -> Iterator[tuple[TextRow, Tensor]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from glinermt.families.base import FamilyNetwork
 from glinermt.heads import TokenHead
-from glinermt.layers import BiLSTM
+from glinermt.layers import BiLSTM, resized
 
 Modeling = Literal["linear", "mlp"]
 TextPooling = Literal["mean", "max", "weighted", "cls"]
@@ -35,9 +35,8 @@ class GliformerNetwork(FamilyNetwork):
         classes: "ClassHead | None",
     ) -> None:
         super().__init__()
-        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.encoder = encoder
-        self.projection = nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+        self.projection = resized(encoder, hidden_size)
         self.rnn = BiLSTM(hidden_size, num_rnn_layers, dropout) if num_rnn_layers else None
         self.entities = entities
         self.classes = classes

@@ -2,28 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
-from glinermt.errors import UsageError
+from glinermt.encoding import QueryEncoder, TokenizedWords
 from glinermt.families.base import (
     RowEncoder,
-    TokenRange,
+    TextRow,
     by_length,
     chosen_of,
     pool_words,
+    text_rows,
     tokens_read,
 )
 from glinermt.families.gliformer_network import GliformerNetwork
 from glinermt.heads.token import INSIDE
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query
-from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
+from glinermt.windows import LABEL_SHARE, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,11 @@ class GliformerMarkers:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    window: Pass
+    text: TextRow
     classes: range
-    token_ids: list[int]
     read: list[int]
     """Positions of the first token, then, group by group, of the group's and its labels' markers;
     groups are that of classes, that of labels, each only where it is asked."""
-    words: list[TokenRange]
-    num_prompt: int
 
 
 @dataclass(slots=True)
@@ -89,7 +85,7 @@ class GliformerReader:
         ]
         parts = [_Parts() for _ in queries]
         for row, vectors, words in self._run(planned):
-            i = row.window.query
+            i = row.text.window.query
             self._score(parts[i], row, vectors, words, queries[i], len(texts[i].offsets), ask)
         for query, text, part in zip(queries, texts, parts, strict=True):
             yield _found(query, text, part, ask)
@@ -108,8 +104,16 @@ class GliformerReader:
         (prompt,) = self.query_encoder.tokenize_texts(["" if classes else query.prompt])
         count = len(classes)
         for part, own in self._parts(ids[2:], count, prompt, text):
-            head = self._head(ids, (part, own), count)
-            yield from self._rows(index, head, (part, own), prompt, text)
+            head, read = self._head(ids, (part, own), count)
+            for row in text_rows(
+                text,
+                self.query_encoder.max_tokens,
+                suffix=self.query_encoder.suffix,
+                asked=(index, own),
+                head=head,
+                prompt=prompt,
+            ):
+                yield _Row(row, part, read)
 
     def _parts(
         self, names: list[list[int]], num_classes: int, prompt: TokenizedWords, text: TokenizedWords
@@ -149,44 +153,19 @@ class GliformerReader:
             row.append(markers.separator)
         return [*row, markers.separator], read
 
-    def _rows(
-        self,
-        index: int,
-        head: tuple[list[int], list[int]],
-        asked: tuple[range, range],
-        prompt: TokenizedWords,
-        text: TokenizedWords,
-    ) -> Iterator[_Row]:
-        start, read = head
-        frame = self.query_encoder
-        fixed = [*start, *prompt.token_ids]
-        room = frame.max_tokens - len(fixed) - len(frame.suffix)
-        if room < min(MIN_ROOM, len(text.token_ids)):
-            raise UsageError(
-                f"prompt, labels and classes take {len(fixed)} of the {frame.max_tokens} tokens "
-                "the model reads at a time, which leaves no room for the text; shorten them"
-            )
-        before = _shifted(prompt.first_token, len(start), len(fixed))
-        for first, last in windows(text.first_token, room):
-            tokens = text.first_token[first : last + 1]
-            own = text.token_ids[tokens[0] : tokens[-1]][:room]
-            words = _shifted(tokens, len(fixed) - tokens[0], len(fixed) + len(own))
-            ids = [*fixed, *own, *frame.suffix]
-            window = Pass(index, asked[1], first, last, len(ids))
-            yield _Row(window, asked[0], ids, read, [*before, *words], len(before))
-
     @torch.inference_mode()
     def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor]]:
         """Yield each row's vectors at ``read``, and those of its words."""
-        for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
+        sizes = [row.text.window.num_tokens for row in planned]
+        for group in by_length(sizes, self.batch_tokens):
             batch = [planned[i] for i in group]
-            wanted = [[*row.read, *tokens_read(row.words, "first")] for row in batch]
+            wanted = [[*row.read, *tokens_read(row.text.words, "first")] for row in batch]
             vectors = [
                 self.network.projection(found)
-                for found in self.encoder([row.token_ids for row in batch], wanted)
+                for found in self.encoder([row.text.token_ids for row in batch], wanted)
             ]
             words = [
-                pool_words(found[len(row.read) :], row.words, "first")
+                pool_words(found[len(row.read) :], row.text.words, "first")
                 for row, found in zip(batch, vectors, strict=True)
             ]
             if self.network.rnn is not None:
@@ -205,21 +184,22 @@ class GliformerReader:
         num_words: int,
         ask: Ask,
     ) -> None:
-        text = words[row.num_prompt :]
+        window, num_prompt = row.text.window, row.text.num_prompt
+        text = words[num_prompt:]
         first, rest = vectors[0], vectors[1:]
         if len(row.classes) and self.network.classes is not None:
             own, rest = rest[: 1 + len(row.classes)], rest[1 + len(row.classes) :]
             logits = self.network.classes(text, first, own[0], own[1:]).tolist()
             for i, logit in zip(row.classes, logits, strict=True):
                 parts.classes.setdefault(i, []).append(logit)
-        if len(row.window.labels) and self.network.entities is not None:
-            scores = self.network.entities(words, rest[0], rest[1:])[row.num_prompt :]
+        if len(window.labels) and self.network.entities is not None:
+            scores = self.network.entities(words, rest[0], rest[1:])[num_prompt:]
             probabilities = scores.float().sigmoid().cpu().numpy()
-            names = tuple(_distinct(query.labels)[i] for i in row.window.labels)
+            names = tuple(_distinct(query.labels)[i] for i in window.labels)
             limits = np.array(label_thresholds(ask.threshold, names))
             found = self.network.entities.scorer.candidates(probabilities, limits, ask.span_score)
             found = bounded(found, probabilities[:, :, INSIDE])
-            parts.spans.append(place(found, row.window, num_words))
+            parts.spans.append(place(found, window, num_words))
 
 
 def bounded(candidates: Candidates, inside: np.ndarray) -> Candidates:
@@ -247,8 +227,3 @@ def _found(query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def _shifted(first_token: Sequence[int], by: int, end: int) -> list[TokenRange]:
-    """Return the tokens of words in a row, cut at ``end``."""
-    return [(min(a + by, end), min(b + by, end)) for a, b in pairwise(first_token)]

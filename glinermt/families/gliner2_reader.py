@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from glinermt.decode import choose
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
-from glinermt.errors import UsageError
+from glinermt.encoding import QueryEncoder, TokenizedWords
 from glinermt.families import gliner2_rows as rows
-from glinermt.families.base import RowEncoder, by_length
+from glinermt.families.base import RowEncoder, TextRow, by_length, text_rows
 from glinermt.families.gliner2_found import Choose, Gliner2Joiner, RowsFound, Tidy, gather
 from glinermt.families.gliner2_rows import Asked, Head
 from glinermt.families.gliner2_scores import (
@@ -23,7 +22,7 @@ from glinermt.families.gliner2_scores import (
 )
 from glinermt.reader import BATCH_TOKENS
 from glinermt.types import Ask, Found, Kind, Query
-from glinermt.windows import LABEL_SHARE, MIN_ROOM, windows
+from glinermt.windows import LABEL_SHARE
 
 KINDS: frozenset[Kind] = frozenset({"spans", "relations", "classes", "records"})
 Pooling = Literal["first", "mean", "max"]
@@ -33,14 +32,11 @@ Pooling = Literal["first", "mean", "max"]
 class _Row:
     """One pass: what is asked over a range of a text's words."""
 
-    window: Pass
+    text: TextRow
     asked: Asked
     head: Head
     prefix: list[str]
     """Words before the text: choices of structures, and the prompt."""
-    token_ids: list[int]
-    word_position: list[int]
-    """Token position of each word's first token, prefix words first, and the row's end."""
 
 
 class Gliner2Reader:
@@ -90,8 +86,8 @@ class Gliner2Reader:
             limits.append(limits_of(query, words, ask))
         parts = [RowsFound() for _ in queries]
         for row, found in self._run(planned, limits):
-            window, number = row.window, len(texts[row.window.query].offsets)
-            part = parts[window.query]
+            window = row.text.window
+            number, part = len(texts[window.query].offsets), parts[window.query]
             gather(part, window, row.asked, row.prefix, found, num_words=number)
         for query, words, part in zip(queries, texts, parts, strict=True):
             yield self.joiner.found(query, words, part, ask)
@@ -170,50 +166,39 @@ class Gliner2Reader:
         ]
 
     def _rows(
-        self,
-        index: int,
-        words: TokenizedWords,
-        asked: Asked,
-        head: Head,
-        prefix: Sequence[str],
+        self, index: int, words: TokenizedWords, asked: Asked, head: Head, prefix: list[str]
     ) -> Iterator[_Row]:
-        (before,) = self.query_encoder.tokenize_words([list(prefix)])
-        fixed = [*head.token_ids, *before.token_ids]
-        room = self.query_encoder.max_tokens - len(fixed)
-        if room < min(MIN_ROOM, len(words.token_ids)):
-            raise UsageError(
-                f"labels and prompt take {len(fixed)} of the {self.query_encoder.max_tokens} "
-                "tokens the model reads at a time, which leaves no room for the text; shorten them"
-            )
-        for start, end in windows(words.first_token, room):
-            own = words.token_ids[words.first_token[start] : words.first_token[end]][:room]
-            shift = len(fixed) - words.first_token[start]
-            ids = [*fixed, *own]
-            position = [len(head.token_ids) + first for first in before.first_token[:-1]]
-            position += [first + shift for first in words.first_token[start : end + 1]]
-            position = [min(place, len(ids)) for place in position]
-            window = Pass(index, asked.labels, start, end, len(ids))
-            yield _Row(window, asked, head, list(prefix), ids, position)
+        (before,) = self.query_encoder.tokenize_words([prefix])
+        for row in text_rows(
+            words,
+            self.query_encoder.max_tokens,
+            asked=(index, asked.labels),
+            head=head.token_ids,
+            prompt=before,
+        ):
+            yield _Row(row, asked, head, prefix)
 
     @torch.inference_mode()
     def _run(
         self, planned: Sequence[_Row], limits: Sequence[Limits]
     ) -> Iterator[tuple[_Row, RowFound]]:
-        for group in by_length([row.window.num_tokens for row in planned], self.batch_tokens):
+        sizes = [row.text.window.num_tokens for row in planned]
+        for group in by_length(sizes, self.batch_tokens):
             batch = [planned[i] for i in group]
-            vectors = self.encoder([r.token_ids for r in batch], [self._read(r) for r in batch])
+            ids = [row.text.token_ids for row in batch]
+            vectors = self.encoder(ids, [self._read(row) for row in batch])
             for row, found in zip(batch, vectors, strict=True):
-                own = _own(limits[row.window.query], row)
+                own = _own(limits[row.text.window.query], row)
                 yield row, self.score(self._apart(row, found), row.asked, own)
 
     def _read(self, row: _Row) -> list[int]:
         """Return the positions whose vectors are wanted: prompts, names, words."""
         names = [place for group in row.head.names for place in group]
-        last = len(row.token_ids) - 1
+        size, places = len(row.text.token_ids), row.text.words
         if self.pooling == "first":
-            words = [min(place, last) for place in row.word_position[:-1]]
+            words = [min(start, size - 1) for start, _ in places]
         else:
-            words = list(range(row.word_position[0], len(row.token_ids)))
+            words = list(range(places[0][0], size))
         return [*row.head.prompts, *names, *words]
 
     def _apart(self, row: _Row, vectors: torch.Tensor) -> RowVectors:
@@ -221,7 +206,8 @@ class Gliner2Reader:
         sizes = [len(counts), sum(counts), len(vectors) - len(counts) - sum(counts)]
         prompts, names, words = torch.split(vectors, sizes)
         if self.pooling != "first":
-            lengths = np.diff([*row.word_position[:-1], len(row.token_ids)]).tolist()
+            starts = [start for start, _ in row.text.words]
+            lengths = np.diff([*starts, len(row.text.token_ids)]).tolist()
             pooled = [
                 part.mean(0) if self.pooling == "mean" else part.amax(0)
                 for part in torch.split(words, lengths)
@@ -232,7 +218,7 @@ class Gliner2Reader:
 
 def _own(limits: Limits, row: _Row) -> Limits:
     """Return the limits of what a row asks for."""
-    asked, window = row.asked, row.window
+    asked, window = row.asked, row.text.window
     given = limits.given
     if given is not None:
         given = tuple(

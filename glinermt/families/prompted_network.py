@@ -16,7 +16,7 @@ from glinermt.families.training import FamilyBatch, RowVectors, TrainedFamily
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span import projection
 from glinermt.heads.span_modes import VectorSpanHead
-from glinermt.layers import BiLSTM
+from glinermt.layers import BiLSTM, resized
 
 
 class PromptedNetwork(TrainedFamily):
@@ -54,9 +54,8 @@ class PromptedNetwork(TrainedFamily):
             self.label_vectors = nn.Parameter(torch.zeros(stored[0], hidden_size))
         if stored is not None and stored[1]:
             self.relation_vectors = nn.Parameter(torch.zeros(stored[1], hidden_size))
-        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.encoder = encoder
-        self.projection = nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+        self.projection = resized(encoder, hidden_size)
         self.rnn = BiLSTM(hidden_size, num_rnn_layers, dropout) if num_rnn_layers else None
         self.head = head
         self.prompt_rep = self.marker = self.adjacency = self.pair_rep = None

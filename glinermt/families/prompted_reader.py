@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from glinermt.decode import Candidates
 from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
-from glinermt.families.base import RowEncoder, TextRow, TokenRange, by_length, chosen_of
+from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_reader import represented
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.training import FamilyBatch, RowVectors, family_batch
@@ -19,7 +18,7 @@ from glinermt.heads import SpanHead
 from glinermt.pairing import words_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Example, Found, Kind, Query, Relation, Span
-from glinermt.windows import LABEL_SHARE, MIN_ROOM, place, windows
+from glinermt.windows import LABEL_SHARE, place
 
 MAX_ENTITIES = 1024
 """Most spans of one window that may be related, best first: memory grows with their square."""
@@ -106,13 +105,13 @@ class PromptedReader:
             ValueError: not one of the examples has both a label and a word.
         """
         queries = [_with_mentions(example) for example in examples]
-        texts = self.query_encoder.tokenize_texts([query.text for query in queries])
+        tokenized = self.query_encoder.tokenize(queries)
         rows = [
             row
-            for i, (query, text) in enumerate(zip(queries, texts, strict=True))
-            for row in self._plan(i, query, text)
+            for i, (query, one) in enumerate(zip(queries, tokenized, strict=True))
+            for row in self._plan(i, query, one.text)
         ]
-        batch = family_batch(self.query_encoder, self.network.head, examples, rows)
+        batch = family_batch(self.query_encoder, self.network.head, examples, tokenized, rows)
         return replace(batch, pad_token_ids=(self.query_encoder.pad_token_id,))
 
     def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[TextRow]:
@@ -129,9 +128,22 @@ class PromptedReader:
         if stored is None:
             parts = self._parts(ids[: len(labels)], ids[len(labels) :], prompt, text)
         for asked, related in parts:
-            row = self._start(ids, len(labels), asked, related)
-            for one in self._rows(index, row, (asked, related), prompt, text):
-                yield replace(one, stored=stored)
+            head, labels_at, relations_at = self._start(ids, len(labels), asked, related)
+            for row in text_rows(
+                text,
+                self.query_encoder.max_tokens,
+                suffix=self.query_encoder.suffix,
+                asked=(index, asked),
+                head=head,
+                prompt=prompt,
+            ):
+                yield replace(
+                    row,
+                    labels_at=labels_at,
+                    relations_at=relations_at,
+                    relations=related,
+                    stored=stored,
+                )
 
     def _stored(
         self, labels: Sequence[str], relations: Sequence[str]
@@ -196,38 +208,6 @@ class PromptedReader:
                 row += [marker, *name]
             row.append(self.format.sep_token_id)
         return row, at[0], at[1]
-
-    def _rows(
-        self,
-        index: int,
-        start: tuple[list[int], list[int], list[int]],
-        asked: tuple[range, range],
-        prompt: TokenizedWords,
-        text: TokenizedWords,
-    ) -> Iterator[TextRow]:
-        head, labels_at, relations_at = start
-        suffix = self.query_encoder.suffix
-        before = [(len(head) + a, len(head) + b) for a, b in _ranges(prompt.first_token)]
-        fixed = [*head, *prompt.token_ids]
-        room = self.query_encoder.max_tokens - len(fixed) - len(suffix)
-        if room < min(MIN_ROOM, len(text.token_ids)):
-            raise UsageError(
-                f"prompt, labels and relations take {len(fixed)} of the "
-                f"{self.query_encoder.max_tokens} tokens the model reads at a time, which leaves "
-                "no room for the text; shorten them"
-            )
-        for first, last in windows(text.first_token, room):
-            own = text.token_ids[text.first_token[first] : text.first_token[last]][:room]
-            ids = [*fixed, *own, *suffix]
-            shift, end = len(fixed) - text.first_token[first], len(fixed) + len(own)
-            words = [
-                (min(a + shift, end), min(b + shift, end))
-                for a, b in _ranges(text.first_token[first : last + 1])
-            ]
-            window = Pass(index, asked[0], first, last, len(ids))
-            yield TextRow(
-                window, ids, [*before, *words], len(before), labels_at, relations_at, asked[1]
-            )
 
     @torch.inference_mode()
     def _run(self, planned: Sequence[TextRow]) -> Iterator[tuple[TextRow, RowVectors]]:
@@ -335,10 +315,6 @@ def _with_mentions(example: Example) -> Query:
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def _ranges(first_token: Sequence[int]) -> list[TokenRange]:
-    return list(pairwise(first_token))
 
 
 def _moved(where: Words, by: int) -> Words:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glinermt.collate import NO_SPANS, gold_spans, related_pairs, silent_words, span_targets
-from glinermt.encoding import QueryEncoder
+from glinermt.encoding import QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.families.base import FamilyNetwork, TextRow
 from glinermt.heads import Head
@@ -80,7 +80,11 @@ class FamilyTrainer(Protocol):
 
 
 def family_batch(
-    encoder: QueryEncoder, head: Head, examples: Sequence[Example], rows: Sequence[TextRow]
+    encoder: QueryEncoder,
+    head: Head,
+    examples: Sequence[Example],
+    queries: Sequence[TokenizedQuery],
+    rows: Sequence[TextRow],
 ) -> FamilyBatch:
     """Return the rows that a reader has planned for the examples, with their gold values.
 
@@ -89,7 +93,6 @@ def family_batch(
     """
     if not rows:
         raise UsageError("none of the examples has both a label and a word")
-    queries = encoder.tokenize([example.query for example in examples])
     passes = [replace(row.window, relations=row.relations) for row in rows]
     by_score = gold_spans(examples, queries, passes, encoder.same)
     all_targets, all_valid, all_spans = [], [], []

@@ -1,7 +1,9 @@
 """Chooses how a model infers: the fast forward where it is known to be exact, else its own."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -27,16 +29,41 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
-class FastPath:
-    """Makes the fast forward when it is first needed, and again when weights have changed.
+Made = TypeVar("Made")
+
+
+class Remade(Generic[Made]):
+    """What is made of a module's weights for inference, and again when these have changed.
 
     A change shows in a weight's version or place, which every optimizer, ``load_state_dict`` and
     ``to`` alter. What writes through ``parameter.data`` must call ``forget``.
     """
 
+    def __init__(self) -> None:
+        self._made: tuple[tuple[tuple[int, int], ...], Made | None] | None = None
+
+    @torch.inference_mode()
+    def of(self, module: nn.Module, make: Callable[[], Made | None]) -> Made | None:
+        """Return what ``make`` returns; None in training and for weights it cannot be made of."""
+        parameters = _parameters(module)
+        if module.training or not _are_plain(parameters):
+            return None
+        state = tuple((p.data_ptr(), p._version) for p in parameters)
+        if self._made is None or self._made[0] != state:
+            self._made = state, make()
+        return self._made[1]
+
+    def forget(self) -> None:
+        """Drop what was made; the next call makes it anew."""
+        self._made = None
+
+
+class FastPath:
+    """How a network of our own infers: fast where that is possible."""
+
     def __init__(self, precision: Precision = "exact") -> None:
         self.precision = precision
-        self._made: tuple[tuple[tuple[int, int], ...], FastForward | None] | None = None
+        self._forwards = Remade[FastForward]()
 
     def output(self, network: Network, batch: Batch) -> Output:
         """Read a batch, fast where that is possible."""
@@ -94,21 +121,12 @@ class FastPath:
         )
 
     def forget(self) -> None:
-        """Drop what was made; the next call makes it anew."""
-        self._made = None
+        """Drop what was made of weights; the next call makes it anew."""
+        self._forwards.forget()
 
     def _forward(self, network: Network) -> FastForward | None:
-        parameters = parameters_of(network)
-        if network.training or not are_plain(parameters):
-            return None
-        state = tuple((p.data_ptr(), p._version) for p in parameters)
-        made = self._made
-        if made is None or made[0] != state:
-            made = state, self._make(network)
-            self._made = made
-        return made[1]
+        return self._forwards.of(network, lambda: self._make(network))
 
-    @torch.inference_mode()
     def _make(self, network: Network) -> FastForward | None:
         make = linears_for(self.precision)
         encoder = fast_encoder(network.encoder.encoder, make)
@@ -166,14 +184,14 @@ class TorchScorer:
         return self.network.head.candidates(probabilities, threshold, span_score)
 
 
-def are_plain(parameters: list[nn.Parameter]) -> bool:
+def _are_plain(parameters: list[nn.Parameter]) -> bool:
     """Say whether the weights are float32 ones on the processor, to be used as they are."""
     return not torch.is_autocast_enabled("cpu") and all(
         p.dtype == torch.float32 and p.is_cpu and not p.is_inference() for p in parameters
     )
 
 
-def parameters_of(model: nn.Module) -> list[nn.Parameter]:
+def _parameters(model: nn.Module) -> list[nn.Parameter]:
     """Return all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
     found: list[nn.Parameter] = []
     modules = [model]

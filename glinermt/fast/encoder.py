@@ -33,11 +33,13 @@ class FastLayer:
     def __init__(
         self,
         layer: Any,
-        projections: Sequence[tuple[Tensor, Tensor]],
+        scale: float,
         attention: Attention,
         make: MakeLinears,
     ) -> None:
-        weights, biases = zip(*projections, strict=True)
+        query, key, value = _qkv(layer)
+        weights = query.weight * scale, key.weight, value.weight
+        biases = query.bias * scale, key.bias, value.bias
         activation = activation_of(layer.intermediate.intermediate_act_fn)
         assert activation is not None
         mixed, self.mixed_norm = _mixed(layer)
@@ -152,7 +154,7 @@ def fast_encoder(encoder: Any, make: MakeLinears) -> FastEncoder | None:
     layers: Sequence[Layer]
     if name in _BERTS and _is_plain_bert(encoder):
         layers = [_bert_layer(layer, make) for layer in _layers(encoder)]
-    elif name == "MPNetModel" and _is_plain_mpnet(encoder):
+    elif name == "MPNetModel" and _is_plain(encoder):
         layers = _mpnet_layers(encoder, make)
     elif name == "DebertaV2Model" and _is_plain_deberta(encoder):
         layers = _deberta_layers(encoder, make)
@@ -178,22 +180,35 @@ def _mixed(layer: Any) -> tuple[nn.Linear, nn.LayerNorm]:
     return layer.attention.output.dense, layer.attention.output.LayerNorm
 
 
+def _qkv(layer: Any) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """Return the linear layers that make queries, keys and values."""
+    if hasattr(layer.attention, "attn"):  # MPNet
+        own = layer.attention.attn
+        return own.q, own.k, own.v
+    own = layer.attention.self
+    if hasattr(own, "query_proj"):  # DeBERTa
+        return own.query_proj, own.key_proj, own.value_proj
+    return own.query, own.key, own.value
+
+
 def _layers(encoder: Any) -> list[Any]:
     return list(encoder.encoder.layer)
 
 
 def _is_plain(encoder: Any) -> bool:
     """Say whether every layer is what the configuration of a plain encoder builds."""
-    linears = all(
-        type(part) is nn.Linear
-        for layer in _layers(encoder)
-        for part in (_mixed(layer)[0], layer.intermediate.dense, layer.output.dense)
-    )
-    known = all(
+    return bool(_layers(encoder)) and all(
         activation_of(layer.intermediate.intermediate_act_fn) is not None
+        and _are_linear(
+            _mixed(layer)[0], layer.intermediate.dense, layer.output.dense, *_qkv(layer)
+        )
         for layer in _layers(encoder)
     )
-    return bool(_layers(encoder)) and linears and known
+
+
+def _are_linear(*parts: nn.Module) -> bool:
+    """Say whether no part is a quantised linear layer, or one with an adapter."""
+    return all(type(part) is nn.Linear for part in parts)
 
 
 def _is_plain_bert(encoder: Any) -> bool:
@@ -202,15 +217,6 @@ def _is_plain_bert(encoder: Any) -> bool:
         not getattr(config, "is_decoder", False)
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
         and _is_plain(encoder)
-        and all(
-            type(part) is nn.Linear
-            for layer in _layers(encoder)
-            for part in (
-                layer.attention.self.query,
-                layer.attention.self.key,
-                layer.attention.self.value,
-            )
-        )
     )
 
 
@@ -220,24 +226,6 @@ def _is_plain_deberta(encoder: Any) -> bool:
         and encoder.encoder.conv is None
         and encoder.z_steps == 0
         and _is_plain(encoder)
-        and all(
-            type(part) is nn.Linear
-            for layer in _layers(encoder)
-            for part in (
-                layer.attention.self.query_proj,
-                layer.attention.self.key_proj,
-                layer.attention.self.value_proj,
-            )
-        )
-    )
-
-
-def _is_plain_mpnet(encoder: Any) -> bool:
-    return _is_plain(encoder) and all(
-        type(part) is nn.Linear
-        for layer in _layers(encoder)
-        for attention in [layer.attention.attn]
-        for part in (attention.q, attention.k, attention.v)
     )
 
 
@@ -248,24 +236,19 @@ def _is_plain_modern(encoder: Any) -> bool:
         bool(layers)
         and kinds <= {"full_attention", "sliding_attention"}
         and all(encoder.rotary_emb.rope_type.get(kind) == "default" for kind in kinds)
-        and all(activation_of(layer.mlp.act) == "gelu" for layer in layers)
         and all(
-            type(part) is nn.Linear
+            activation_of(layer.mlp.act) == "gelu"
+            and _are_linear(layer.attn.Wqkv, layer.attn.Wo, layer.mlp.Wi, layer.mlp.Wo)
             for layer in layers
-            for part in (layer.attn.Wqkv, layer.attn.Wo, layer.mlp.Wi, layer.mlp.Wo)
         )
     )
 
 
 def _bert_layer(layer: Any, make: MakeLinears) -> FastLayer:
     attention = layer.attention.self
-    query = attention.query
-    scale = (query.out_features // attention.num_attention_heads) ** -0.5
-    projections = [(query.weight * scale, query.bias * scale)]
-    projections += [(part.weight, part.bias) for part in (attention.key, attention.value)]
-    return FastLayer(
-        layer, projections, PlainAttention(attention.num_attention_heads, make.attention), make
-    )
+    heads = attention.num_attention_heads
+    scale = (attention.query.out_features // heads) ** -0.5
+    return FastLayer(layer, scale, PlainAttention(heads, make.attention), make)
 
 
 def _mpnet_layers(encoder: Any, make: MakeLinears) -> list[FastLayer]:
@@ -279,11 +262,8 @@ def _mpnet_layers(encoder: Any, make: MakeLinears) -> list[FastLayer]:
     layers = []
     for layer in _layers(encoder):
         own = layer.attention.attn
-        scale = own.attention_head_size**-0.5
-        projections = [(own.q.weight * scale, own.q.bias * scale)]
-        projections += [(part.weight, part.bias) for part in (own.k, own.v)]
         attention = PlainAttention(own.num_attention_heads, make.attention, bias=shared)
-        layers.append(FastLayer(layer, projections, attention, make))
+        layers.append(FastLayer(layer, own.attention_head_size**-0.5, attention, make))
     return layers
 
 
@@ -337,10 +317,7 @@ def _deberta_layer(layer: Any, embeddings: Tensor, make: MakeLinears) -> FastLay
         buckets,
         make.attention,
     )
-    query = attention.query_proj
-    projections = [(query.weight * scale, query.bias * scale)]
-    projections += [(part.weight, part.bias) for part in (attention.key_proj, attention.value_proj)]
-    return FastLayer(layer, projections, disentangled, make)
+    return FastLayer(layer, scale, disentangled, make)
 
 
 def _norm(norm: nn.LayerNorm, rows: Tensor) -> Tensor:

@@ -46,8 +46,8 @@ class Reply:
     transient: bool = False
 
 
-class LLM(Protocol):
-    """A language model, wherever it runs."""
+class Batched(Protocol):
+    """A language model that is given many requests at a time."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yield (number of the request, reply) as they come, one for each request.
@@ -59,7 +59,7 @@ class LLM(Protocol):
 
 
 @runtime_checkable
-class Concurrent(LLM, Protocol):
+class Concurrent(Protocol):
     """A language model that many requests may be under way to, such as a server."""
 
     at_once: int
@@ -72,6 +72,10 @@ class Concurrent(LLM, Protocol):
             BackendError: the LLM cannot be used at all.
         """
         ...
+
+
+LLM = Batched | Concurrent
+"""A language model, wherever it runs."""
 
 
 def with_schema(request: Request) -> list[dict[str, str]]:

@@ -9,8 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from glinermt.config import from_mapping
 from glinermt.errors import BackendError, ConfigError, unknown_choice
-from glinermt.synth.backends.base import LLM, Reply, Request, with_schema
+from glinermt.synth.backends.base import Reply, Request, with_schema
 from glinermt.synth.schema import record, several, text
 
 REFUSED = (401, 403, 404)
@@ -115,7 +114,7 @@ class Options:
     """How the schema is given: ``probe``, or a name in ``DIALECTS``."""
 
 
-def connect(model: str, options: Mapping[str, Any]) -> LLM:
+def connect(model: str, options: Mapping[str, Any]) -> "Server":
     """Connect to the server and find out how it takes a schema.
 
     Raises:
@@ -157,16 +156,6 @@ class Server:
             timeout=urllib3.Timeout(connect=10.0, read=options.timeout),
             retries=False,
         )
-
-    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Yield the replies in the order they come in."""
-        pool = ThreadPoolExecutor(self.at_once)
-        try:
-            asked = {pool.submit(self.reply, request): i for i, request in enumerate(requests)}
-            for future in as_completed(asked):
-                yield asked[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def reply(self, request: Request) -> Reply:
         """Ask once, and again where the server or the network fails.

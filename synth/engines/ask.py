@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from glinermt.errors import BackendError
-from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
+from glinermt.synth.backends.base import LLM, Batched, Concurrent, Reply, Request
 from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.plan import Row, prompt, system
 from glinermt.synth.recipes import RECIPES
@@ -157,7 +157,7 @@ def given_up(number: int, error: str) -> BackendError:
 
 
 def _batches(
-    llm: LLM, rows: Iterable[Row], sampling: Sampling, retries: int, batch: int
+    llm: Batched, rows: Iterable[Row], sampling: Sampling, retries: int, batch: int
 ) -> Iterator[Final]:
     given = iter(rows)
     while waiting := list(islice(given, batch)):

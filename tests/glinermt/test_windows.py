@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoding import QueryEncoder
 from glinermt.model import GlinerMT
-from glinermt.tasks.questions import ranked
+from glinermt.tasks.questions import TIE, ranked
 from glinermt.types import Ask, Best, Example, Query, Span
 from glinermt.windows import join_windows, merge_windows, plan_passes
 from tests.tiny_models import tiny_model
@@ -258,6 +258,50 @@ def test_answers_from_the_best_spans_are_those_from_all(
         return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
 
     assert answers(best_apart(whole, most)) == answers(whole)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 60), st.integers(1, 8)),
+        st.integers(1, 100).map(lambda share: share / 100),
+        min_size=1,
+        max_size=80,
+    ),
+    st.integers(1, 4),
+)
+def test_answers_from_what_windows_keep_are_those_from_all(
+    scores: dict[tuple[int, int], float], most: int
+) -> None:
+    """Dropping on the way what the best cannot come from leaves the answers as they are."""
+    num_words = 70
+    found = []
+    for first in range(0, num_words, 10):
+        last = min(first + 16, num_words)
+        own = [(a, a + n) for a, n in scores if first <= a and a + n <= last]
+        start, end = np.array(own, dtype=int).reshape(-1, 2).T
+        cut = ((start == first) & (first > 0)) | ((end == last) & (last < num_words))
+        score = np.array([scores[a, b - a] for a, b in own], dtype=float)
+        found.append((Candidates(start, end, np.zeros_like(start), score, cut), first + 10))
+
+    def answers(best: Best | None) -> list[Span]:
+        c = join_windows(found, num_words=num_words, flat=False, best=best)
+        c = choose(c, num_words=num_words, overlap="nested")
+        rows = zip(c.start.tolist(), c.end.tolist(), c.score.tolist(), strict=True)
+        return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
+
+    assert answers(Best(most, TIE)) == answers(None)
+
+
+def test_few_answers_need_few_candidates_however_long_the_text() -> None:
+    def window(first: int) -> tuple[Candidates, int]:
+        start = np.arange(first, first + 10)
+        score = np.where(start % 10 == 5, 0.9, 0.3)
+        cut = np.zeros(10, dtype=bool)
+        return Candidates(start, start + 1, np.zeros_like(start), score, cut), first + 10
+
+    found = (window(first) for first in range(0, 5_000, 10))
+    kept = join_windows(found, num_words=5_000, flat=False, best=Best(5, TIE))
+    assert set(kept.score) == {0.9}
 
 
 def test_the_best_span_of_a_long_text_needs_few_of_its_candidates(model: GlinerMT) -> None:

@@ -15,10 +15,11 @@ import pytest
 
 from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends import connect
-from glinermt.synth.backends.base import Request
+from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
 from glinermt.synth.backends.openai import Pace
 from glinermt.synth.engines import asking
 from glinermt.synth.engines.ask import Work
+from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.generate import generate
 from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
@@ -108,6 +109,13 @@ def requests(number: int) -> list[Request]:
     ]
 
 
+def ask(llm: LLM, number: int) -> dict[int, Reply]:
+    """Ask the server as the factory does, several requests at the same time."""
+    assert isinstance(llm, Concurrent)
+    given = requests(number)
+    return dict(side_by_side(lambda i: (i, llm.reply(given[i])), range(number), llm.at_once))
+
+
 @pytest.mark.parametrize(
     ("answer", "dialect"),
     [
@@ -121,7 +129,7 @@ def test_the_way_a_server_honours_is_found_and_used(answer: Answer, dialect: str
     with serving(answer) as url:
         llm: Any = connect("openai", "m", {"base_url": url, "tries": 1})
         assert llm.dialect == dialect
-        replies = dict(llm.generate(requests(20)))
+        replies = ask(llm, 20)
     assert sorted(replies) == list(range(20))
     assert all(json.loads(reply.text) == REPLIES["entities"] for reply in replies.values())
     assert {(reply.tokens_in, reply.tokens_out) for reply in replies.values()} == {(11, 7)}
@@ -139,10 +147,10 @@ def test_failures_of_the_server_are_tried_again() -> None:
 
     with serving(answer) as url:
         options = {"base_url": url, "pause": 0.01, "dialect": "json_schema"}
-        replies = dict(connect("openai", "m", options).generate(requests(4)))
+        replies = ask(connect("openai", "m", options), 4)
         assert all(not reply.error for reply in replies.values())
         failing.update({"user 1": 9})
-        replies = dict(connect("openai", "m", options).generate(requests(2)))
+        replies = ask(connect("openai", "m", options), 2)
     assert (replies[1].error, replies[1].transient) == ("HTTP 503", True)
 
 
@@ -156,7 +164,7 @@ def test_seeds_are_sent_unless_told_otherwise() -> None:
     with serving(answer) as url:
         for seeds in (True, False):
             options = {"base_url": url, "dialect": "json_schema", "seeds": seeds}
-            list(connect("openai", "m", options).generate(requests(1)))
+            ask(connect("openai", "m", options), 1)
     assert [body.get("seed") for body in bodies] == [0, None]
 
 
@@ -169,7 +177,7 @@ def test_a_refused_request_costs_one_row_and_is_not_tried_again() -> None:
 
     with serving(answer) as url:
         options = {"base_url": url, "dialect": "json_schema"}
-        replies = dict(connect("openai", "m", options).generate(requests(3)))
+        replies = ask(connect("openai", "m", options), 3)
     assert [replies[i].error for i in range(3)] == ["", "HTTP 400", ""]
     assert not replies[1].transient
     assert "prompt too long" in replies[1].text
@@ -179,7 +187,7 @@ def test_a_refused_request_costs_one_row_and_is_not_tried_again() -> None:
 def test_answers_without_usage_or_content_are_no_error_of_ours() -> None:
     with serving(lambda _: (200, ""), usage=False) as url:
         options = {"base_url": url, "dialect": "prompt"}
-        ((_, reply),) = connect("openai", "m", options).generate(requests(1))
+        reply = ask(connect("openai", "m", options), 1)[0]
     assert (reply.text, reply.tokens_in, reply.error) == ("", 0, "")
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glinermt.errors import ConfigError, DataError
+from glinermt.synth.checks.passages import Benchmarks
 from glinermt.synth.plan import PlanCounts, Row, planned, prompt, read_plan, write_plan
 from glinermt.synth.recipes import PAPERS, RECIPES
 from glinermt.synth.settings import Settings
@@ -22,7 +23,8 @@ from tests.synth.golden import TEXT, write_texts
 
 def rows(settings: Settings) -> tuple[list[Row], PlanCounts]:
     counts = PlanCounts()
-    found = [row for _, members in planned(settings, counts) for row in members]
+    held_out = Benchmarks(map(Path, settings.benchmarks))
+    found = [row for _, members in planned(settings, held_out, counts) for row in members]
     return found, counts
 
 
@@ -151,7 +153,7 @@ def test_packed_and_plain_files_read_the_same(tmp_path: Path) -> None:
 
 def test_the_plan_reads_as_it_was_written(tmp_path: Path) -> None:
     given = settings(write_texts(tmp_path / "texts.jsonl", 3))
-    write_plan(planned(given, PlanCounts()), tmp_path / "plan.jsonl")
+    write_plan(planned(given, Benchmarks(()), PlanCounts()), tmp_path / "plan.jsonl")
     assert list(read_plan(tmp_path / "plan.jsonl")) == rows(given)[0]
 
 

@@ -1,6 +1,7 @@
 """How Examples are asked when a model is scored."""
 
 from glinermt.config import TaskSettings
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.tasks import TASKS
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.instructions import Instruction
@@ -9,7 +10,7 @@ from glinermt.tasks.questions import Question
 from glinermt.tasks.relations import RELATIONS, Related
 from glinermt.tasks.summaries import Budget
 from glinermt.tasks.task import example
-from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.dev_scores import predict
 from glinermt.types import Example, Query, Relation, Span
 from tests.stub import StubExtractor
 
@@ -31,7 +32,7 @@ def test_entities_are_taken_from_the_thresholds_saved_with_the_model() -> None:
     model = StubExtractor(script, settings)
     gold = (labelled(ANN, "person"), labelled(ROME, "city"))
     dev = [example(ENTITIES, TEXT, read_labels(["person", "city"]), gold)]
-    assert strict_f1([gold], predict(model, dev)) == 1.0
+    assert span_f1([gold], predict(model, dev)) == 1.0
     assert model.calls[0]["threshold"] == {"person": 0.3, "city": 0.4}
     assert (model.calls[0]["overlap"], model.calls[0]["span_score"]) == ("flat", "min")
     assert predict(model, dev, threshold=0.5) == [[]]

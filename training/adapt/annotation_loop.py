@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError, UsageError, unknown_choice
-from glinermt.eval.metrics.entities import span_counts, span_measure
+from glinermt.eval.metrics.entities import span_counts, span_f1, span_measure
 from glinermt.eval.scores import interval, replicates
 from glinermt.formats.document import Document
 from glinermt.formats.tools import TOOLS, label_studio_config, read_corrected, write_for_correction
@@ -31,7 +31,7 @@ from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, annotate
-from glinermt.training.dev_scores import label_scores, predict, strict_f1
+from glinermt.training.dev_scores import label_scores, predict
 from glinermt.types import Example, Extractor
 
 STATE, POOL, TO_CORRECT, CORRECTED = "loop.json", "texts.jsonl", "to_correct", "corrected.jsonl"
@@ -234,8 +234,8 @@ def learn_round(
         learned=len(train),
         held=len(held),
         missing=len(loop.rounds[-1]) - len(latest),
-        before=strict_f1(gold, before),
-        after=strict_f1(gold, after),
+        before=span_f1(gold, before),
+        after=span_f1(gold, after),
         gain=_gain(held, before, after),
         labels=label_scores(gold, before, after),
     )

@@ -18,14 +18,15 @@ from pathlib import Path
 from glinermt.checkpoints import SHIPPED
 from glinermt.config import TaskSettings, tempered
 from glinermt.errors import ConfigError, DataError, UsageError
-from glinermt.jsonl import read_jsonl, to_line, write_jsonl, write_text
+from glinermt.eval.metrics.entities import span_f1
+from glinermt.jsonl import cut_unfinished, read_jsonl, to_line, write_jsonl, write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
-from glinermt.training.dev_scores import label_scores, predict, strict_f1
+from glinermt.training.dev_scores import label_scores, predict
 from glinermt.training.run.checkpointing import has_state
 from glinermt.training.run.loop import Stop
 from glinermt.training.run.metrics_log import read_journal
@@ -132,7 +133,7 @@ def distill(
     )
     found = [span for row in examples for span in row.spans]
     wanted, old = [row.spans for row in dev], predict(start, dev)
-    before = strict_f1(wanted, old) if dev else float("nan")
+    before = span_f1(wanted, old) if dev else float("nan")
     counts = dict(sorted(Counter(span.label for span in found).items()))
     report = DistillationReport(len(examples), counts, False, before, before, {}, False, None)
     if len(examples) < len(texts):
@@ -147,7 +148,7 @@ def distill(
     run_folder = out / RUN
 
     def score(model: Trainable) -> dict[str, float]:
-        return {"all": strict_f1(wanted, predict(model, dev))}
+        return {"all": span_f1(wanted, predict(model, dev))}
 
     last = train(config, resume=has_state(run_folder), stop=stop, score=score if dev else None)
     if stop.early:
@@ -162,7 +163,7 @@ def distill(
     return replace(
         report,
         finished=True,
-        after=strict_f1(wanted, new) if dev else before,
+        after=span_f1(wanted, new) if dev else before,
         labels=label_scores(wanted, old, new),
         model=folder,
     )
@@ -205,14 +206,10 @@ def _softened(span: Span, temperature: float) -> Span:
 
 def _whole_rows(file: Path) -> Iterator[dict[str, object]]:
     """Yield the rows of the file, and cut off a last line that a kill left unfinished."""
-    if not file.exists():
-        return
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        file.write_bytes(whole)
-    for _, row in read_jsonl(file):
-        yield row
+    cut_unfinished(file)
+    if file.exists():
+        for _, row in read_jsonl(file):
+            yield row
 
 
 def _about(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glinermt.errors import UsageError
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.tasks import TASKS
 from glinermt.tasks.task import reworded
 from glinermt.training.adapt.adapters import drop_lora, merge_lora, with_lora
@@ -16,7 +17,7 @@ from glinermt.training.data.batching import Batches
 from glinermt.training.data.hard_examples import false_positives, repeated
 from glinermt.training.data.mixture import Feed, Item, Mixture
 from glinermt.training.data.sampling import Sampler, make_sampler, shuffled
-from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.dev_scores import predict
 from glinermt.training.run.frozen import freeze
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.processes import OneProcess, denormals_flushed
@@ -322,7 +323,7 @@ class _BestWeights:
 
 def _dev_score(dev: Sequence[Example], threshold: float | None) -> Score:
     gold = [example.spans for example in dev]
-    return lambda model: strict_f1(gold, predict(model, dev, threshold=threshold))
+    return lambda model: span_f1(gold, predict(model, dev, threshold=threshold))
 
 
 class _Stream:

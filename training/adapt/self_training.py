@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError, UsageError
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
@@ -14,7 +15,7 @@ from glinermt.tasks.run import run
 from glinermt.tasks.task import example
 from glinermt.training.adapt.fine_tuning import Tuning, tune
 from glinermt.training.config import Loss, Optim, Sampling
-from glinermt.training.dev_scores import label_scores, predict, strict_f1
+from glinermt.training.dev_scores import label_scores, predict
 from glinermt.training.run.stepper import Trainable
 from glinermt.types import Example, Extractor
 
@@ -96,7 +97,7 @@ def self_train(
         examples,
         steps=settings.steps,
         replay=(),
-        score=(lambda m: strict_f1(gold, predict(m, dev, threshold=threshold))) if dev else None,
+        score=(lambda m: span_f1(gold, predict(m, dev, threshold=threshold))) if dev else None,
         tuning=settings.tuning,
         keep_best=not settings.allow_worse,
     )
@@ -105,8 +106,8 @@ def self_train(
     return SelfTrainingReport(
         num_examples=len(examples),
         spans=dict(Counter(span.label for e in examples for span in e.spans)),
-        before=strict_f1(gold, old) if dev else float("nan"),
-        after=strict_f1(gold, new) if dev else float("nan"),
+        before=span_f1(gold, old) if dev else float("nan"),
+        after=span_f1(gold, new) if dev else float("nan"),
         labels=label_scores(gold, old, new),
         steps=report.steps,
         refused=refused,

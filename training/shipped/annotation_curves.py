@@ -18,12 +18,13 @@ from typing import Annotated, Any, cast
 import typer
 
 from glinermt.errors import DataError
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.jsonl import write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 from glinermt.training.config import Optim
-from glinermt.training.dev_scores import predict, strict_f1
+from glinermt.training.dev_scores import predict
 from glinermt.training.shipped.domains import read_domain
 from glinermt.types import Example
 
@@ -91,7 +92,7 @@ def _point(
     rows = [pool[i] for i in taken]
     model = GlinerMT.from_pretrained()
     fine_tune(model, rows, steps=steps, tuning=tuning)
-    f1 = strict_f1([row.spans for row in dev], predict(model, dev))
+    f1 = span_f1([row.spans for row in dev], predict(model, dev))
     spans = sum(len(row.spans) for row in rows)
     return Point(strategy, seed, len(rows), spans, f1), model
 
@@ -184,7 +185,7 @@ def main(
     }  # fmt: skip
     start, points = _done(out / RESULT, how)
     if start is None:
-        start = strict_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
+        start = span_f1([row.spans for row in dev], predict(GlinerMT.from_pretrained(), dev))
     typer.echo(f"{len(pool)} sentences in the pool; the model as it is: F1 {start:.3f}")
     for seed in map(int, seeds.split(",")):
         done = {point.strategy for point in points if point.seed == seed}

@@ -13,10 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, self_train
 from glinermt.training.config import Source
-from glinermt.training.dev_scores import entity_examples, strict_f1
+from glinermt.training.dev_scores import entity_examples
 from glinermt.types import Example
 
 DOMAINS = ("ai", "literature", "music", "politics", "science")
@@ -121,7 +122,7 @@ def main(
 
 
 def _score(model: Any, examples: Sequence[Example]) -> float:
-    return strict_f1([e.spans for e in examples], model.extract([e.query for e in examples]))
+    return span_f1([e.spans for e in examples], model.extract([e.query for e in examples]))
 
 
 def _moved(

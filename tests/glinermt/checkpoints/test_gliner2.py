@@ -426,7 +426,7 @@ def test_a_long_text_is_read_in_windows_to_its_end(fixture: Fixture) -> None:
     reader = fixture.model.reader
     assert isinstance(reader, Gliner2Reader)
     (words,) = reader._words([text])
-    windows = [row.window for row in reader._plan(0, query, words)]
+    windows = [row.text.window for row in reader._plan(0, query, words)]
     assert len(windows) > 1
     assert windows[0].start == 0
     assert windows[-1].end == len(words.offsets)

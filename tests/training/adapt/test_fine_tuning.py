@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from glinermt.config import TaskSettings
 from glinermt.errors import BackendError, DataError
+from glinermt.eval.metrics.entities import span_f1
 from glinermt.model import GlinerMT
 from glinermt.tasks import answer
 from glinermt.training.adapt.fine_tuning import (
@@ -27,7 +28,6 @@ from glinermt.training.adapt.fine_tuning import (
 from glinermt.training.adapt.self_training import SelfTraining
 from glinermt.training.cli import register
 from glinermt.training.config import Optim, Sampling
-from glinermt.training.dev_scores import strict_f1
 from glinermt.training.run.stepper import Stepper
 from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
 from glinermt.types import Example, Query, Span
@@ -35,7 +35,7 @@ from tests.training.tiny import CITIES, NAMES, entity_rows, sentences, tuning
 
 
 def f1(model: GlinerMT, examples: Sequence[Example]) -> float:
-    return strict_f1([e.spans for e in examples], model.extract([e.query for e in examples]))
+    return span_f1([e.spans for e in examples], model.extract([e.query for e in examples]))
 
 
 def test_fine_tuning_raises_the_dev_score_and_keeps_the_best_weights(model: GlinerMT) -> None:
