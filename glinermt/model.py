@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from glinermt.heads import Head
 from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
 from glinermt.network import GoldRows, Output
-from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, check_query
+from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, TextEncoder, check_query
 from glinermt.text_model import TextModel
 from glinermt.types import Example, Query
 
@@ -194,6 +195,21 @@ class GlinerMT(TextModel):
         for label in labels:
             check_query(Query("", (label,)), self.kinds)
         return self.reader.encode_labels(labels)
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
+        """Return a vector for each text; only with a GLiFormer model that has an embedding head.
+
+        Texts that mean much the same have vectors of much the same direction. They are not of
+        length 1; a blank text has zeros.
+
+        Raises:
+            TypeError: the model makes no such vectors.
+        """
+        if isinstance(texts, str):
+            raise TypeError("encode_texts takes a list of texts; for one, write [text]")
+        if not isinstance(self.reader, TextEncoder):
+            raise TypeError("this model makes no vectors of texts; a GLiFormer model may")
+        return self.reader.encode_texts(texts)
 
     def collate(self, examples: Sequence[Example], *, multiple: int = 1) -> GoldRows:
         """Make a training batch; shapes are padded to a ``multiple``.

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -39,6 +39,13 @@ class Reader(Protocol):
     def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
         """Read some queries, checked by ``check_query``; yield what was found, in their order."""
         ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """What makes vectors of texts."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "text width"]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reads text checkpoints of the package gliformer, for entities and classes of texts.
+"""Reads text checkpoints of the package gliformer: entities, classes and vectors of texts.
 
 The names and rules were verified against the PyPI package ``gliformer`` 0.1.3. Heads for other
 tasks are left out.
@@ -14,7 +14,12 @@ from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
 from glinermt.families.base import RowEncoder
-from glinermt.families.gliformer_network import ClassHead, EntityHead, GliformerNetwork
+from glinermt.families.gliformer_network import (
+    ClassHead,
+    EmbeddingHead,
+    EntityHead,
+    GliformerNetwork,
+)
 from glinermt.families.gliformer_reader import GliformerMarkers, GliformerReader
 from glinermt.words import word_splitter
 
@@ -25,11 +30,11 @@ NAMES = {
     "rnn.": "rnn.",
     "heads.ner.": "entities.",
     "heads.classification.": "classes.",
+    "heads.embedding.": "embedding.",
 }
 """Beginnings of published names of weights, and ours."""
 UNREAD = (
     "token_rep_layer.vision_encoder.",
-    "heads.embedding.",
     "heads.joint_relex.",
     "heads.open_relex.",
     "heads.structuring.",
@@ -60,6 +65,10 @@ _HARMLESS = frozenset(
     "feature_anchor_mlp_hidden_multiplier focal_loss_alpha focal_loss_gamma focal_loss_prob_margin "
     "loss_coef neg_spans_ratio parent_token_index pooling_type scorer_type span_loss_coef "
     "span_loss_reduction".split()
+)
+_EMBEDDING = frozenset(
+    "encoder_dropout loss_coef loss_fn margin pooling_type projection_dim projection_dropout "
+    "similarity_fn".split()
 )
 _POOLINGS, _SCORERS = ("mean", "max", "weighted", "cls"), ("dot", "scaled-dot", "weighted-dot")
 _KNOWN = frozenset(
@@ -102,8 +111,10 @@ def load(files: GlinerFolder) -> Parts:
         dropout=dropout,
         entities=_entity_head(files, size, dropout) if "ner_config" in heads else None,
         classes=_class_head(files, size, dropout) if "classification_config" in heads else None,
+        embedding=_embedding_head(files, size),
     )
-    fill(network, renamed(without_unread(files.weights, *UNREAD), NAMES), where=files.folder)
+    unread = UNREAD if network.embedding is not None else (*UNREAD, "heads.embedding.")
+    fill(network, renamed(without_unread(files.weights, *unread), NAMES), where=files.folder)
     markers = _markers(files)
     tokenizer = files.tokenizer(markers)
     group = files.get("parent_token", "[SCHEMA]")
@@ -128,6 +139,7 @@ def load(files: GlinerFolder) -> Parts:
             entity_group=ids[files.get("ner_parent_token", group)],
             class_group=ids[files.get("cat_parent_token", group)],
         ),
+        limit,
     )
     config = ModelConfig(encoder=files.get("model_name", ""), hidden_size=size, words=files.words)
     settings = TaskSettings(span_score="min")
@@ -148,6 +160,17 @@ def _class_head(files: GlinerFolder, size: int, dropout: float) -> ClassHead:
     one_of(files.path, f"{key}.pooling_type", pooling, _POOLINGS)
     one_of(files.path, f"{key}.scorer_type", scorer, _SCORERS)
     return ClassHead(size, options["anchor_modeling"], pooling, scorer, dropout)
+
+
+def _embedding_head(files: GlinerFolder, size: int) -> EmbeddingHead | None:
+    given = files.data.get("embedding_config")
+    if given is None:
+        return None
+    for name in sorted(given.keys() - _EMBEDDING):
+        raise CheckpointError(f"{files.path}: the key embedding_config.{name} is not known")
+    pooling = given.get("pooling_type", "mean")
+    one_of(files.path, "embedding_config.pooling_type", pooling, _POOLINGS)
+    return EmbeddingHead(size, pooling, given.get("projection_dim"))
 
 
 def _options(files: GlinerFolder, key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The network of GLiFormer text checkpoints, for entities and classes of texts.
+"""The network of GLiFormer text checkpoints: entities, classes and vectors of texts.
 
 The names and rules were verified against the PyPI package ``gliformer`` 0.1.3.
 """
@@ -33,6 +33,7 @@ class GliformerNetwork(FamilyNetwork):
         dropout: float,
         entities: "EntityHead | None",
         classes: "ClassHead | None",
+        embedding: "EmbeddingHead | None" = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -40,6 +41,7 @@ class GliformerNetwork(FamilyNetwork):
         self.rnn = BiLSTM(hidden_size, num_rnn_layers, dropout) if num_rnn_layers else None
         self.entities = entities
         self.classes = classes
+        self.embedding = embedding
 
 
 class Anchor(nn.Module):
@@ -51,9 +53,7 @@ class Anchor(nn.Module):
         if self.is_linear:
             self.proj = nn.Linear(2 * size, size)
         else:
-            self.mlp = nn.Sequential(
-                nn.Linear(2 * size, 2 * size), nn.GELU(), nn.Dropout(0.0), nn.Linear(2 * size, size)
-            )
+            self.mlp = _mlp(2 * size, 2 * size, size)
 
     def forward(
         self, group: Float[Tensor, " hidden"], labels: Float[Tensor, "label hidden"]
@@ -114,6 +114,28 @@ class ClassHead(nn.Module):
             scored: Tensor = self.scorer(text, anchored)
             return scored
         return anchored @ text / self.scale
+
+
+class EmbeddingHead(nn.Module):
+    """Makes one vector of a text that is read alone."""
+
+    def __init__(self, size: int, pooling: TextPooling, width: int | None) -> None:
+        super().__init__()
+        self.width = width or size
+        self.projection = nn.Identity() if width is None else _mlp(size, size, width)
+        self.pooling = _Pooling(self.width, pooling)
+
+    def forward(self, tokens: Float[Tensor, "token hidden"]) -> Float[Tensor, " width"]:
+        """Return the vector of a text; its first token is the row's first."""
+        tokens = self.projection(tokens)
+        pooled: Tensor = self.pooling(tokens, tokens[0])
+        return pooled
+
+
+def _mlp(size: int, inner: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(size, inner), nn.GELU(), nn.Dropout(0.0), nn.Linear(inner, width)
+    )
 
 
 class _Pooling(nn.Module):

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from glinermt.decode import Candidates
@@ -40,10 +42,22 @@ class GliformerMarkers:
 @dataclass(frozen=True, slots=True)
 class _Row:
     text: TextRow
-    classes: range
+    classes: list[range]
+    """Which of the query's classes each group asks for."""
     read: list[int]
     """Positions of the first token, then, group by group, of the group's and its labels' markers;
-    groups are that of classes, that of labels, each only where it is asked."""
+    groups are those of classes, then that of labels where there are any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Names that are asked together, as tokens, and what stands before them."""
+
+    marker: int
+    name: list[int]
+    each: int
+    """Marker before each of the names."""
+    names: list[list[int]]
 
 
 @dataclass(slots=True)
@@ -55,8 +69,16 @@ class _Parts:
 class GliformerReader:
     """The ``Reader`` of GLiFormer.
 
-    A query's prompt names the group of classes where classes are asked, else it stands before the
-    text. A span's score may lie below the threshold: what stands beside it counts, too.
+    A query's prompt names the group of its classes where these have no groups of their own, else it
+    stands before the text. A span's score may lie below the threshold: what stands beside it
+    counts, too.
+
+    Args:
+        network: the heads that the model has.
+        encoder: the network's encoder.
+        query_encoder: knows the tokens that a row with labels may have.
+        markers: what stands before groups and names.
+        text_tokens: tokens that a text alone may have, of which a vector is made.
     """
 
     def __init__(
@@ -65,11 +87,13 @@ class GliformerReader:
         encoder: RowEncoder,
         query_encoder: QueryEncoder,
         markers: GliformerMarkers,
+        text_tokens: int,
     ) -> None:
         self.network = network
         self.encoder = encoder
         self.query_encoder = query_encoder
         self.markers = markers
+        self.text_tokens = text_tokens
         self.batch_tokens = BATCH_TOKENS
         kinds: list[Kind] = []
         kinds += ["spans"] if network.entities is not None else []
@@ -95,16 +119,26 @@ class GliformerReader:
         classes = _distinct(query.classes) if "classes" in self.kinds else ()
         if not text.offsets or not (labels or classes):
             return
-        name = query.prompt if classes else ""
-        pieces = [self.markers.sequence, name, *classes, *labels]
-        ids = [
-            list(one.token_ids)
-            for one in self.query_encoder.tokenize_words([[piece] for piece in pieces])
-        ]
-        (prompt,) = self.query_encoder.tokenize_texts(["" if classes else query.prompt])
-        count = len(classes)
-        for part, own in self._parts(ids[2:], count, prompt, text):
-            head, read = self._head(ids, (part, own), count)
+        named = bool(classes) and not query.class_groups
+        asked = query.class_groups or ((query.prompt, len(classes)),)
+        edges = list(accumulate((number for _, number in asked), initial=0))
+        sequence, *group_names = self._token_ids([self.markers.sequence, *(n for n, _ in asked)])
+        names = self._token_ids([*classes, *labels])
+        class_names, label_names = names[: len(classes)], names[len(classes) :]
+        (prompt,) = self.query_encoder.tokenize_texts(["" if named else query.prompt])
+        for part, own in self._parts(names, len(classes), prompt, text):
+            groups, ranges = [], []
+            for name, (first, last) in zip(group_names, pairwise(edges), strict=True):
+                inside = range(max(first, part.start), min(last, part.stop))
+                if inside:
+                    ranges.append(inside)
+                    chosen = [class_names[i] for i in inside]
+                    markers = self.markers.class_group, self.markers.class_
+                    groups.append(_Group(markers[0], name, markers[1], chosen))
+            if own:
+                chosen = [label_names[i] for i in own]
+                groups.append(_Group(self.markers.entity_group, [], self.markers.entity, chosen))
+            head, read = self._head(sequence, groups)
             for row in text_rows(
                 text,
                 self.query_encoder.max_tokens,
@@ -113,7 +147,12 @@ class GliformerReader:
                 head=head,
                 prompt=prompt,
             ):
-                yield _Row(row, part, read)
+                yield _Row(row, ranges, read)
+
+    def _token_ids(self, pieces: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of pieces, each tokenised alone."""
+        words = self.query_encoder.tokenize_words([[piece] for piece in pieces])
+        return [list(one.token_ids) for one in words]
 
     def _parts(
         self, names: list[list[int]], num_classes: int, prompt: TokenizedWords, text: TokenizedWords
@@ -131,27 +170,49 @@ class GliformerReader:
         for start in range(0, num_labels, each):
             yield range(0), range(num_labels)[start : start + each]
 
-    def _head(
-        self, ids: list[list[int]], asked: tuple[range, range], num_classes: int
-    ) -> tuple[list[int], list[int]]:
+    def _head(self, sequence: list[int], groups: Sequence[_Group]) -> tuple[list[int], list[int]]:
         """Return the row before its words, and the positions whose vectors are wanted."""
-        markers, frame = self.markers, self.query_encoder
-        row = [*frame.prefix, *ids[0]]
+        row = [*self.query_encoder.prefix, *sequence]
         read = [0]
-        groups: tuple[tuple[int, int, list[int], range, int], ...] = (
-            (markers.class_group, markers.class_, ids[1], asked[0], 2),
-            (markers.entity_group, markers.entity, [], asked[1], 2 + num_classes),
-        )
-        for group, marker, name, part, first in groups:
-            if not len(part):
-                continue
+        for group in groups:
             read.append(len(row))
-            row += [group, *name]
-            for i in part:
+            row += [group.marker, *group.name]
+            for name in group.names:
                 read.append(len(row))
-                row += [marker, *ids[first + i]]
-            row.append(markers.separator)
-        return [*row, markers.separator], read
+                row += [group.each, *name]
+            row.append(self.markers.separator)
+        return [*row, self.markers.separator], read
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
+        """Return a vector for each text, of all its tokens; zeros for a blank one.
+
+        Raises:
+            TypeError: the model has no embedding head.
+        """
+        head = self.network.embedding
+        if head is None:
+            raise TypeError("this GLiFormer model has no embedding head (embedding_config is null)")
+        frame = self.query_encoder
+        room = self.text_tokens - len(frame.prefix) - len(frame.suffix)
+        rows: list[list[int]] = []
+        first_row = [0]
+        for ids, text in zip(self._token_ids(texts), texts, strict=True):
+            for start in range(0, len(ids) if text.strip() else 0, room):
+                rows.append([*frame.prefix, *ids[start : start + room], *frame.suffix])
+            first_row.append(len(rows))
+        read: dict[int, Tensor] = {}
+        for group in by_length([len(row) for row in rows], self.batch_tokens):
+            batch = [rows[i] for i in group]
+            read |= zip(
+                group, self.encoder(batch, [list(range(len(r))) for r in batch]), strict=True
+            )
+        found = np.zeros((len(texts), head.width), dtype=np.float32)
+        for i, (start, end) in enumerate(pairwise(first_row)):
+            if start < end:
+                whole = torch.cat([read[row] for row in range(start, end)])
+                found[i] = head(self.network.projection(whole)).float().cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor]]:
@@ -187,10 +248,11 @@ class GliformerReader:
         window, num_prompt = row.text.window, row.text.num_prompt
         text = words[num_prompt:]
         first, rest = vectors[0], vectors[1:]
-        if len(row.classes) and self.network.classes is not None:
-            own, rest = rest[: 1 + len(row.classes)], rest[1 + len(row.classes) :]
+        for group in row.classes:
+            assert self.network.classes is not None
+            own, rest = rest[: 1 + len(group)], rest[1 + len(group) :]
             logits = self.network.classes(text, first, own[0], own[1:]).tolist()
-            for i, logit in zip(row.classes, logits, strict=True):
+            for i, logit in zip(group, logits, strict=True):
                 parts.classes.setdefault(i, []).append(logit)
         if len(window.labels) and self.network.entities is not None:
             scores = self.network.entities(words, rest[0], rest[1:])[num_prompt:]

@@ -307,7 +307,7 @@ def row_vectors(fixture: Fixture, case: Mapping[str, Any]) -> tuple[list[Group],
     asked = Asked(tuple(groups))
     (row,) = reader._rows(0, words, asked, reader._head(asked), prefix)
     with torch.inference_mode():
-        (vectors,) = reader.encoder([row.token_ids], [reader._read(row)])
+        (vectors,) = reader.encoder([row.text.token_ids], [reader._read(row)])
         return groups, reader._apart(row, vectors)
 
 
