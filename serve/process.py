@@ -4,6 +4,7 @@ import logging
 import logging.config
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
+from uvicorn.supervisors import multiprocess
 
 from glinermt.default_model import load_model
 from glinermt.errors import UsageError
@@ -117,7 +119,23 @@ def run(setup: Setup, *, host: str, port: int) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ[_SETUP] = setup.model_dump_json()
         place = f"{__name__}:{worker_app.__name__}"
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no setting for it
         uvicorn.run(place, factory=True, workers=setup.workers, **options)
+
+
+class Worker(multiprocess.Process):
+    """A worker process that is seen to die while it is asked whether it lives.
+
+    A busy worker answers late, so it is asked most of the time; uvicorn would wait for the answer
+    of a dead one as long as a worker may take to start.
+    """
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        end = time.monotonic() + timeout
+        while self.process.is_alive() and time.monotonic() < end:
+            if self.ping(timeout=1):
+                return True
+        return False
 
 
 def worker_app() -> FastAPI:

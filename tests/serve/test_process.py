@@ -18,7 +18,9 @@ import pytest
 pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
 import httpx2 as httpx
+import uvicorn
 
+from glinermt.serve.process import Worker
 from tests.serve.running import free_port
 from tests.tiny_models import tiny_model
 
@@ -144,6 +146,18 @@ def test_a_killed_worker_is_replaced(model: Path, tmp_path: Path) -> None:
         server.until(lambda: len(set(children.read_text().split()) - before) >= 1)
         server.until(server.is_ready)
         assert server.ask("bill gates").status_code == 200
+
+
+def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_not_waited_for() -> None:
+    class Dying:
+        lives = iter((True, False))
+
+        def is_alive(self) -> bool:
+            return next(self.lives)
+
+    worker = Worker(uvicorn.Config("never:loaded"), [])
+    worker.process = Dying()  # type: ignore[assignment]
+    assert not worker.is_alive(timeout=3600)
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
