@@ -63,6 +63,7 @@ def systems(folder: Path) -> dict[str, System]:
     found["torch, fast path, int8"] = ours(GlinerMT.from_pretrained(precision="int8"), size)
     for name, runtime, quantize in (
         ("ONNX", "onnx", None),
+        ("ONNX fp16", "onnx", "fp16"),
         ("ONNX int8", "onnx", "int8"),
         ("OpenVINO", "openvino", None),
     ):
