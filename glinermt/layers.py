@@ -58,9 +58,9 @@ class BiLSTM(nn.Module):
     ) -> Float[Tensor, "batch word half"]:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = [getattr(self.lstm, f"{name}_{which}") for name in names]
-        # Processors without AVX-512 have no bfloat16 LSTM, so autocast must not ask for one.
-        with torch.autocast("cpu", enabled=False):
-            words = words.to(weights[0].dtype) if words.is_cpu else words
+        # Processors without AVX-512 have no bfloat16 LSTM, and it is short: autocast leaves it out.
+        with torch.autocast(words.device.type, enabled=False):
+            words = words.to(weights[0].dtype)
             start = words.new_zeros(1, words.shape[0], self.lstm.hidden_size)
             # args: has_biases, num_layers, dropout, train, bidirectional, batch_first
             output = torch.lstm(

@@ -85,8 +85,10 @@ class Sampling:
     open_ner_share: Share = 0.0
     """Share of NER rows asked as an instruction with the single label ``match``."""
     joined_share: Share = 0.0
-    """Share of NER rows that are read behind or before one to four others of their source: a model
-    that only saw single sentences misses most entities of longer texts."""
+    """Share of NER rows that are read behind or before others of their source: a model that only
+    saw single sentences misses most entities of longer texts."""
+    most_joined: FromOne = 4
+    """Rows that ``joined_share`` adds to one, at most."""
     max_empty_share: NotNegative = 0.1
     """Rows without any entity kept, per row with one."""
     max_words: FromOne = 200
@@ -222,6 +224,9 @@ class TrainConfig:
     precision: Literal["no", "bf16", "fp16"] = "no"
     pad_multiple: FromOne = 32
     """Shapes are padded to multiples of this: oneDNN and cuDNN prepare each new shape anew."""
+    workers: FromZero = 0
+    """Processes that sample and tokenise ahead of the training; 0 = it does so itself. For a GPU
+    about as many as there are cores, since it reads faster than one core prepares."""
     save_every: FromOne = 500
     """Steps between checkpoints."""
     log_every: FromOne = 10

@@ -94,9 +94,16 @@ class RelationHead(nn.Module):
         """Return the logits of each pair for the relations of its row."""
         hidden = self.hidden(words, pairs)
         factors, offset = self.factors(relations)
-        counts = torch.bincount(pairs.row, minlength=len(words)).tolist()
-        rows = zip(torch.split(hidden, counts), factors, offset, strict=True)
-        return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
+        counts = torch.bincount(pairs.row, minlength=len(words))
+        if hidden.is_cpu:
+            rows = zip(torch.split(hidden, counts.tolist()), factors, offset, strict=True)
+            return torch.cat([pair @ factor.T + bias for pair, factor, bias in rows])
+        place = torch.arange(len(pairs), device=counts.device)
+        place = place - (counts.cumsum(0) - counts)[pairs.row]  # of a pair in its row
+        padded = hidden.new_zeros(len(words), int(counts.max()), hidden.shape[1])
+        padded = padded.index_put((pairs.row, place), hidden)
+        logits = padded @ factors.transpose(1, 2) + offset[:, None]
+        return logits[pairs.row, place]
 
     def hidden(
         self, words: Float[Tensor, "batch word hidden"], pairs: Pairs

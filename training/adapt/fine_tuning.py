@@ -13,9 +13,9 @@ from glinermt.tasks import TASKS
 from glinermt.tasks.task import reworded
 from glinermt.training.adapt.adapters import drop_lora, merge_lora, with_lora
 from glinermt.training.config import Loss, Optim, Sampling, Source
-from glinermt.training.data.batching import Batches
+from glinermt.training.data.batching import Batches, Taken
 from glinermt.training.data.hard_examples import false_positives, repeated
-from glinermt.training.data.mixture import Feed, Item, Mixture
+from glinermt.training.data.mixture import Feed, Mixture
 from glinermt.training.data.sampling import Sampler, make_sampler, shuffled
 from glinermt.training.dev_scores import predict
 from glinermt.training.run.frozen import freeze
@@ -344,7 +344,7 @@ class _Stream:
         self._every = max(1, math.ceil(steps / max(1, tuning.minings)))
         self._batches: Batches | None = None
 
-    def take(self, step: int) -> list[list[Item]]:
+    def take(self, step: int) -> list[Taken]:
         """Return the batches of a step; steps count from 0."""
         if self._batches is None or (self._tuning.hard_share and step % self._every == 0):
             self._batches = self._made(step)

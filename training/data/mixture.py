@@ -48,10 +48,10 @@ class Mixture:
         self._seed = seed
         self._groups = sorted(group for group, share in shares.items() if share > 0)
         self._shares = [shares[group] for group in self._groups]
-        self._members = {
-            group: [i for i, feed in enumerate(feeds) if feed.group == group]
-            for group in self._groups
-        }
+        self._members: dict[str, tuple[list[int], list[float]]] = {}
+        for group in self._groups:
+            members = [i for i, feed in enumerate(feeds) if feed.group == group]
+            self._members[group] = members, [feeds[i].weight for i in members]
         self._orders: dict[int, tuple[int, list[int]]] = {}
         self._position = 0
         self._drawn = [0] * len(feeds)
@@ -74,14 +74,23 @@ class Mixture:
 
     def draw(self) -> Item:
         """Return the next Example."""
-        rng = random.Random(f"{self._seed}:{self._position}")
-        self._position += 1
-        group = rng.choices(self._groups, self._shares)[0]
-        members = self._members[group]
-        index = rng.choices(members, [self._feeds[i].weight for i in members])[0]
+        index, rng = self._next_feed()
         feed = self._feeds[index]
         row = self._next_row(index, len(feed.rows))
         return Item(feed.sampler(feed.rows[row], rng), feed.group, f"{feed.name} row {row}")
+
+    def skip(self, number: int) -> None:
+        """Go on as if so many Examples had been drawn."""
+        for _ in range(number):
+            index, _ = self._next_feed()
+            self._drawn[index] += 1
+
+    def _next_feed(self) -> tuple[int, random.Random]:
+        rng = random.Random(f"{self._seed}:{self._position}")
+        self._position += 1
+        group = rng.choices(self._groups, self._shares)[0]
+        members, weights = self._members[group]
+        return rng.choices(members, weights)[0], rng
 
     def _next_row(self, index: int, size: int) -> int:
         epoch, offset = divmod(self._drawn[index], size)

@@ -31,9 +31,6 @@ from glinermt.types import Example, Query, Span
 
 Sampler = Callable[[Any, random.Random], Example]
 
-MOST_JOINED = 4
-"""Rows that ``joined_share`` adds to one, at most."""
-
 OPEN_INSTRUCTIONS = (
     "Find all mentions of {label} in the text.",
     "Extract every {label}.",
@@ -57,7 +54,7 @@ class EntitySampler:
     def __call__(self, row: EntityRow, rng: random.Random) -> Example:
         sampling = self._sampling
         if rng.random() < sampling.joined_share:
-            others = rng.choices(self._rows, k=rng.randint(1, MOST_JOINED))
+            others = rng.choices(self._rows, k=rng.randint(1, sampling.most_joined))
             parts = rng.sample([row, *others], len(others) + 1)
             row = EntityRow(*joined((part.text, part.spans) for part in parts))
         text, spans = _cut(row.text, row.spans, sampling.max_words, rng)

@@ -21,7 +21,7 @@ STATE_FILE = "checkpoint.pt"
 CONFIG = "config.json"
 """The configuration as it was used, in the output."""
 FREE = frozenset(
-    "output data_root save_every log_every curves trackers precision pad_multiple dev "
+    "output data_root save_every log_every curves trackers precision pad_multiple workers dev "
     "steps max_minutes clock sampling".split()
 )
 """What may differ, in a run or its stages: it is no part of the checkpoint."""

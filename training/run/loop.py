@@ -145,7 +145,6 @@ class StageRun:
         self._trackers = trackers
         if state is not None:
             model.load_state_dict(state["model"])
-            batches.restore(state["batches"])
         self._stepper = Stepper(
             model,
             processes,
@@ -156,8 +155,10 @@ class StageRun:
             pad_multiple=config.pad_multiple,
             sentences=self.stage.sentences,
         )
+        batches.ready = self._stepper.ready
         if state is not None:
             self._stepper.optimizer.load_state_dict(state["optimizer"])
+            batches.restore(state["batches"])
 
     def run(self) -> bool:
         """Train to the end of the stage; False where it was stopped before."""
@@ -180,6 +181,7 @@ class StageRun:
                     self._dev(journal)
                 if self.progress.step % self.config.save_every == 0:
                     self.save()
+        self._batches.close()
         if done >= 1.0:
             self._dev(journal)
         self.save()

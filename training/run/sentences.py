@@ -6,6 +6,7 @@ A sentence encoder compares texts by the mean of their tokens (Sentence-BERT, Re
 their vectors to those of the encoder as it was is kept high: a distillation that needs no labels.
 """
 
+import random
 from collections.abc import Sequence
 
 import torch
@@ -47,9 +48,13 @@ class SentenceTeacher(nn.Module):
         self.share = share
 
     def class_examples(self, items: Sequence[Item]) -> list[Example]:
-        """Return some texts of a batch, each with all its labels as classes."""
+        """Return some texts of a batch, each with all its labels as classes.
+
+        Which ones hangs on the batch alone, so that any process may ask.
+        """
         number = max(1, round(len(items) * self.share))
-        queries = [items[i].example.query for i in torch.randperm(len(items))[:number].tolist()]
+        rng = random.Random("\n".join(item.example.query.text for item in items))
+        queries = [item.example.query for item in rng.sample(items, number)]
         names = [(*q.labels, *q.relations, *q.classes) for q in queries]
         return [
             Example(Query(query.text, classes=labels), (), task="classify")

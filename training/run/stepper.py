@@ -13,6 +13,7 @@ from glinermt.encoding import QueryEncoder
 from glinermt.errors import ConfigError, DataError
 from glinermt.network import GoldRows, Network, TrainingBatch
 from glinermt.training.config import Loss, Optim, Sentences
+from glinermt.training.data.batching import ReadyBatch, Taken
 from glinermt.training.data.mixture import Item, normalised
 from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.processes import Processes, seeded
@@ -135,7 +136,7 @@ class Stepper:
         )
 
     def step(
-        self, batches: Sequence[list[Item]], *, number: int, progress: float, meter: Meter
+        self, batches: Sequence[Taken], *, number: int, progress: float, meter: Meter
     ) -> float:
         """Learn from a step's batches, each process from its part; return the gradient's norm.
 
@@ -151,19 +152,35 @@ class Stepper:
         processes = self._processes
         total = sum(map(len, batches))
         mine = list(enumerate(batches))[processes.index :: processes.number]
-        for i, items in mine:
+        losses = []
+        for i, taken in mine:
             seed = hash((self._seed, number, i))
             with (
                 processes.gather(self._module, last=i == mine[-1][0]),
                 seeded(seed, processes.device),
             ):
-                losses, kept = self._losses(items, number, meter)
-                kept = self._sentences.weight * kept * len(items)
-                processes.backward((losses.sum() + kept) * (processes.number / total))
+                batch = self.ready(taken) if isinstance(taken, list) else taken
+                of_examples, of_sentences = self._losses(batch)
+                kept = self._sentences.weight * of_sentences * len(batch)
+                processes.backward((of_examples.sum() + kept) * (processes.number / total))
+                losses.append((batch, of_examples.detach(), of_sentences.detach()))
+        for learned in losses:  # only now: to read a number is to wait for the device
+            self._read(*learned, number, meter)
         set_rates(self.optimizer, self._optim, progress, stride=self._stride)
         norm = processes.update(self._module, self.optimizer, self._optim.clip or math.inf)
         self.optimizer.zero_grad()
         return norm
+
+    def ready(self, items: list[Item]) -> ReadyBatch:
+        """Sample nothing, tokenise, and put gold values beside: all that needs no weights."""
+        weights, power = dict(self._loss.task_weights), self._loss.positive_power
+        return ReadyBatch(
+            self._model.collate([item.example for item in items], multiple=self._pad_multiple),
+            tuple(item.group for item in items),
+            tuple(normalised(item, weights, power) for item in items),
+            tuple(f"{item.origin}: {item.example.query.text[:80]!r}" for item in items),
+            self._sentence_rows(items),
+        )
 
     def rates(self) -> dict[str, float]:
         """Return the learning rates of the last step."""
@@ -181,39 +198,48 @@ class Stepper:
         teacher = SentenceTeacher(self._sentences.teacher, vocabulary, share=self._sentences.share)
         return teacher.to(self._processes.device)
 
-    def _sentence_rows(self, items: list[Item]) -> tuple[Apart | None, Tensor | None]:
-        """Return texts and labels of a batch that are read apart, and the vectors wanted."""
+    def _sentence_rows(self, items: list[Item]) -> Apart | None:
+        """Return texts and labels of a batch that are read apart."""
         if self._teacher is None:
-            return None, None
+            return None
         examples = self._teacher.class_examples(items)
         batch = self._model.collate(examples) if examples else None
-        if not isinstance(batch, TrainingBatch) or batch.batch.apart is None:
-            return None, None
-        rows = batch.batch.apart.to(self._processes.device)
-        return rows, self._teacher.vectors(rows)
+        return batch.batch.apart if isinstance(batch, TrainingBatch) else None
 
-    def _losses(self, items: list[Item], number: int, meter: Meter) -> tuple[Tensor, Tensor]:
-        examples = [item.example for item in items]
-        batch = self._model.collate(examples, multiple=self._pad_multiple)
-        rows, wanted = self._sentence_rows(items)
+    def _losses(self, batch: ReadyBatch) -> tuple[Tensor, Tensor]:
+        """Return each example's loss, and that of the sentence vectors."""
+        device = self._processes.device
+        rows, wanted = None, None
+        if self._teacher is not None and batch.sentences is not None:
+            rows = batch.sentences.to(device)
+            wanted = self._teacher.vectors(rows)
         with self._processes.autocast():
-            losses, kept = self._module(batch.to(self._processes.device), rows, wanted)
-        weights, power = dict(self._loss.task_weights), self._loss.positive_power
-        factors = [normalised(item, weights, power) for item in items]
-        losses = losses * losses.new_tensor(factors)
-        wrong = [items[i] for i in torch.nonzero(~torch.isfinite(losses)).flatten().tolist()]
+            losses, kept = self._module(batch.rows.to(device), rows, wanted)
+        return losses * losses.new_tensor(batch.factors), kept
+
+    def _read(
+        self, batch: ReadyBatch, losses: Tensor, kept: Tensor, number: int, meter: Meter
+    ) -> None:
+        """Tell the meter the losses of a batch.
+
+        Raises:
+            DataError: one is not finite.
+        """
+        values = losses.tolist()
+        wrong = [
+            name for name, loss in zip(batch.names, values, strict=True) if not math.isfinite(loss)
+        ]
         if wrong:
-            names = "; ".join(f"{item.origin}: {item.example.query.text[:80]!r}" for item in wrong)
+            self.optimizer.zero_grad()
             raise DataError(
-                f"step {number}: the loss is not finite for {names}; go on from the last "
-                "checkpoint with lower learning rates, or look at these examples"
+                f"step {number}: the loss is not finite for {'; '.join(wrong)}; go on from the "
+                "last checkpoint with lower learning rates, or look at these examples"
             )
-        for item, loss in zip(items, losses.detach().tolist(), strict=True):
-            meter.add(item.group, loss)
-        if rows is not None:
-            meter.add_part("sentences", float(kept.detach()))
-        meter.add_tokens(batch.num_tokens)
-        return losses, kept
+        for group, loss in zip(batch.groups, values, strict=True):
+            meter.add(group, loss)
+        if batch.sentences is not None:
+            meter.add_part("sentences", float(kept))
+        meter.add_tokens(batch.rows.num_tokens)
 
 
 class TwoPart(Protocol):

@@ -145,7 +145,13 @@ def _batches(config: TrainConfig, index: int, console: Console) -> Batches:
         listed = "\n  ".join(lines.listed)
         console.print(f"{name}: {lines.count} bad lines skipped\n  {listed}", markup=False)
     mixture = Mixture(feeds, dict(stage.shares), seed=seed)
-    return Batches(mixture, batch_tokens=stage.batch_tokens, batch_size=stage.batch_size, seed=seed)
+    return Batches(
+        mixture,
+        batch_tokens=stage.batch_tokens,
+        batch_size=stage.batch_size,
+        seed=seed,
+        workers=config.workers,
+    )
 
 
 def _score(config: TrainConfig) -> Score | None:

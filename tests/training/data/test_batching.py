@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glinermt.errors import ConfigError
 from glinermt.training.config import Sampling, Source, Stage
-from glinermt.training.data.batching import POOL, Batches, estimate_tokens, pack
+from glinermt.training.data.batching import POOL, Batches, ReadyBatch, estimate_tokens, pack
 from glinermt.training.data.mixture import Feed, Item, Mixture, load_feeds
 from glinermt.types import Example, Query
 from tests.training.tiny import entity_rows, write_rows
@@ -104,12 +104,38 @@ def test_restored_batches_go_on_exactly(taken: int) -> None:
     assert again.take(300) == whole.take(300)
 
 
+def named(items: list[Item]) -> ReadyBatch:
+    rows: Any = None
+    names = tuple(f"{item.origin} {item.example.query.text}" for item in items)
+    return ReadyBatch(rows, ("g",) * len(items), (1.0,) * len(items), names)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where there is one core
+@pytest.mark.parametrize("taken", [0, 40])
+def test_workers_make_the_same_batches_in_the_same_order(taken: int) -> None:
+    def make(workers: int) -> Batches:
+        batches = Batches(mixture(), batch_tokens=900, batch_size=0, seed=3, workers=workers)
+        batches.ready = named
+        return batches
+
+    alone = make(0)
+    alone.take(taken)
+    ahead = make(2)
+    ahead.restore(alone.state())
+    expected = [items for items in alone.take(40) if isinstance(items, list)]
+    assert ahead.take(40) == [named(items) for items in expected]
+    assert ahead.state() == alone.state()
+    ahead.close()
+
+
 def test_no_drawn_example_is_left_out() -> None:
     stream = Mixture([feed("a", "one", POOL)], {"one": 1.0}, seed=0)
     batches = Batches(stream, batch_tokens=0, batch_size=50, seed=0)
     seen: Counter[str] = Counter()
     while sum(seen.values()) < POOL:
-        seen.update(i.origin for i in batches.take(1)[0])
+        (items,) = batches.take(1)
+        assert isinstance(items, list)
+        seen.update(item.origin for item in items)
     assert len(seen) == POOL
 
 

@@ -27,8 +27,7 @@ from glinermt.outputs import locked
 from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.cli import register
 from glinermt.training.config import Dev, Optim, Sampling, TrainConfig
-from glinermt.training.data.batching import POOL, Batches
-from glinermt.training.data.mixture import Item
+from glinermt.training.data.batching import POOL, Batches, Taken
 from glinermt.training.run.checkpointing import recover_model, save_model
 from glinermt.training.run.loop import Stop, parse_duration
 from glinermt.training.run.processes import ManyProcesses
@@ -62,7 +61,7 @@ def at_step(patch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> No
     """Let ``act`` happen when the batches of ``step`` are taken."""
     take, calls = Batches.take, count()
 
-    def taken(self: Batches, number: int) -> list[list[Item]]:
+    def taken(self: Batches, number: int) -> list[Taken]:
         if next(calls) == step:
             act()
         return take(self, number)
@@ -110,6 +109,17 @@ def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(
             train(parts)
     train(parts, resume=True)
     check_equal(parts, whole)
+
+
+def test_a_run_with_workers_equals_one_without(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=4)
+    alone = replace(config, output=str(tmp_path / "alone"))
+    train(alone)
+    ahead = replace(config, output=str(tmp_path / "ahead"))
+    train(replace(ahead, workers=1), stop=EndsAfterAStep())
+    train(ahead, resume=True, stop=EndsAfterAStep())
+    train(replace(ahead, workers=1), resume=True)
+    check_equal(ahead, alone)
 
 
 def test_a_run_in_slices_equals_one_in_one_go(tmp_path: Path) -> None:
