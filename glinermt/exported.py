@@ -166,7 +166,11 @@ class ExportedScorer:
         self.head = config.head
         self.kinds = kinds_of_heads(bool(config.relation_head), bool(config.class_head))
 
-    def score(self, rows: PaddedRows) -> Scored:
+    def start(self, rows: PaddedRows) -> Callable[[], Scored]:
+        scored = self._score(rows)
+        return lambda: scored
+
+    def _score(self, rows: PaddedRows) -> Scored:
         found = self.network.run(self.inputs(rows))
         spans, _, classes = rows.num_labels
         class_logits = found.get("class_logits", np.zeros((len(rows.input_ids), 0)))[:, :classes]

@@ -1,7 +1,7 @@
 """Queries in, what the network finds in them out: words, tokens, passes, scores, spans."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
@@ -68,8 +68,11 @@ class Scorer(Protocol):
         """What the network's heads find."""
         ...
 
-    def score(self, rows: PaddedRows) -> Scored:
-        """Read rows; scores of padding are arbitrary."""
+    def start(self, rows: PaddedRows) -> Callable[[], Scored]:
+        """Begin to read rows; what it returns waits for the end. Scores of padding are arbitrary.
+
+        A device works meanwhile; on a processor the work is done when this returns.
+        """
         ...
 
     def words(self, vectors: Any) -> Float[np.ndarray, "row word hidden"]:
@@ -120,9 +123,7 @@ class NetworkReader:
         limits = [np.array(label_thresholds(ask.threshold, query.labels)) for query in tokenized]
         found = [_Found() for _ in queries]
         kept: list[_Kept] = []
-        for passes in token_batches(self.plan(tokenized), self.batch_tokens):
-            rows = self.query_encoder.collate(tokenized, passes)
-            scored = self.scorer.score(rows)
+        for passes, rows, scored in self._scored(tokenized):
             self._collect(passes, rows, scored, found)
             if any(p.relations for p in passes):
                 kept.append(_Kept(passes, rows.num_prompt_words, scored.vectors))
@@ -153,10 +154,9 @@ class NetworkReader:
         """Return the mean vector of each text's words; zeros for a text without words."""
         tokenized = self.query_encoder.tokenize(queries)
         total, count = np.zeros((len(queries), 0)), np.zeros((len(queries), 1))
-        for passes in token_batches(self.plan(tokenized), self.batch_tokens):
-            batch = self.query_encoder.collate(tokenized, passes)
-            words = self.scorer.words(self.scorer.score(batch).vectors)
-            mask = batch.text_mask
+        for passes, rows, scored in self._scored(tokenized):
+            words = self.scorer.words(scored.vectors)
+            mask = rows.text_mask
             if not total.shape[1]:
                 total = np.zeros((len(queries), words.shape[2]))
             for p, vectors, real in zip(passes, words, mask, strict=True):
@@ -187,6 +187,19 @@ class NetworkReader:
                 vectors[i] = vector
         edges = np.cumsum([0, *counts]).tolist()
         return [np.stack(vectors[a:b]) for a, b in pairwise(edges)]
+
+    def _scored(
+        self, queries: Sequence[TokenizedQuery]
+    ) -> Iterator[tuple[Sequence[Pass], PaddedRows, Scored]]:
+        """Yield the batches of all passes, each when the next one has been begun."""
+        begun: tuple[Sequence[Pass], PaddedRows, Callable[[], Scored]] | None = None
+        for passes in token_batches(self.plan(queries), self.batch_tokens):
+            rows = self.query_encoder.collate(queries, passes)
+            before, begun = begun, (passes, rows, self.scorer.start(rows))
+            if before:
+                yield before[0], before[1], before[2]()
+        if begun:
+            yield begun[0], begun[1], begun[2]()
 
     def _collect(
         self,

@@ -225,8 +225,8 @@ class TrainConfig:
     pad_multiple: FromOne = 32
     """Shapes are padded to multiples of this: oneDNN and cuDNN prepare each new shape anew."""
     workers: FromZero = 0
-    """Processes that sample and tokenise ahead of the training; 0 = it does so itself. For a GPU
-    about as many as there are cores, since it reads faster than one core prepares."""
+    """Processes that read the sources, then sample and tokenise ahead of the training; 0 = it does
+    so itself. For a GPU about as many as there are cores, as it reads faster than one prepares."""
     save_every: FromOne = 500
     """Steps between checkpoints."""
     log_every: FromOne = 10

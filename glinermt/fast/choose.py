@@ -152,15 +152,21 @@ class TorchScorer:
         return kinds_of_heads(network.relation_head is not None, network.class_head is not None)
 
     @torch.inference_mode()
-    def score(self, rows: PaddedRows) -> Scored:
+    def start(self, rows: PaddedRows) -> Callable[[], Scored]:
         output = self.fast.output(self.network, Batch.from_rows(rows))
         size, width, _, axis = output.spans.shape
         none = output.spans.new_zeros(size, width, 0, axis)  # a slice would keep them all
-        return Scored(
-            torch.sigmoid(output.spans.float()).cpu().numpy(),
-            output.classes.double().cpu().numpy(),
-            replace(output, spans=none),
-        )
+        kept = replace(output, spans=none)
+        spans = _to_host(torch.sigmoid(output.spans.float()))
+        classes = _to_host(output.classes.double())
+        copied = torch.cuda.current_stream().record_event() if output.spans.is_cuda else None
+
+        def scored() -> Scored:
+            if copied is not None:
+                copied.synchronize()
+            return Scored(spans.numpy(), classes.numpy(), kept)
+
+        return scored
 
     def words(self, vectors: Output) -> Float[np.ndarray, "row word hidden"]:
         return vectors.words.float().cpu().numpy()
@@ -182,6 +188,14 @@ class TorchScorer:
         self, probabilities: np.ndarray, threshold: np.ndarray, span_score: SpanScore
     ) -> Candidates:
         return self.network.head.candidates(probabilities, threshold, span_score)
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """Return the values on the processor; from CUDA they arrive when its stream is there."""
+    if not values.is_cuda:
+        return values.cpu()
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)
 
 
 def _are_plain(parameters: list[nn.Parameter]) -> bool:

@@ -1,8 +1,11 @@
 """Mixes sources into one endless seeded stream of Examples that can stop and go on anywhere."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +106,25 @@ class Mixture:
 
 
 def load_feeds(
-    stage: Stage, root: Path, *, max_bad_share: float, seed: int
+    stage: Stage, root: Path, *, max_bad_share: float, seed: int, workers: int = 0
 ) -> tuple[list[Feed], dict[str, BadLines]]:
     """Read a stage's sources; return their feeds, and the bad lines of each file that has some.
+
+    Args:
+        stage: names the sources.
+        root: their paths are below it.
+        max_bad_share: see ``TrainConfig``.
+        seed: of the choice among surplus rows without entities.
+        workers: processes that read, a file each; 0 = this one reads.
 
     Raises:
         DataError: a source is missing, has too many bad lines, or nothing to learn from.
     """
     loaded: list[tuple[Source, list[Row]]] = []
     bad_lines = {}
-    for source in stage.sources:
-        if stage.shares[source.group or source.task] == 0:
-            continue
-        rows, bad = read_source(source, root, max_bad_share=max_bad_share)
+    sources = [s for s in stage.sources if stage.shares[s.group or s.task]]
+    read = partial(read_source, root=root, max_bad_share=max_bad_share)
+    for source, (rows, bad) in zip(sources, _map(read, sources, workers), strict=True):
         kept = _fewer_empty(rows, stage.sampling, seed)
         if not kept:
             raise DataError(
@@ -142,6 +151,16 @@ def load_feeds(
             )
         )
     return feeds, bad_lines
+
+
+def _map(
+    read: Callable[[Source], tuple[list[Row], BadLines]], sources: Sequence[Source], workers: int
+) -> Iterator[tuple[list[Row], BadLines]]:
+    if not workers:
+        yield from map(read, sources)
+        return
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        yield from pool.map(read, sources)
 
 
 def normalised(item: Item, weights: dict[str, float], power: float) -> float:

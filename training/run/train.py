@@ -139,7 +139,11 @@ def _batches(config: TrainConfig, index: int, console: Console) -> Batches:
     stage = config.stages[index]
     seed = config.seed + index
     feeds, bad = load_feeds(
-        stage, Path(config.data_root), max_bad_share=config.max_bad_share, seed=seed
+        stage,
+        Path(config.data_root),
+        max_bad_share=config.max_bad_share,
+        seed=seed,
+        workers=config.workers,
     )
     for name, lines in bad.items():
         listed = "\n  ".join(lines.listed)
