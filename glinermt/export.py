@@ -233,7 +233,7 @@ def _quantize(path: Path, quantize: Quantize) -> None:
         level = logging.getLogger().level
         logging.getLogger().setLevel(logging.ERROR)  # it recommends a step that shapes forbid
         try:
-            quantize_dynamic(str(path), str(path), weight_type=QuantType.QUInt8)
+            quantize_dynamic(str(path), str(path), per_channel=True, weight_type=QuantType.QUInt8)
         finally:
             logging.getLogger().setLevel(level)
         return

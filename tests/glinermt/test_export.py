@@ -220,6 +220,15 @@ def test_quantized_exports_are_smaller_and_find_nearly_the_same(
     assert ours != theirs
 
 
+def test_weights_of_8_bits_have_a_scale_for_each_output(model: GlinerMT, tmp_path: Path) -> None:
+    """With one for all the shipped model lost two points of F1."""
+    import onnx
+
+    model.export_onnx(tmp_path, quantize="int8")
+    weights = onnx.load(str(tmp_path / "network.onnx")).graph.initializer
+    assert max(len(w.dims) and w.dims[0] for w in weights if w.name.endswith("_scale")) > 1
+
+
 def test_what_cannot_be_exported_is_refused(model: GlinerMT, tmp_path: Path) -> None:
     family = GlinerMT(load(FIXTURES / "gliner2" / "count_lstm" / "checkpoint"))
     with pytest.raises(ValueError, match="own prompt and network, which cannot be exported"):
