@@ -1,5 +1,6 @@
 """Reads a batch with any encoder: rows of tokens in, word vectors and label vectors out."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from glinermt.encoding import NO_TOKEN, ApartRows, PaddedRows
 from glinermt.layers import resized
@@ -112,9 +114,7 @@ class WordEncoder(nn.Module):
     def forward(
         self, batch: Batch
     ) -> tuple[Float[Tensor, "batch word hidden"], Float[Tensor, "batch label hidden"]]:
-        mask = batch.attention_mask.long()
-        tokens = self.encoder(input_ids=batch.input_ids, attention_mask=mask).last_hidden_state
-        tokens = self.projection(tokens)
+        tokens = self.projection(_tokens(self.encoder, batch.input_ids, batch.attention_mask))
         words = _gather(tokens, batch.word_position.clamp(min=0))
         words = words * (batch.word_position != NO_TOKEN)[:, :, None]
         if self.label_pooling == "marker":
@@ -134,11 +134,27 @@ def sentence_vectors(
     attention_mask: Bool[Tensor, "row token"],
 ) -> Float[Tensor, "row width"]:
     """Return the mean of an encoder's vectors over the tokens of each row, as in Sentence-BERT."""
-    mask = attention_mask.long()
-    tokens = encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+    tokens = _tokens(encoder, input_ids, attention_mask)
     weight = attention_mask.to(tokens.dtype)[:, None]  # row 1 token
     mean: Tensor = (weight @ tokens).squeeze(1) / weight.sum(-1)
     return mean
+
+
+def _tokens(
+    encoder: nn.Module,
+    input_ids: Int[Tensor, "row token"],
+    attention_mask: Bool[Tensor, "row token"],
+) -> Float[Tensor, "row token width"]:
+    """Return an encoder's vectors of all tokens.
+
+    On CUDA without cuDNN's attention: it makes a plan for each new shape, 5 ms a layer, and texts
+    come in ever new shapes.
+    """
+    others = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+    with sdpa_kernel(list(others)) if input_ids.is_cuda else nullcontext():
+        found = encoder(input_ids=input_ids, attention_mask=attention_mask.long())
+    tokens: Tensor = found.last_hidden_state
+    return tokens
 
 
 def _gather(

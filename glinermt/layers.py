@@ -1,5 +1,6 @@
 """Layers beside the heads: the BiLSTM over word vectors, and encoders that mix their layers."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ def resized(encoder: nn.Module, hidden_size: int) -> nn.Module:
     """Return the layer that brings an encoder's vectors to a size, or one that leaves them."""
     width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
     return nn.Linear(width, hidden_size) if width != hidden_size else nn.Identity()
+
+
+# Each direction of a BiLSTM runs by itself, so cuDNN copies its few weights together each time.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
 
 
 class BiLSTM(nn.Module):

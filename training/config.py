@@ -214,6 +214,9 @@ class TrainConfig:
     frozen_layers: FromZero = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are together with
     these; 0 trains all. Saves time and memory where a model is gone on with."""
+    dropout: Share | None = None
+    """Of all dropout during this run; None = what the model has. What is saved keeps the model's:
+    a run that sees its rows many times needs more of it than a short one on a few examples."""
     trained_parts: tuple[str, ...] = ()
     """Parts of the network that learn, such as ``relation_head`` and ``class_head``; empty = all.
     Heads that learn alone leave what the model finds of spans as it is, and a step costs a third.

@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
+from torch import nn
 
 from glinermt.errors import ConfigError
 from glinermt.outputs import locked
@@ -128,11 +129,23 @@ def _build(config: TrainConfig) -> Trainable:
                 model = model.with_heads(class_reading=config.model.class_reading)
         else:
             model = GlinerMT.from_config(config.model)
+    if config.dropout is not None:
+        set_dropout(model.network, config.dropout)
     if config.frozen_layers:
         freeze(model.encoder.encoder, config.frozen_layers)
     if config.trained_parts:
         train_only(model.network, config.trained_parts)
     return model
+
+
+def set_dropout(network: nn.Module, share: float) -> None:
+    """Let a network drop this share of its values in training, attention included."""
+    for part in network.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = share
+        for name in ("dropout_p", "attention_dropout"):  # here, and in transformers
+            if isinstance(getattr(part, name, None), float):
+                setattr(part, name, share)
 
 
 def _batches(config: TrainConfig, index: int, console: Console) -> Batches:

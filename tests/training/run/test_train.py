@@ -371,6 +371,17 @@ def test_resuming_with_other_sources_is_refused(tmp_path: Path) -> None:
         train(more, resume=True)
 
 
+def test_the_dropout_of_a_run_is_not_that_of_its_model(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=3, dropout=0.0)
+    plain = replace(config, output=str(tmp_path / "plain"))
+    dropping = replace(config, output=str(tmp_path / "dropping"), dropout=0.5)
+    losses = []
+    for each in (plain, dropping):
+        assert GlinerMT.from_pretrained(train(each)).config.dropout == 0.0
+        losses.append(journal(each)[-1]["loss"])
+    assert losses[0] != losses[1]
+
+
 def test_the_best_model_by_dev_score_is_kept(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, steps=60, dropout=0.0)
     config = replace(config, dev=Dev(paths=("train.jsonl",), every=20, limit=8))
