@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS ?= .venv-extras
-EXTRA_NAMES ?= spacy presidio haystack langchain llama-index pandas mcp export ray
+EXTRA_NAMES ?= spacy presidio haystack langchain llama-index pandas mcp export ray stanza
 PIP_EXTRAS := $(EXTRAS)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev
 
 # The server, its page in a browser, and the integrations; what is missing is skipped, with a reason.
 test-extras: $(EXTRAS)/installed
-	$(EXTRAS)/bin/python -m pytest -m extras tests/serve tests/integrations tests/annotate
+	$(EXTRAS)/bin/python -m pytest -m extras tests/serve tests/integrations tests/annotate tests/glinermt/test_stanza.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -47,7 +47,7 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing what the tests need ..."
-	$(PIP) --editable '.[training,eval,synth,annotate,pii,records,serve,dev]'
+	$(PIP) --editable '.[training,eval,synth,annotate,pii,records,serve,words,dev]'
 	@touch $@
 
 $(EXTRAS)/installed: pyproject.toml constraints.txt

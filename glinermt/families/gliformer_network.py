@@ -47,13 +47,13 @@ class GliformerNetwork(FamilyNetwork):
 class Anchor(nn.Module):
     """Makes one vector of a label's and of its group's."""
 
-    def __init__(self, size: int, modeling: Modeling) -> None:
+    def __init__(self, size: int, modeling: Modeling, *, dropout: bool) -> None:
         super().__init__()
         self.is_linear = modeling == "linear"
         if self.is_linear:
             self.proj = nn.Linear(2 * size, size)
         else:
-            self.mlp = _mlp(2 * size, 2 * size, size)
+            self.mlp = _mlp(2 * size, 2 * size, size, dropout=dropout)
 
     def forward(
         self, group: Float[Tensor, " hidden"], labels: Float[Tensor, "label hidden"]
@@ -68,7 +68,7 @@ class EntityHead(nn.Module):
 
     def __init__(self, size: int, modeling: Modeling, dropout: float) -> None:
         super().__init__()
-        self.anchor_modeling = Anchor(size, modeling)
+        self.anchor_modeling = Anchor(size, modeling, dropout=dropout > 0)
         self.scorer = TokenHead(size, dropout)
 
     def forward(
@@ -88,7 +88,7 @@ class ClassHead(nn.Module):
         self, size: int, modeling: Modeling, pooling: TextPooling, scorer: Scorer, dropout: float
     ) -> None:
         super().__init__()
-        self.anchor_modeling = Anchor(size, modeling)
+        self.anchor_modeling = Anchor(size, modeling, dropout=dropout > 0)
         self.pooling = _Pooling(size, pooling)
         self.scorer = _WeightedDot(size, dropout) if scorer == "weighted-dot" else None
         self.scale = math.sqrt(size) if scorer == "scaled-dot" else 1.0
@@ -132,10 +132,10 @@ class EmbeddingHead(nn.Module):
         return pooled
 
 
-def _mlp(size: int, inner: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(size, inner), nn.GELU(), nn.Dropout(0.0), nn.Linear(inner, width)
-    )
+def _mlp(size: int, inner: int, width: int, *, dropout: bool = True) -> nn.Sequential:
+    """Return layers whose names count the dropout, which a model trained without it has not."""
+    between = [nn.Dropout(0.0)] if dropout else []
+    return nn.Sequential(nn.Linear(size, inner), nn.GELU(), *between, nn.Linear(inner, width))
 
 
 class _Pooling(nn.Module):

@@ -1,5 +1,9 @@
 """A package that is not installed is named with the extra that brings it."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from glinermt.cli import main
@@ -11,6 +15,22 @@ def test_the_extra_of_a_missing_package_is_named() -> None:
     assert missing(error) == "this needs accelerate: pip install 'glinermt[training]'"
     ours = ModuleNotFoundError("No module named 'nothing_of_ours'", name="nothing_of_ours")
     assert missing(ours) == "No module named 'nothing_of_ours'"
+
+
+def test_every_extra_that_an_error_names_is_there() -> None:
+    root = Path(__file__).parents[2]
+    known = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    sources = [*root.glob("*/*.py"), *root.glob("*/*/*.py"), *root.glob("docs/**/*.md")]
+    named = {
+        extra
+        for path in sources
+        for extras in re.findall(r"glinermt\[([a-z,-]+)\]", path.read_text(encoding="utf-8"))
+        for extra in extras.split(",")
+    }
+    libraries = (root / "glinermt" / "words.py").read_text(encoding="utf-8")
+    named |= set(re.findall(r'_library\("[^"]+", "[^"]+", "([^"]+)"\)', libraries))
+    assert {"words", "stanza", "training"} <= named
+    assert named <= set(known), named - set(known)
 
 
 def test_a_need_is_checked_before_the_work() -> None:

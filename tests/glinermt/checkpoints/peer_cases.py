@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,34 @@ def spans(found: Found, names: dict[str, str]) -> dict[tuple[int, int, str], flo
     return {(s.start, s.end, names[s.label]): s.score for s in found.spans}
 
 
+def plain_spans(found: Found) -> dict[tuple[int, int, str], float]:
+    return {(s.start, s.end, s.label): s.score for s in found.spans}
+
+
 def their_spans(entities: list[dict[str, Any]]) -> dict[tuple[int, int, str], float]:
     return {(e["start"], e["end"], e["label"]): e["score"] for e in entities}
+
+
+def relations(found: Found) -> dict[Any, float]:
+    return {
+        (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end): r.score
+        for r in found.relations
+    }
+
+
+def their_relations(rows: list[dict[str, Any]]) -> dict[Any, float]:
+    """Without relations of a mention to itself, which gliner finds where labels agree."""
+    ends = [(row["head"], row["tail"]) for row in rows]
+    places = {
+        (head["start"], head["end"], row["relation"], tail["start"], tail["end"]): row["score"]
+        for row, (head, tail) in zip(rows, ends, strict=True)
+    }
+    return {key: score for key, score in places.items() if key[:2] != key[3:]}
+
+
+def clipped(item: Mapping[str, Any], text: str) -> tuple[int, int]:
+    """Return the item's place, without the full stop that gliner2 adds to a text."""
+    return min(item["start"], len(text)), min(item["end"], len(text))
 
 
 def close(ours: dict[Any, float], theirs: dict[Any, float], tolerance: float = 5e-5) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import warnings
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ from glinermt.errors import CheckpointError
 from glinermt.families.gliformer_reader import GliformerReader
 from glinermt.model import GlinerMT
 from glinermt.types import Ask, Query
-from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, close, options, worst
+from tests.glinermt.checkpoints.peer_cases import (
+    FIXTURES,
+    Fixture,
+    close,
+    options,
+    plain_spans,
+    their_spans,
+    worst,
+)
+from tests.glinermt.checkpoints.random_models import agree, asked, compared, save_backbone
 
 
 @pytest.fixture(scope="module", params=["text_default", "layout_text"])
@@ -50,14 +60,10 @@ def test_entities_and_classes_are_those_of_the_package(fixture: Fixture) -> None
             rules = options(key)
             overlap = "flat" if rules["flat"] == "True" else "nested"
             threshold, multi_label = float(rules["th"]), rules["multi_label"] == "True"
-            # The package never gives a span two labels, whatever multi_label says of classes.
             (found,) = fixture.model.read([query], Ask(threshold, overlap, multi_label, "min"))
             if "ner" in expected and query.labels:
-                ours = {(s.start, s.end, s.label): s.score for s in found.spans}
-                theirs = {
-                    (e["start"], e["end"], e["label"]): e["score"] for e in expected["ner"][0]
-                }
-                assert close(ours, theirs), (case["id"], key)
+                theirs = their_spans(expected["ner"][0])
+                assert close(plain_spans(found), theirs), (case["id"], key)
                 found_any += len(theirs)
             if query.classes and query.text.strip():
                 scores = {name: 1 / (1 + np.exp(-v)) for name, v in found.classes.items()}
@@ -116,6 +122,90 @@ def test_a_model_without_vectors_of_texts_says_so() -> None:
     model = GlinerMT.from_pretrained(FIXTURES / "biencoder/token/checkpoint")
     with pytest.raises(TypeError, match="makes no vectors of texts"):
         model.encode_texts(["text"])
+
+
+@pytest.mark.parametrize("name", ["text_default", "layout_text"])
+def test_entities_of_generated_texts_are_those_of_the_package(name: str, count: int) -> None:
+    gliformer = pytest.importorskip("gliformer", reason="pip install gliformer==0.1.3")
+    folder = FIXTURES / "gliformer" / name / "checkpoint"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = gliformer.GLiFormer.from_pretrained(str(folder))
+
+    def entities(
+        text: str, labels: list[str], threshold: float, flat: bool, _: bool
+    ) -> dict[Any, float]:
+        found = theirs.inference([text], entities=labels, threshold=threshold, flat_ner=flat)
+        return {(e["start"], e["end"], e["label"]): e["score"] for e in found["ner"][0]}
+
+    compared(count, entities, GlinerMT.from_pretrained(folder), several=False)
+
+
+POOLINGS = ("mean", "max", "weighted", "cls")
+SCORERS = ("dot", "scaled-dot", "weighted-dot")
+
+
+def generated(number: int, encoder: Path) -> dict[str, Any]:
+    """Return a configuration, all different from one number to the next."""
+    pooling, width = POOLINGS[number // 2 % 4], (None, 16)[number % 2]
+    return {
+        "model_name": str(encoder),
+        "model_type": "gliformer-text",
+        "model_variant": "text",
+        "hidden_size": (32, 48)[number // 3 % 2],
+        "num_rnn_layers": number % 3,
+        "dropout": (0.0, 0.1)[number % 2],
+        "ner_config": {"anchor_modeling": ("linear", "mlp")[number // 2 % 2]},
+        "classification_config": {
+            "anchor_modeling": ("mlp", "linear")[number % 2],
+            "pooling_type": POOLINGS[number % 4],
+            "scorer_type": SCORERS[number % 3],
+        },
+        "embedding_config": {"pooling_type": pooling, "projection_dim": width},
+        **({"cat_parent_token": "[CATEGORY]"} if number % 5 == 1 else {}),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")  # the package's own
+@pytest.mark.parametrize(
+    "number", [i if i in (1, 6) else pytest.param(i, marks=pytest.mark.slow) for i in range(24)]
+)
+def test_generated_models_find_what_the_package_finds(
+    number: int, count: int, tmp_path: Path
+) -> None:
+    """Entities, several questions about the text in the same row, and vectors of texts."""
+    gliformer = pytest.importorskip("gliformer", reason="pip install gliformer==0.1.3")
+    encoder = save_backbone(tmp_path / "encoder", ("deberta", "modernbert")[number // 4 % 2])
+    torch.manual_seed(number)
+    config = gliformer.GLiFormerConfig(**generated(number, encoder))
+    theirs = gliformer.GLiFormer.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.mul_(1.5)
+    theirs.save_pretrained(str(tmp_path / "saved"))
+    model = GlinerMT.from_pretrained(tmp_path / "saved")
+    groups = {"mood": ["good", "bad", "a mixed one"], "topic": ["sports", "the city"]}
+    compared = 0
+    for text, labels, threshold, flat, _ in asked(count, number):
+        expected = theirs.inference(
+            [text], entities=labels, classes=groups, threshold=threshold, flat_ner=flat,
+            multi_label=True,
+        )  # fmt: skip
+        query = as_query({"text": text, "entities": labels, "classes": groups, "id": ""})
+        assert query is not None
+        ask = Ask(threshold, "flat" if flat else "nested", True, "min")
+        (found,) = model.read([query], ask)
+        theirs_found = their_spans(expected["ner"][0])
+        assert agree(plain_spans(found), theirs_found, threshold), (text, labels, ask)
+        scores = {name: 1 / (1 + np.exp(-logit)) for name, logit in found.classes.items()}
+        sure = {name: score for name, score in scores.items() if score > threshold}
+        rows = chain(*expected["classification"][0])
+        assert agree(sure, {row["class_name"]: row["score"] for row in rows}, threshold), text
+        compared += len(found.spans) + len(sure)
+    assert compared
+    texts = [text for text, *_ in asked(count, number)]
+    vectors = theirs.embed_text(texts, batch_size=1).detach().numpy()
+    assert np.abs(model.encode_texts(texts) - vectors).max() < 5e-5
 
 
 def test_a_text_longer_than_a_row_is_read_to_its_end(fixture: Fixture) -> None:

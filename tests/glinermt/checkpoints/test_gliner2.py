@@ -22,7 +22,7 @@ from glinermt.families.gliner2_scores import RowVectors
 from glinermt.model import GlinerMT
 from glinermt.structures import Attributes, Field, Structure
 from glinermt.types import Ask, Query
-from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, worst
+from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, clipped, worst
 
 SPAN, BOUNDARY = "gliner2/count_lstm", "gliner25/shared"
 NOT_OURS = {
@@ -46,14 +46,9 @@ def _asked_as(name: str, about: Mapping[str, Any]) -> str:
     return f"{name}: {about['description']}" if about.get("description") else name
 
 
-def _clipped(item: Mapping[str, Any], text: str) -> tuple[int, int]:
-    """Return the item's place, without the full stop that the package adds to a text."""
-    return min(item["start"], len(text)), min(item["end"], len(text))
-
-
 def _their_spans(items: Any, text: str) -> dict[tuple[int, int], float]:
     rows = items if isinstance(items, list) else [items] if items else []
-    places = {_clipped(row, text): row["confidence"] for row in rows}
+    places = {clipped(row, text): row["confidence"] for row in rows}
     return {place: score for place, score in places.items() if place[0] < place[1]}
 
 
@@ -117,7 +112,7 @@ def test_relations_are_those_of_the_package(fixture: Fixture) -> None:
             for label, plain in asked.items():
                 key = label if is_span else plain  # the span package keys by what it asked
                 theirs = {
-                    (*_clipped(e["head"], case["text"]), *_clipped(e["tail"], case["text"])): (
+                    (*clipped(e["head"], case["text"]), *clipped(e["tail"], case["text"])): (
                         min(e["head"]["confidence"], e["tail"]["confidence"])
                         if is_span
                         else e["confidence"]
@@ -191,7 +186,7 @@ def test_attributes_of_entities_are_those_of_the_package(fixture: Fixture) -> No
         }
         for label, entities in result["entities"].items():
             for entity in entities:
-                said = ours[(*_clipped(entity, case["text"]), label)]
+                said = ours[(*clipped(entity, case["text"]), label)]
                 mood = entity["mood"]
                 assert max(said["mood"], key=lambda n: said["mood"][n]) == mood["label"]
                 assert said["mood"][mood["label"]] == pytest.approx(mood["confidence"], abs=1e-4)

@@ -11,6 +11,7 @@ import torch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.model import GlinerMT
 from glinermt.types import Query
+from tests.glinermt.checkpoints.peer_cases import their_spans
 from tests.tiny_models import save_encoder, save_tokenizer
 
 gliner = pytest.importorskip("gliner")
@@ -61,7 +62,7 @@ def their_entities(theirs: Any, text: str, labels: list[str], **options: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = theirs.predict_entities(text, labels, **options)
-    return {(e["start"], e["end"], e["label"]): e["score"] for e in found}
+    return their_spans(found)
 
 
 @pytest.mark.parametrize("text", TEXTS)

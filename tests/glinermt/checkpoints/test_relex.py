@@ -8,14 +8,16 @@ import torch
 
 from glinermt.families.prompted_network import ADJACENCIES
 from glinermt.families.prompted_reader import PromptedReader
-from glinermt.types import Ask, Found, Query, Span
+from glinermt.types import Ask, Query, Span
 from tests.glinermt.checkpoints.peer_cases import (
     Fixture,
     close,
     inside_text,
     options,
     queries,
+    relations,
     spans,
+    their_relations,
     their_spans,
     worst,
 )
@@ -24,28 +26,6 @@ from tests.glinermt.checkpoints.peer_cases import (
 @pytest.fixture(scope="module", params=["span_gcn", "token_mlp", "token_none"])
 def fixture(request: pytest.FixtureRequest) -> Fixture:
     return Fixture.load(f"relex/{request.param}")
-
-
-def relations(found: Found) -> dict[Any, float]:
-    return {
-        (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end): r.score
-        for r in found.relations
-    }
-
-
-def their_relations(rows: list[dict[str, Any]]) -> dict[Any, float]:
-    """Without relations of a mention to itself, which the package finds where labels agree."""
-    places = {
-        (
-            row["head"]["start"],
-            row["head"]["end"],
-            row["relation"],
-            row["tail"]["start"],
-            row["tail"]["end"],
-        ): row["score"]
-        for row in rows
-    }
-    return {key: score for key, score in places.items() if key[:2] != key[3:]}
 
 
 def test_entities_and_relations_are_those_of_the_package(fixture: Fixture) -> None:
