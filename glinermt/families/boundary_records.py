@@ -198,8 +198,8 @@ def own_choices(
 
     A choice that stands in the text belongs to the record whose anchor stands before it, to the
     first one where none does; that it stands there is enough to reach ``limit``. Where no choice
-    does, or the record has no anchor, those count that the network chose for the record, and where
-    it chose none, its scores for the whole text.
+    does, or the record has no anchor, those count that the network chose for the record, whatever
+    their score, and where it chose none, its scores for the whole text.
 
     Args:
         text: the text.
@@ -219,8 +219,9 @@ def own_choices(
         if mentions:
             names = {name for name, _, _ in mine}
             return {c: max(s, limit) if c in names else 0.0 for c, s in scores.items()}
-    own = {c: s for c, s in chosen.items() if s > 0}
-    return {c: own.get(c, 0.0) for c in scores} if own else dict(scores)
+    if not any(chosen.values()):
+        return dict(scores)
+    return {c: max(chosen[c], limit) if chosen[c] > 0 else 0.0 for c in scores}
 
 
 def _choices_in(text: str, choices: Iterable[str]) -> list[tuple[str, int, int]]:

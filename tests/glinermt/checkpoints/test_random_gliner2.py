@@ -166,7 +166,10 @@ RECORDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("choices", [(), ("red", "blue")], ids=["spans", "choices"])
+CHOICES = ("red", "blue")
+
+
+@pytest.mark.parametrize("choices", [(), CHOICES], ids=["spans", "choices"])
 def test_records_are_told_apart_as_gliner2_does(
     choices: tuple[str, ...], count: int, tmp_path: Path
 ) -> None:
@@ -197,8 +200,10 @@ def test_records_are_told_apart_as_gliner2_does(
             Field("place", cardinality=many, exclusive=exclusive),
         ]
         if choices:
-            schema = schema.field("color", dtype="str", choices=list(choices))
-            fields.append(Field("color", choices=choices))
+            color = ("optional_one", "required_one", None)[i % 5 % 3]
+            dtype = "str" if color else "list"
+            schema = schema.field("color", dtype=dtype, choices=list(choices), cardinality=color)
+            fields.append(Field("color", choices=choices, cardinality=color))
         query = Query(text, structures=(Structure("thing", tuple(fields), mode=mode),))
         query = replace(query, across_lines=True)
         (found,) = model.read([query], Ask(threshold, multi_label=True))
@@ -211,31 +216,33 @@ def test_records_are_told_apart_as_gliner2_does(
         expected = [_their_record(row, text) for row in rows]
         if mode == "natural":  # of anchors among the choices, which are no mentions
             expected = [record for record in expected if record[0]]
-        ours = [_our_record(one, threshold) for one in found.records["thing"]]
+        ours = [_our_record(one, fields, threshold) for one in found.records["thing"]]
         assert [r for r in ours if any(r)] == [r for r in expected if any(r)], (mode, text)
         compared += len(expected)
     assert compared > 20
 
 
 def _their_record(row: dict[str, Any], text: str) -> tuple[Any, ...]:
-    """Return the best name, all places, and the color, without the full stop that is added."""
-    name, color = row["name"], row.get("color")
+    """Return the best name, all places, and the colors, without the full stop that is added."""
+    name, colors = row["name"], row.get("color") or []
     places_there = {clipped(place, text) for place in row["place"] or []}
     named = clipped(name, text) if name else (0, 0)
     return (
         named if named[0] < named[1] else None,
         {place for place in places_there if place[0] < place[1]},
-        color["text"] if color else None,
+        {color["text"] for color in (colors if isinstance(colors, list) else [colors])},
     )
 
 
-def _our_record(found: Any, threshold: float) -> tuple[Any, ...]:
+def _our_record(found: Any, fields: list[Field], threshold: float) -> tuple[Any, ...]:
     name, colors = found.spans["name"], found.choices.get("color", {})
-    best = max(colors, key=lambda color: colors[color], default=None)
+    chosen = {color for color, score in colors.items() if score >= threshold}
+    if chosen and fields[-1].cardinality is not None:
+        chosen = {max(colors, key=lambda color: colors[color])}
     return (
         (name[0].start, name[0].end) if name else None,
         {(s.start, s.end) for s in found.spans["place"]},
-        best if best and colors[best] >= threshold else None,
+        chosen,
     )
 
 
