@@ -60,7 +60,8 @@ class Gliner2Joiner:
     def found(self, query: Query, words: TokenizedWords, parts: RowsFound, ask: Ask) -> Found:
         labels = tuple(dict.fromkeys(query.labels))
         allowed = [within_lines(part, query, words.offsets) for part in parts.spans]
-        spans = tuple(self._spans(query.text, words, allowed, labels, ask))
+        chosen = self._chosen(words, allowed, ask)
+        spans = tuple(_named(query.text, words, chosen, labels))
         relations = self._relations(query, words, parts.edges.values(), spans)
         classes = tuple(dict.fromkeys(query.classes))
         means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}
@@ -70,7 +71,7 @@ class Gliner2Joiner:
         }
         attributes: tuple[dict[str, dict[str, float]], ...] = ()
         if query.attributes:
-            attributes = tuple(self._attributes(query, words, spans, parts, allowed))
+            attributes = tuple(self._attributes(query, words, spans, parts, chosen))
         return Found(spans, tuple(relations), means, records, attributes)
 
     def _attributes(
@@ -79,12 +80,12 @@ class Gliner2Joiner:
         words: TokenizedWords,
         spans: Sequence[Span],
         parts: RowsFound,
-        candidates: Sequence[Candidates],
+        chosen: Candidates,
     ) -> Iterator[dict[str, dict[str, float]]]:
         """Yield, span by span, what the attributes that apply to it say."""
         index = {name: i for i, name in enumerate(rows.attribute_names(query))}
         logits = np.full((len(index), len(spans)), np.nan)
-        places = _places_of(query.text, spans, words, candidates)
+        places = _places_of(query, spans, words, chosen)
         for window, score in parts.attributes:
             inside = [
                 i
@@ -141,21 +142,14 @@ class Gliner2Joiner:
                 ]
                 yield Relation(spans_there[0], names[label], spans_there[1], score)
 
-    def _spans(
-        self,
-        text: str,
-        words: TokenizedWords,
-        parts: Sequence[Candidates],
-        labels: tuple[str, ...],
-        ask: Ask,
-    ) -> list[Span]:
+    def _chosen(self, words: TokenizedWords, parts: Sequence[Candidates], ask: Ask) -> Candidates:
         """Choose among candidates: over all labels, or with ``multi_label`` for each alone.
 
         The full stop that was added counts in the choice, as it does in the package.
         """
-        if not parts:
-            return []
         found = Candidates.concatenate(parts)
+        if not len(found):
+            return found
         if len(parts) > 1:
             found = merge_windows(found)
         groups = [found]
@@ -169,10 +163,7 @@ class Gliner2Joiner:
         starts, ends = np.array(words.offsets).reshape(-1, 2).T
         together = together.take(starts[together.start] < ends[together.end - 1])
         order = np.lexsort((-together.score, ends[together.end - 1], together.start))
-        best: dict[tuple[int, int, str], Span] = {}
-        for span in spans_of(together.take(order), text, words.offsets, labels):
-            best.setdefault((span.start, span.end, span.label), span)
-        return list(best.values())
+        return together.take(order)
 
     def _instances(
         self, query: Query, words: TokenizedWords, parts: RowsFound, index: int, ask: Ask
@@ -190,7 +181,8 @@ class Gliner2Joiner:
         anchored = [(one, at) for one, at in anchored if at is None or at[0] < at[1]]
         anchors = [at for _, at in anchored]
         for number, (one, _) in enumerate(anchored):
-            spans = self._spans(query.text, words, [one.spans], names, each)
+            own = self._chosen(words, [one.spans], each)
+            spans = _named(query.text, words, own, names)
             by_field = {
                 f.name: tuple(sorted((s for s in spans if s.label == f.name), key=_best_first))
                 for f in structure.fields
@@ -229,20 +221,32 @@ class Gliner2Joiner:
         return found
 
 
+def _named(
+    text: str, words: TokenizedWords, chosen: Candidates, labels: tuple[str, ...]
+) -> list[Span]:
+    best: dict[tuple[int, int, str], Span] = {}
+    for span in spans_of(chosen, text, words.offsets, labels):
+        best.setdefault((span.start, span.end, span.label), span)
+    return list(best.values())
+
+
 def _places_of(
-    text: str, spans: Sequence[Span], words: TokenizedWords, candidates: Sequence[Candidates]
+    query: Query, spans: Sequence[Span], words: TokenizedWords, chosen: Candidates
 ) -> list[Words]:
-    """Return the words of spans that were chosen among the candidates."""
-    found: dict[tuple[int, int], tuple[float, Words]] = {}
-    for part in candidates:
-        columns = (column.tolist() for column in (part.start, part.end, part.score))
-        for start, end, score in zip(*columns, strict=True):
-            first, last = words.offsets[start][0], words.offsets[end - 1][1]
-            key = first, end_of_character(text, last)
-            found[key] = max(found.get(key, (-1.0, (0, 0))), (score, (start, end)))
+    """Return the words of spans that were chosen.
+
+    With the added full stop and without it they end at the same character.
+    """
+    labels = tuple(dict.fromkeys(query.labels))
+    found: dict[tuple[int, int, str], tuple[float, Words]] = {}
+    columns = (c.tolist() for c in (chosen.start, chosen.end, chosen.label, chosen.score))
+    for start, end, label, score in zip(*columns, strict=True):
+        first, last = words.offsets[start][0], words.offsets[end - 1][1]
+        key = first, end_of_character(query.text, last), labels[label]
+        found[key] = max(found.get(key, (-1.0, (0, 0))), (score, (start, end)))
     places = []
     for span in spans:
-        known = found.get((span.start, span.end))
+        known = found.get((span.start, span.end, span.label))
         first, last = words_of(words, [span])
         places.append(known[1] if known else (int(first[0]), int(last[0])))
     return places
