@@ -1,19 +1,31 @@
-"""A job: what is done to which inputs, and what tells it from every other job."""
+"""A job: what is done to which inputs, what tells it from others, and how its results look."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import glinermt
-from glinermt.annotate.schemas import FUNCTIONS, function_of
 from glinermt.annotate.sources import Source, fingerprint
 from glinermt.config import check_count
 from glinermt.default_model import load_model
 from glinermt.errors import ConfigError, unknown_choice
 
+FUNCTIONS = {
+    "entities": "extract_entities",
+    "open_entities": "extract_open_entities",
+    "relations": "extract_relations",
+    "answer": "answer",
+    "summarize": "summarize",
+    "matches": "extract_matches",
+    "classify": "classify",
+    "records": "extract_records",
+    "redact": "redact",
+    "keyphrases": "extract_keyphrases",
+}
+"""Task -> the public function that does it."""
 FORMATS = ("parquet", "jsonl")
 OWN_COLUMNS = ("source", "row", "status", "error")
 """Columns that every output has, beside the result and what is kept of the input."""
@@ -73,6 +85,18 @@ class Job:
         return load_model(self.model, device=device, precision=self.precision, threads=threads)
 
 
+def function_of(task: str) -> Callable[..., Any]:
+    """Return the public function of a task.
+
+    Raises:
+        ConfigError: there is no such task.
+    """
+    if task not in FUNCTIONS:
+        raise ConfigError(unknown_choice("task", task, FUNCTIONS))
+    function: Callable[..., Any] = getattr(glinermt, FUNCTIONS[task])
+    return function
+
+
 def describe(job: Job, sources: list[Source]) -> dict[str, Any]:
     """Return what must be equal for two runs to be the same job: inputs, model, arguments.
 
@@ -81,8 +105,8 @@ def describe(job: Job, sources: list[Source]) -> dict[str, Any]:
     data = {**asdict(job), "inputs": [fingerprint(source) for source in sources]}
     data["model"] = _model_fingerprint(job.model)
     data["glinermt"] = glinermt.__version__
-    plain: dict[str, Any] = json.loads(json.dumps(data, default=str))
-    return plain
+    described: dict[str, Any] = json.loads(json.dumps(data, default=str))
+    return described
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -105,3 +129,69 @@ def _model_fingerprint(model: str | None) -> str:
             while block := file.read(_HASHED):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def result_type(task: str) -> Any:
+    """Return the ``pyarrow.DataType`` of a task's result column."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    span = pa.struct(
+        [
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("text", pa.string()),
+            ("label", pa.string()),
+            ("score", pa.float32()),
+        ]
+    )
+    spans = pa.list_(span)
+    relation = [("head", span), ("label", pa.string()), ("tail", span), ("score", pa.float32())]
+    record = [
+        ("value", pa.string()),  # JSON of the validated value
+        ("spans", pa.map_(pa.string(), spans)),
+        ("score", pa.float32()),
+    ]
+    return {
+        "entities": spans,
+        "open_entities": spans,
+        "matches": spans,
+        "keyphrases": spans,
+        "relations": pa.list_(pa.struct(relation)),
+        "answer": pa.struct(
+            [("span", span), ("score", pa.float32()), ("no_answer_score", pa.float32())]
+        ),
+        "summarize": pa.struct([("spans", spans), ("text", pa.string())]),
+        "classify": pa.struct(
+            [
+                ("label", pa.string()),
+                ("labels", pa.list_(pa.string())),
+                ("scores", pa.map_(pa.string(), pa.float32())),
+            ]
+        ),
+        "records": pa.list_(pa.struct(record)),
+        "redact": pa.struct(
+            [("text", pa.string()), ("spans", spans), ("replacements", pa.list_(pa.string()))]
+        ),
+    }[task]
+
+
+def plain(result: Any) -> Any:
+    """Return a result in lists, dicts and numbers, as JSON and the column take it."""
+    if isinstance(result, list | tuple):
+        return [plain(item) for item in result]
+    data = dict(result.to_dict())
+    if isinstance(data.get("value"), Mapping):  # a record: its fields differ from job to job
+        data["value"] = json.dumps(data["value"], ensure_ascii=False, default=str)
+    return data
+
+
+def labels_and_scores(task: str, result: Any) -> list[tuple[str, float]]:
+    """Return each thing found with its score, for the report's histograms; ``result`` is plain."""
+    if result is None:
+        return []
+    if task == "answer":
+        return [("answer", result["score"])] if result["span"] else [("no answer", 0.0)]
+    if task == "classify":
+        return [(label, result["scores"][label]) for label in result["labels"]]
+    found = result["spans"] if isinstance(result, dict) else result
+    return [(item.get("label", "record"), item["score"]) for item in found]

@@ -16,8 +16,7 @@ from typing import Any
 import fsspec
 
 from glinermt.annotate import sources
-from glinermt.annotate.job import OWN_COLUMNS, Job
-from glinermt.annotate.schemas import labels_and_scores, plain, result_type
+from glinermt.annotate.job import OWN_COLUMNS, Job, labels_and_scores, plain, result_type
 from glinermt.annotate.sources import Row, Shard
 from glinermt.errors import ConfigError, GlinerMTError
 

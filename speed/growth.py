@@ -213,8 +213,7 @@ def _beside_the_package() -> Iterator[str]:
 @app.command("peer", hidden=True)
 def run_peer(system: str, texts: int, words: int, labels: int, folder: Path) -> None:
     """Run one system, and print its time and peak memory as JSON."""
-    from contest import their_saved_model
-    from turns import ours, theirs
+    from contest import ours, their_saved_model, theirs
 
     torch.set_num_threads(1)
     if system == "gliner":

@@ -16,10 +16,22 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # before tokenizers is
 
 import torch
 import typer
-from contest import LABELS, contest, workloads
+from contest import (
+    LABELS,
+    OURS,
+    THEIR_1,
+    THEIR_8,
+    Row,
+    Run,
+    contest,
+    disagreements,
+    measure,
+    systems,
+    usual_threshold,
+    workloads,
+)
 from report import machine_line, table, write
 from rich.console import Console
-from turns import OURS, THEIR_1, THEIR_8, Row, Run, disagreements, measure, systems, usual_threshold
 
 MODELS = ["shipped", "deberta-small-token", "deberta-small-span"]
 console = Console(width=120)

@@ -15,8 +15,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.table import Table
-from turns import (
+from contest import (
     OURS,
     OURS_BF16,
     OURS_INT8,
@@ -26,6 +25,7 @@ from turns import (
     THEIR_INT8,
     Row,
 )
+from rich.table import Table
 
 PAIRS = (
     ("exact : float32, batch 1", OURS, THEIR_1),

@@ -160,12 +160,3 @@ def range_means(
     sums = functional.pad(words.float().cumsum(1), (0, 0, 1, 0))
     total = sums[row, end] - sums[row, start]
     return (total / (end - start).clamp(min=1)[:, None]).to(words.dtype)
-
-
-def all_pairs(mentions: Int[Tensor, "mention 3"]) -> Pairs:
-    """Return every ordered pair of different mentions of a row; mentions must be sorted by row."""
-    row = mentions[:, 0]
-    same = row[:, None] == row[None, :]
-    same.fill_diagonal_(False)
-    head, tail = same.nonzero(as_tuple=True)
-    return Pairs(mentions, head, tail)

@@ -42,10 +42,10 @@ from glinermt.fast.linear import (
     linears_for,
 )
 from glinermt.fast.network import FastForward
-from glinermt.heads.relation import all_pairs
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 from glinermt.windows import plan_passes
+from tests.glinermt.test_relation_head import all_pairs
 from tests.tiny_models import save_tokenizer
 
 SIZES: dict[str, Any] = {

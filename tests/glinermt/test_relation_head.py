@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from glinermt.encoding import Pass
-from glinermt.heads.relation import RelationHead, all_pairs, between, distance_bucket
+from glinermt.heads.relation import Pairs, RelationHead, between, distance_bucket
 from glinermt.pairing import Mentions, RelatedPairs, merge_pairs, pairs_of_window
 
 MENTIONS = torch.tensor([[0, 0, 2], [0, 4, 5], [0, 4, 8], [1, 1, 2], [1, 6, 9]])
+
+
+def all_pairs(mentions: torch.Tensor) -> Pairs:
+    """Return every ordered pair of different mentions of a row; mentions must be sorted by row."""
+    row = mentions[:, 0]
+    same = row[:, None] == row[None, :]
+    same.fill_diagonal_(False)
+    head, tail = same.nonzero(as_tuple=True)
+    return Pairs(mentions, head, tail)
 
 
 @torch.no_grad()
