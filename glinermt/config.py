@@ -148,8 +148,11 @@ class ModelConfig:
     relation_head: bool | str = False
     """Whether relations between mentions can be asked for, or the name of a head for them in
     ``heads.RELATION_HEADS``; true is the usual one."""
+    relation_reading: Literal["joint", "apart"] = "joint"
+    """``joint``: relations stand in one prompt with the labels of spans. ``apart``: a query for
+    both is read twice, for a model that learned one at a time; mentions are those of the first."""
     class_head: bool | str = False
-    """The same for classes of the text and ``heads.CLASS_HEADS``."""
+    """The same as ``relation_head`` for classes of the text and ``heads.CLASS_HEADS``."""
     class_reading: Literal["joint", "apart"] = "joint"
     """``joint``: class labels stand in the prompt. ``apart``: they and the text are read in rows of
     their own and compared (``heads.class_.ClassSimilarity``), as sentence encoders do."""
@@ -162,6 +165,11 @@ class ModelConfig:
     """Labels of each kind asked in one pass; longer lists take several."""
     max_tokens: int = 0
     """Subwords in one pass; 0 = what the encoder's positions allow, at most 1024."""
+
+    @property
+    def relations_apart(self) -> bool:
+        """Whether there is a relation head whose labels are not read beside labels of spans."""
+        return bool(self.relation_head) and self.relation_reading == "apart"
 
     @property
     def classes_apart(self) -> bool:

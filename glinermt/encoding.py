@@ -144,6 +144,7 @@ class QueryEncoder:
         max_labels: labels of each kind one pass may ask for; 0 = no limit but the tokens.
         rel_token_id: marks the beginning of each relation label; None where the model reads none.
         cls_token_id: the same for classes of the text.
+        relations_apart: relations are never asked in the row of labels of spans.
         classes_apart: classes and texts that ask for them are read in rows of their own instead.
         plain: whether words and labels are read in a plain form; see ``words.PLAIN``.
     """
@@ -159,6 +160,7 @@ class QueryEncoder:
         max_labels: int = 0,
         rel_token_id: int | None = None,
         cls_token_id: int | None = None,
+        relations_apart: bool = False,
         classes_apart: bool = False,
         plain: bool = False,
     ) -> None:
@@ -167,6 +169,7 @@ class QueryEncoder:
         self.plain = plain
         self.markers = (ent_token_id, rel_token_id, cls_token_id)
         self.sep_token_id = sep_token_id
+        self.relations_apart = relations_apart
         self.classes_apart = classes_apart
         self.max_tokens = max_tokens
         self.max_labels = max_labels
@@ -191,6 +194,7 @@ class QueryEncoder:
             sep_token_id=config.sep_token_id,
             rel_token_id=config.rel_token_id if config.relation_head else None,
             cls_token_id=config.cls_token_id if config.classes_in_prompt else None,
+            relations_apart=config.relations_apart,
             classes_apart=config.classes_apart,
             max_tokens=config.max_tokens,
             max_labels=config.max_labels,

@@ -22,7 +22,7 @@ MIN_ROOM = 16
 def plan_passes(encoder: QueryEncoder, query: TokenizedQuery, index: int) -> list[Pass]:
     """Cover all words and all labels of the query, each pass within ``encoder.max_tokens``.
 
-    A query that fits gets exactly one pass.
+    A query that fits gets exactly one pass, or two where its relations are read apart.
 
     Args:
         encoder: knows what a pass costs besides its text, and what it may cost.
@@ -198,13 +198,24 @@ def _outscored(cut: Candidates, whole: Candidates, word: int) -> np.ndarray:
 
 
 def _label_groups(encoder: QueryEncoder, query: TokenizedQuery) -> Iterator[LabelRanges]:
-    """Split the labels, in order, into groups that leave room; not where the whole query fits.
+    """Split the labels, in order, into groups that are read together; see ``_groups``."""
+    labels, relations, classes = (len(ids) for ids in query.label_ids)
+    if encoder.relations_apart and labels and relations:
+        yield from _groups(encoder, query, [labels, 0, classes])
+        yield from _groups(encoder, query, [0, relations, 0])
+    else:
+        yield from _groups(encoder, query, [labels, relations, classes])
+
+
+def _groups(
+    encoder: QueryEncoder, query: TokenizedQuery, counts: list[int]
+) -> Iterator[LabelRanges]:
+    """Split the first labels of each kind into groups that leave room; not where all of it fits.
 
     A group takes labels of spans first, then of relations, then of the text, each up to
     ``max_labels`` and together up to ``LABEL_SHARE``.
     """
     max_tokens, max_labels = encoder.max_tokens, encoder.max_labels
-    counts = [len(ids) for ids in query.label_ids]
     everything = _ranges([0, 0, 0], counts)
     whole = encoder.overhead(query, everything) + len(query.text.token_ids)
     asked = counts[:CLASSES] if encoder.classes_apart else counts

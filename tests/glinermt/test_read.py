@@ -1,6 +1,7 @@
 """Spans, relations and classes of one query are read together, whatever its length."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,30 @@ def test_a_query_of_all_kinds_is_one_pass(model: GlinerMT, monkeypatch: pytest.M
     assert set(found.classes) == {"the answer", "city", "x"}
     places = len({(s.start, s.end) for s in found.spans})
     assert len(found.relations) == places * (places - 1) * 2 > 0
+
+
+def test_relations_read_apart_change_no_span_and_relate_what_is_found(
+    model: GlinerMT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.query_encoder, "relations_apart", True)
+    rows = passes_of(model, monkeypatch)
+    (both,) = model.read([QUERY], EVERYTHING)
+    assert sum(rows) == 2
+    (alone,) = model.read([replace(QUERY, relations=())], EVERYTHING)
+    places, expected = ([(s.start, s.end, s.label) for s in f.spans] for f in (both, alone))
+    assert places == expected
+    given = Query(TEXT, relations=QUERY.relations, entities=both.spans)
+    (related,) = model.read([given], EVERYTHING)
+    assert scores_of(both) == pytest.approx(scores_of(related), abs=1e-5)
+    assert scores_of(both)
+
+
+def scores_of(found: Found) -> dict[tuple[int, int, str, int, int], float]:
+    """Return the score of each relation by its places."""
+    return {
+        (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end): r.score
+        for r in found.relations
+    }
 
 
 def test_every_window_of_a_long_text_is_read_once(
