@@ -179,23 +179,36 @@ def best_apart(c: Candidates, count: int | None) -> Candidates:
     return c.take(~left)
 
 
-def score_apart(c: Candidates, sure: np.ndarray, count: int) -> float:
+def score_apart(c: Candidates, sure: np.ndarray, count: int, *, longest: int) -> float:
     """Return a score that each of the ``count`` best spans apart has at least; 0 if unknown.
 
-    Spans that overlap, one by one, are a group, and the best one of each group is chosen.
+    Spans that overlap, one by one, are a group, and the best one of each group is chosen. And
+    where spans lie so far apart that no choice, with all that stands around it, touches two of
+    them, one of ``count`` such spans is still there whenever a choice is made.
 
     Args:
         c: candidates.
         sure: those that nothing to come replaces; of the others, all that overlap one of them
             overlap each other, and so does what is to come and overlaps one of these.
         count: at least 1.
+        longest: words of the longest span that there is or will be.
     """
     order = np.argsort(c.start, kind="stable")
     start, end = c.start[order], c.end[order]
     apart = start[1:] >= np.maximum.accumulate(end)[:-1]
     first = np.flatnonzero(np.concatenate([[True], apart])) if len(c) else order
-    best = np.maximum.reduceat(np.where(sure, c.score, 0.0)[order], first) if len(c) else c.score
-    return float(np.sort(best)[-count]) if len(best) >= count else 0.0
+    score = np.where(sure, c.score, 0.0)
+    best = np.maximum.reduceat(score[order], first) if len(c) else c.score
+    of_groups = float(np.sort(best)[-count]) if len(best) >= count else 0.0
+    far = 0.0
+    for _ in range(count):
+        place = int(score.argmax()) if len(score) else 0
+        far = float(score[place]) if len(score) else 0.0
+        if far <= of_groups:
+            break
+        near = (c.start < c.end[place] + 2 * longest) & (c.end > c.start[place] - 2 * longest)
+        score = np.where(near, 0.0, score)
+    return max(of_groups, far)
 
 
 def possible(c: Candidates, open_: np.ndarray, *, num_words: int) -> np.ndarray:

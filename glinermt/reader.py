@@ -246,7 +246,8 @@ class NetworkReader:
             for (p, scores), then in zip(windows, following, strict=False)
         )
         flat = ask.overlap == "flat" and not ask.multi_label
-        joined = join_windows(found, num_words=num_words, flat=flat, best=best)
+        longest = max((p.end - p.start for p, _ in windows), default=0)
+        joined = join_windows(found, num_words=num_words, flat=flat, best=best, longest=longest)
         return choose(joined, num_words=num_words, overlap=ask.overlap, multi_label=ask.multi_label)
 
     def _relate(

@@ -84,6 +84,7 @@ def join_windows(
     num_words: int,
     flat: bool,
     best: Best | None = None,
+    longest: int | None = None,
 ) -> Candidates:
     """Make one of what several windows found in a text, one window after another.
 
@@ -98,7 +99,9 @@ def join_windows(
         num_words: words of the whole text.
         flat: spans will not overlap, and have one label each.
         best: which spans are wanted; None = all.
+        longest: words that a span may have, as many as the longest window; None = any number.
     """
+    longest = num_words if longest is None else longest
     done = Candidates.concatenate([])
     least = 0.0
     open_ = Candidates.concatenate([])
@@ -115,7 +118,8 @@ def join_windows(
             if best is not None:
                 held = Candidates.concatenate([done, joined])
                 sure = np.concatenate([np.ones(len(done), dtype=bool), settled])
-                least = max(least, best.least(score_apart(held, sure, best.count)))
+                apart = score_apart(held, sure, best.count, longest=longest)
+                least = max(least, best.least(apart))
             done = Candidates.concatenate([done, final])
             done = done.take(done.score >= least)
     return Candidates.concatenate([done, open_])

@@ -262,10 +262,10 @@ def test_answers_from_the_best_spans_are_those_from_all(
 
 @given(
     st.dictionaries(
-        st.tuples(st.integers(0, 60), st.integers(1, 8)),
+        st.tuples(st.integers(0, 120), st.integers(1, 6)),
         st.integers(1, 100).map(lambda share: share / 100),
         min_size=1,
-        max_size=80,
+        max_size=120,
     ),
     st.integers(1, 4),
 )
@@ -273,18 +273,18 @@ def test_answers_from_what_windows_keep_are_those_from_all(
     scores: dict[tuple[int, int], float], most: int
 ) -> None:
     """Dropping on the way what the best cannot come from leaves the answers as they are."""
-    num_words = 70
+    num_words, longest = 130, 9
     found = []
-    for first in range(0, num_words, 10):
-        last = min(first + 16, num_words)
+    for first in range(0, num_words, 6):
+        last = min(first + longest, num_words)
         own = [(a, a + n) for a, n in scores if first <= a and a + n <= last]
         start, end = np.array(own, dtype=int).reshape(-1, 2).T
         cut = ((start == first) & (first > 0)) | ((end == last) & (last < num_words))
         score = np.array([scores[a, b - a] for a, b in own], dtype=float)
-        found.append((Candidates(start, end, np.zeros_like(start), score, cut), first + 10))
+        found.append((Candidates(start, end, np.zeros_like(start), score, cut), first + 6))
 
     def answers(best: Best | None) -> list[Span]:
-        c = join_windows(found, num_words=num_words, flat=False, best=best)
+        c = join_windows(found, num_words=num_words, flat=False, best=best, longest=longest)
         c = choose(c, num_words=num_words, overlap="nested")
         rows = zip(c.start.tolist(), c.end.tolist(), c.score.tolist(), strict=True)
         return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
@@ -302,6 +302,21 @@ def test_few_answers_need_few_candidates_however_long_the_text() -> None:
     found = (window(first) for first in range(0, 5_000, 10))
     kept = join_windows(found, num_words=5_000, flat=False, best=Best(5, TIE))
     assert set(kept.score) == {0.9}
+
+
+def test_few_answers_need_few_candidates_where_all_of_a_text_overlaps() -> None:
+    def window(first: int) -> tuple[Candidates, int]:
+        start = np.arange(first, first + 10)
+        score = np.where(start % 10 == 5, 0.9, 0.3)
+        no = np.zeros_like(start)
+        return Candidates(start, start + 3, no, score, no.astype(bool)), first + 10
+
+    kept = []
+    for num_words in (1_000, 5_000):
+        found = (window(first) for first in range(0, num_words, 10))
+        c = join_windows(found, num_words=num_words, flat=False, best=Best(5, TIE), longest=12)
+        kept.append(int((c.score < 0.9).sum()))
+    assert kept[0] == kept[1] < 30
 
 
 def test_the_best_span_of_a_long_text_needs_few_of_its_candidates(model: GlinerMT) -> None:
