@@ -193,17 +193,19 @@ def score_apart(c: Candidates, sure: np.ndarray, count: int, *, longest: int) ->
         count: at least 1.
         longest: words of the longest span that there is or will be.
     """
+    if not len(c):
+        return 0.0
     order = np.argsort(c.start, kind="stable")
     start, end = c.start[order], c.end[order]
     apart = start[1:] >= np.maximum.accumulate(end)[:-1]
-    first = np.flatnonzero(np.concatenate([[True], apart])) if len(c) else order
+    first = np.flatnonzero(np.concatenate([[True], apart]))
     score = np.where(sure, c.score, 0.0)
-    best = np.maximum.reduceat(score[order], first) if len(c) else c.score
+    best = np.maximum.reduceat(score[order], first)
     of_groups = float(np.sort(best)[-count]) if len(best) >= count else 0.0
     far = 0.0
     for _ in range(count):
-        place = int(score.argmax()) if len(score) else 0
-        far = float(score[place]) if len(score) else 0.0
+        place = int(score.argmax())
+        far = float(score[place])
         if far <= of_groups:
             break
         near = (c.start < c.end[place] + 2 * longest) & (c.end > c.start[place] - 2 * longest)

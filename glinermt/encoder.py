@@ -114,7 +114,7 @@ class WordEncoder(nn.Module):
     def forward(
         self, batch: Batch
     ) -> tuple[Float[Tensor, "batch word hidden"], Float[Tensor, "batch label hidden"]]:
-        tokens = self.projection(_tokens(self.encoder, batch.input_ids, batch.attention_mask))
+        tokens = self.projection(token_vectors(self.encoder, batch.input_ids, batch.attention_mask))
         words = _gather(tokens, batch.word_position.clamp(min=0))
         words = words * (batch.word_position != NO_TOKEN)[:, :, None]
         if self.label_pooling == "marker":
@@ -134,13 +134,13 @@ def sentence_vectors(
     attention_mask: Bool[Tensor, "row token"],
 ) -> Float[Tensor, "row width"]:
     """Return the mean of an encoder's vectors over the tokens of each row, as in Sentence-BERT."""
-    tokens = _tokens(encoder, input_ids, attention_mask)
+    tokens = token_vectors(encoder, input_ids, attention_mask)
     weight = attention_mask.to(tokens.dtype)[:, None]  # row 1 token
     mean: Tensor = (weight @ tokens).squeeze(1) / weight.sum(-1)
     return mean
 
 
-def _tokens(
+def token_vectors(
     encoder: nn.Module,
     input_ids: Int[Tensor, "row token"],
     attention_mask: Bool[Tensor, "row token"],
@@ -150,8 +150,8 @@ def _tokens(
     On CUDA without cuDNN's attention: it makes a plan for each new shape, 5 ms a layer, and texts
     come in ever new shapes.
     """
-    others = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
-    with sdpa_kernel(list(others)) if input_ids.is_cuda else nullcontext():
+    others = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    with sdpa_kernel(others) if input_ids.is_cuda else nullcontext():
         found = encoder(input_ids=input_ids, attention_mask=attention_mask.long())
     tokens: Tensor = found.last_hidden_state
     return tokens

@@ -102,7 +102,7 @@ def join_windows(
         longest: words that a span may have, as many as the longest window; None = any number.
     """
     longest = num_words if longest is None else longest
-    done = Candidates.concatenate([])
+    done: list[Candidates] = []
     least = 0.0
     open_ = Candidates.concatenate([])
     for candidates, following in found:
@@ -113,16 +113,16 @@ def join_windows(
         if flat and following < num_words:
             open_ = joined.take(possible(joined, ~settled, num_words=num_words))
         else:
-            final = joined.take(settled)
+            done.append(joined.take(settled))
             open_ = joined.take(~settled)
             if best is not None:
-                held = Candidates.concatenate([done, joined])
-                sure = np.concatenate([np.ones(len(done), dtype=bool), settled])
+                final = Candidates.concatenate(done)
+                held = Candidates.concatenate([final, open_])
+                sure = np.arange(len(held)) < len(final)
                 apart = score_apart(held, sure, best.count, longest=longest)
                 least = max(least, best.least(apart))
-            done = Candidates.concatenate([done, final])
-            done = done.take(done.score >= least)
-    return Candidates.concatenate([done, open_])
+                done = [final.take(final.score >= least)]
+    return Candidates.concatenate([*done, open_])
 
 
 def merge_windows(candidates: Candidates) -> Candidates:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates, best_apart, choose
+from glinermt.encoder import token_vectors
 from glinermt.encoding import Pass, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.fast.choose import Remade
@@ -156,8 +157,8 @@ def encoded(
     tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
     ids = pad_sequence(tensors, batch_first=True, padding_value=pad_token_id)
     lengths = torch.tensor([len(row) for row in rows])
-    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-    hidden = encoder(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
+    mask = torch.arange(ids.shape[1]) < lengths[:, None]
+    hidden = token_vectors(encoder, ids.to(device), mask.to(device))
     return [
         vectors[torch.tensor(positions, dtype=torch.long, device=device)]
         for vectors, positions in zip(hidden, keep, strict=True)

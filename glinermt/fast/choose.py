@@ -159,7 +159,9 @@ class TorchScorer:
         kept = replace(output, spans=none)
         spans = _to_host(torch.sigmoid(output.spans.float()))
         classes = _to_host(output.classes.double())
-        copied = torch.cuda.current_stream().record_event() if output.spans.is_cuda else None
+        device = output.spans.device
+        cuda = device.type == "cuda"
+        copied = torch.cuda.current_stream(device).record_event() if cuda else None
 
         def scored() -> Scored:
             if copied is not None:

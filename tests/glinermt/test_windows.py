@@ -233,15 +233,25 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
     return model.eval()
 
 
-@given(
-    st.dictionaries(
-        st.tuples(st.integers(0, 30), st.integers(1, 8)),
+def span_scores(
+    last: int, longest: int, most: int
+) -> st.SearchStrategy[dict[tuple[int, int], float]]:
+    """Make scores of spans, by their start, up to ``last``, and their number of words."""
+    return st.dictionaries(
+        st.tuples(st.integers(0, last), st.integers(1, longest)),
         st.integers(1, 100).map(lambda share: share / 100),
         min_size=1,
-        max_size=60,
-    ),
-    st.integers(1, 4),
-)
+        max_size=most,
+    )
+
+
+def ranked_of(c: Candidates, most: int) -> list[Span]:
+    """Return the best answers among candidates."""
+    rows = zip(c.start.tolist(), c.end.tolist(), c.score.tolist(), strict=True)
+    return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
+
+
+@given(span_scores(30, 8, 60), st.integers(1, 4))
 def test_answers_from_the_best_spans_are_those_from_all(
     scores: dict[tuple[int, int], float], most: int
 ) -> None:
@@ -252,23 +262,10 @@ def test_answers_from_the_best_spans_are_those_from_all(
     no = np.zeros(len(places), dtype=int)
     whole = Candidates(start, start + width, no, score, no.astype(bool))
 
-    def answers(c: Candidates) -> list[Span]:
-        columns = (column.tolist() for column in (c.start, c.end, c.score))
-        rows = zip(*columns, strict=True)
-        return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
-
-    assert answers(best_apart(whole, most)) == answers(whole)
+    assert ranked_of(best_apart(whole, most), most) == ranked_of(whole, most)
 
 
-@given(
-    st.dictionaries(
-        st.tuples(st.integers(0, 120), st.integers(1, 6)),
-        st.integers(1, 100).map(lambda share: share / 100),
-        min_size=1,
-        max_size=120,
-    ),
-    st.integers(1, 4),
-)
+@given(span_scores(120, 6, 120), st.integers(1, 4))
 def test_answers_from_what_windows_keep_are_those_from_all(
     scores: dict[tuple[int, int], float], most: int
 ) -> None:
@@ -285,9 +282,7 @@ def test_answers_from_what_windows_keep_are_those_from_all(
 
     def answers(best: Best | None) -> list[Span]:
         c = join_windows(found, num_words=num_words, flat=False, best=best, longest=longest)
-        c = choose(c, num_words=num_words, overlap="nested")
-        rows = zip(c.start.tolist(), c.end.tolist(), c.score.tolist(), strict=True)
-        return ranked([Span(a, b, "x" * (b - a), "answer", s) for a, b, s in rows], most)
+        return ranked_of(choose(c, num_words=num_words, overlap="nested"), most)
 
     assert answers(Best(most, TIE)) == answers(None)
 

@@ -172,7 +172,7 @@ class Stepper:
         return norm
 
     def ready(self, items: list[Item]) -> ReadyBatch:
-        """Sample nothing, tokenise, and put gold values beside: all that needs no weights."""
+        """Return a batch as the network takes it: what needs no weights, in any process."""
         weights, power = dict(self._loss.task_weights), self._loss.positive_power
         return ReadyBatch(
             self._model.collate([item.example for item in items], multiple=self._pad_multiple),
