@@ -28,6 +28,14 @@ _CONTENT_POLICY = (
     "frame-ancestors 'none'"
 )
 """What a page may load beside what stands in it: nothing, or the server's own ``files``."""
+_FOLLOW_COLOURS = """<script>
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+</script>
+"""
+"""Swagger UI has dark colours, and takes them from a class instead of the reader's preference."""
 _DESCRIPTION = """Entities, relations, answers and summaries from one small model.
 
 Field names are those of the Python functions. `text` may be one text or a list; `result` is then
@@ -181,18 +189,23 @@ def _add_pages(app: FastAPI) -> None:
         swagger_css_url="docs/swagger-ui.css",
         swagger_favicon_url="docs/favicon-32x32.png",
     )
-    swagger.headers["Content-Security-Policy"] = _CONTENT_POLICY.format(files="'self'")
+    described = bytes(swagger.body).decode().replace("</head>", f"{_FOLLOW_COLOURS}</head>")
 
     @app.get("/", include_in_schema=False)
     async def try_it() -> HTMLResponse:
-        policy = _CONTENT_POLICY.format(files="")
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+        return _page(page, files="")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return swagger
+        return _page(described, files="'self'")
 
     app.mount("/docs", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+
+def _page(html: str, files: str) -> HTMLResponse:
+    """Return a page that may load ``files`` only, which are none or the server's own."""
+    policy = _CONTENT_POLICY.format(files=files)
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -46,6 +46,15 @@ class GivenSpan(BaseModel):
     label: str = ""
 
 
+_TEXT = "Marie Curie was born in Warsaw and studied at the University of Paris."
+_PLACE = {"person": {"type": "string"}, "city": {"type": "string"}}
+
+
+def _example(**fields: Any) -> ConfigDict:
+    """Return the configuration of a request that Swagger UI fills in to be tried as it stands."""
+    return ConfigDict(json_schema_extra={"examples": [{"text": _TEXT, **fields}]})
+
+
 def _check_characters(value: Any) -> None:
     if isinstance(value, str):
         try:
@@ -89,6 +98,8 @@ class TaskRequest(BaseModel):
 
 
 class EntitiesRequest(TaskRequest):
+    model_config = _example(labels=["person", "city"])
+
     labels: Labels | list[Labels] = Field(description="entity types, for all texts or one for each")
     threshold: Threshold = None
     overlap: Literal["flat", "nested"] = "flat"
@@ -96,12 +107,16 @@ class EntitiesRequest(TaskRequest):
 
 
 class OpenEntitiesRequest(TaskRequest):
+    model_config = _example(instruction="all places")
+
     instruction: Name | list[Name] = Field(description="what to find, in words")
     labels: Labels | list[Labels] = Field(["match"], description="what to call the findings")
     threshold: Threshold = None
 
 
 class RelationsRequest(TaskRequest):
+    model_config = _example(relations={"born in": {"head": ["person"], "tail": ["city"]}})
+
     relations: Relations | list[Relations] = Field(description="for all texts, or one for each")
     entities: list[GivenSpan] | Labels | list[list[GivenSpan] | Labels] | None = Field(
         None, description="spans of the text, or entity types to find first; null = any"
@@ -111,6 +126,8 @@ class RelationsRequest(TaskRequest):
 
 
 class AnswerRequest(TaskRequest):
+    model_config = _example(question="Where was Marie Curie born?")
+
     question: Name | list[Name]
     top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="a number gives a list of at most so many answers a text"
@@ -119,6 +136,8 @@ class AnswerRequest(TaskRequest):
 
 
 class SummaryRequest(TaskRequest):
+    model_config = _example(sentences=1)
+
     sentences: Annotated[int, Field(ge=1)] | None = None
     words: Annotated[int, Field(ge=1)] | None = None
     ratio: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -127,22 +146,30 @@ class SummaryRequest(TaskRequest):
 
 
 class MatchesRequest(TaskRequest):
+    model_config = _example(instruction="all places")
+
     instruction: Name | list[Name] = Field(description="what to find, in words")
     threshold: Threshold = None
 
 
 class KeyphrasesRequest(TaskRequest):
+    model_config = _example(top_k=3)
+
     top_k: Annotated[int, Field(ge=1, le=1000)] = 10
     threshold: Share | None = None
 
 
 class ClassifyRequest(TaskRequest):
+    model_config = _example(labels=["science", "sport", "politics"])
+
     labels: Labels | list[Labels] = Field(description="classes, for all texts or one for each")
     multi_label: bool = Field(False, description="whether a text may have several, or none")
     threshold: Threshold = None
 
 
 class RecordsRequest(TaskRequest):
+    model_config = _example(schema={"type": "object", "properties": _PLACE})
+
     schema_: dict[str, Any] = Field(
         alias="schema", description="a JSON schema of an object; without patterns"
     )
@@ -180,6 +207,10 @@ class ReadSchema(BaseModel):
 
 
 class ReadRequest(TaskRequest):
+    model_config = _example(
+        schema={"entities": ["person", "city"], "classes": {"topic": ["science", "sport"]}}
+    )
+
     schema_: ReadSchema = Field(alias="schema")
     threshold: Threshold = None
 
@@ -193,6 +224,8 @@ class ReadRequest(TaskRequest):
 
 
 class RedactRequest(TaskRequest):
+    model_config = _example(labels=["person", "city"])
+
     labels: Labels | None = Field(None, description="what is private; null = the usual")
     placeholder: str = Field("[{label}]", description="with {label}, {number}; or pseudonym")
     threshold: Threshold = None

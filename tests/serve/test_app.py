@@ -470,6 +470,14 @@ def test_the_description_of_the_api_is_shown_without_a_network(client: TestClien
     assert "'openapi.json'" in page.text
 
 
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+def test_the_example_of_the_description_is_answered(endpoint: Any, client: TestClient) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    (example,) = schemas[endpoint.request.__name__]["examples"]
+    reply = client.post(f"/v1/{endpoint.path}", json=example)
+    assert reply.status_code == 200, reply.text
+
+
 def test_the_description_says_how_a_key_is_sent_where_one_is_needed(stub: StubExtractor) -> None:
     with serving(stub, api_keys=["secret-1"]) as client:
         document = client.get("/openapi.json").json()

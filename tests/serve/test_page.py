@@ -316,3 +316,15 @@ def test_the_page_asks_nothing_of_the_network_but_the_api(page: Page, server: st
     assert all(address.startswith((server, "data:", "about:")) for address in addresses)
     severe = [e for e in page.driver.get_log("browser") if e["level"] == "SEVERE"]
     assert [e for e in severe if "500" not in e["message"]] == []
+
+
+def test_the_description_of_the_api_follows_the_readers_colours(driver: Any, server: str) -> None:
+    background = "return getComputedStyle(document.body.parentElement).backgroundColor"
+    seen = {}
+    driver.get(f"{server}docs")
+    for scheme in ("dark", "light"):
+        preference = {"name": "prefers-color-scheme", "value": scheme}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
+        seen[scheme] = driver.execute_script(background)
+    assert seen["dark"] == "rgb(28, 32, 34)"
+    assert seen["light"] != seen["dark"]
