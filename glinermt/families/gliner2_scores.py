@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from glinermt.decode import Candidates
@@ -153,7 +154,8 @@ class SpanScorer:
         if not count:
             return np.zeros((0, len(names), len(vectors.words), self.network.max_width))
         logits = self.network.span_logits(vectors.words, names, count)
-        scores: np.ndarray = logits.float().sigmoid().cpu().numpy()
+        at_least_32_bits = torch.promote_types(logits.dtype, torch.float32)
+        scores: np.ndarray = logits.to(at_least_32_bits).sigmoid().cpu().numpy()
         return scores
 
 

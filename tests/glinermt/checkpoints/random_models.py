@@ -93,12 +93,6 @@ def agree(ours: dict[Any, float], theirs: dict[Any, float], threshold: float) ->
     )
 
 
-def same_places(ours: dict[Any, float], theirs: dict[Any, float], threshold: float) -> bool:
-    """Say whether both found the same places; what only one found must lie at the threshold."""
-    alone = [(ours if place in ours else theirs)[place] for place in ours.keys() ^ theirs.keys()]
-    return all(abs(score - threshold) <= ROUNDING for score in alone)
-
-
 def compared(count: int, theirs: Callable[..., Any], model: GlinerMT, **rules: Any) -> None:
     """Compare entities of texts; the packages must find something at all."""
     found = 0
