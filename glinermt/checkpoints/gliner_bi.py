@@ -18,6 +18,7 @@ from glinermt.checkpoints.gliner_folder import (
 from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoding import QueryEncoder
+from glinermt.errors import CheckpointError
 from glinermt.families.base import RowEncoder
 from glinermt.families.bi_network import FUSIONS, BiNetwork
 from glinermt.families.bi_reader import BiReader, LabelReader
@@ -51,7 +52,7 @@ def load(files: GlinerFolder) -> Parts:
         head,
         hidden_size=size,
         dropout=dropout,
-        fusion=_fusion(files),
+        fusion=_fusion(files, size, int(encoder.config.num_attention_heads)),
         represent_spans=bool(files.get("represent_spans", False))
         and not isinstance(head, SpanHead),
         pooling=files.one_of("subtoken_pooling", "first", POOLINGS),
@@ -80,9 +81,14 @@ def load(files: GlinerFolder) -> Parts:
     )
 
 
-def _fusion(files: GlinerFolder) -> tuple[tuple[str, ...], ...]:
+def _fusion(files: GlinerFolder, size: int, heads: int) -> tuple[tuple[str, ...], ...]:
     schema = files.get("post_fusion_schema", "")
     steps = tuple(schema.split("-")) if schema else ()
+    if steps and size % heads:
+        raise CheckpointError(
+            f"{files.path}: post_fusion_schema = {schema!r} needs a hidden_size that the text "
+            f"encoder's {heads} attention heads divide, not {size}"
+        )
     for step in steps:
         one_of(files.path, "post_fusion_schema", step, FUSIONS)
     return (steps,) * int(files.get("num_post_fusion_layers", 1)) if steps else ()

@@ -36,11 +36,13 @@ _WORDS = (
 PIECES = [*_WORDS.split(), "\n", "\t"]
 
 
-def asked(count: int, seed: int) -> Iterator[tuple[str, list[str], float, bool, bool]]:
-    """Yield texts, labels, threshold, flat or nested, several labels or one."""
+def asked(
+    count: int, seed: int, longest: int = 30
+) -> Iterator[tuple[str, list[str], float, bool, bool]]:
+    """Yield texts of up to ``longest`` pieces, labels, threshold, flat, several labels a span."""
     source = random.Random(seed)
     for _ in range(count):
-        text = " ".join(source.choice(PIECES) for _ in range(source.randint(1, 30)))
+        text = " ".join(source.choice(PIECES) for _ in range(source.randint(1, longest)))
         labels = source.sample(LABELS, source.randint(1, len(LABELS)))
         yield (
             text, labels, source.choice([0.3, 0.5]), source.random() < 0.7, source.random() < 0.3

@@ -1,5 +1,7 @@
 """Bi-encoders give what the package gliner gives; labels are computed once (fixtures/README.md)."""
 
+import json
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -102,6 +104,16 @@ def test_what_is_not_an_index_is_refused(tmp_path: Path) -> None:
         LabelIndex.load(tmp_path / "nothing.safetensors")
     with pytest.raises(CheckpointError, match="not a label index"):
         LabelIndex.load(FIXTURES / "biencoder/token/checkpoint/model.safetensors")
+
+
+def test_a_width_that_no_fusion_can_have_is_refused(tmp_path: Path) -> None:
+    """The package loads such a checkpoint, and fails at the first text."""
+    shutil.copytree(FIXTURES / "biencoder/token/checkpoint", tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "gliner_config.json"
+    config = {**json.loads(path.read_text()), "post_fusion_schema": "l2t", "hidden_size": 30}
+    path.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"needs a hidden_size that .* 4 attention heads"):
+        GlinerMT.from_pretrained(tmp_path)
 
 
 def test_other_families_say_that_they_encode_no_labels() -> None:
