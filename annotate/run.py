@@ -18,7 +18,7 @@ from glinermt.annotate.ray import on_ray
 from glinermt.annotate.report import Counts, Report, write_report
 from glinermt.annotate.shard import STATS, write_whole
 from glinermt.annotate.sources import Shard, cut, find_sources
-from glinermt.errors import ConfigError, DataError, unknown_choice
+from glinermt.errors import ConfigError, DataError, needs, unknown_choice
 
 MANIFEST = "manifest.json"
 ENGINES = ("local", "ray")
@@ -103,9 +103,12 @@ def annotate(
     Raises:
         ConfigError: an impossible setting, or ``out`` holds another job (without ``force``).
         DataError: an input cannot be found or read, or another process works on ``out``.
+        BackendError: a package that the job needs is not installed.
     """
     given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     job = Job(tuple(map(str, given)), task, dict(arguments or {}), **settings)
+    if job.format == "parquet" or any(each.endswith(".parquet") for each in job.inputs):
+        needs("pyarrow", extra="annotate")
     folder = Folder(str(out))
     with folder.locked():
         sources = find_sources(job.inputs)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from glinermt.errors import DataError, UsageError
+from glinermt.errors import DataError, UsageError, needs
 from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, entry, make_benchmark, sampled
 from glinermt.outputs import check_no_model, locked
 
@@ -87,6 +87,7 @@ def bench(
     from glinermt.eval.protocol import Options
     from glinermt.eval.report import write_reports
 
+    needs("matplotlib", extra="eval")
     if (data is None) != sample:
         raise UsageError("give either --data FOLDER or --sample")
     few = sample or str(data) == HUB  # neither has the MIT sets
@@ -181,6 +182,7 @@ def calibrate(
     from glinermt.eval.chart import draw_reliability
     from glinermt.jsonl import write_text
 
+    needs("matplotlib", extra="eval")
     check_no_model(out, overwrite=overwrite)
     console = Console()
     files, refused = find_dev_files(dev)

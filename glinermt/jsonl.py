@@ -37,11 +37,11 @@ def data_files(path: Path, ends: Sequence[str] = ENDS) -> list[Path]:
     """
     if not path.is_dir():
         if not path.is_file():
-            raise DataError(f"{path}:0: there is no such file; check the path")
+            raise DataError(f"{path}: there is no such file; check the path")
         return [path]
     found = [child for child in sorted(path.iterdir()) if child.name.endswith(tuple(ends))]
     if not found:
-        raise DataError(f"{path}:0: the folder has no file that ends in {', '.join(ends)}")
+        raise DataError(f"{path}: the folder has no file that ends in {', '.join(ends)}")
     return found
 
 
@@ -79,7 +79,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}:{number}: {_cause(path, error)}") from error
+        raise _unreadable(path, number, error) from error
 
 
 def cut_unfinished(path: Path) -> None:
@@ -100,7 +100,7 @@ def read_text(path: Path) -> str:
         with _open(path) as stream:
             content = stream.read()
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}:0: {_cause(path, error)}") from error
+        raise _unreadable(path, 0, error) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -108,13 +108,13 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}:{line}: not UTF-8 text ({error}); convert it first") from error
 
 
-def _cause(path: Path, error: Exception) -> str:
-    """Return why a file cannot be read, and what to do."""
+def _unreadable(path: Path, number: int, error: Exception) -> DataError:
+    """Return the error that says why a file cannot be read on from a line, and what to do."""
     if isinstance(error, FileNotFoundError):
-        return "there is no such file; check the path"
+        return DataError(f"{path}: there is no such file; check the path")
     if path.is_dir():
-        return "it is a folder; name a file in it"
-    return f"cannot be read ({error}); check that the file is whole"
+        return DataError(f"{path}: it is a folder; name a file in it")
+    return DataError(f"{path}:{number}: cannot be read ({error}); check that the file is whole")
 
 
 def parse_row(line: str | bytes, where: str) -> dict[str, Any]:
@@ -213,12 +213,6 @@ def pyarrow_parquet() -> Any:
     return pyarrow.parquet
 
 
-def _unreadable(path: Path, number: int, error: Exception) -> DataError:
-    return DataError(
-        f"{path}:{number}: cannot be read ({error}); check the path and that the file is whole"
-    )
-
-
 def _open(path: Path, suffix: str | None = None, mode: str = "rb") -> IO[bytes]:
     suffix = path.suffix if suffix is None else suffix
     if suffix == ".zst":
@@ -292,7 +286,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     number += 1
                     yield number, {key: value for key, value in row.items() if value is not None}
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}:{number}: {_cause(path, error)}") from error
+        raise _unreadable(path, number, error) from error
 
 
 def _write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

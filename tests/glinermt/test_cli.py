@@ -302,7 +302,7 @@ def fail(
         ([TEXT, "--jsonl", "x", "--labels", "a"], "give one text, file or -, or else --jsonl"),
         (
             ["--jsonl", "no.jsonl", "--labels", "a"],
-            "no.jsonl:0: there is no such file; check the path",
+            "no.jsonl: there is no such file; check the path",
         ),
         (["--jsonl", "{folder}", "--labels", "a"], ": it is a folder; name a file in it"),
         (["--jsonl", "{folder}/bad.jsonl", "--labels", "a"], "bad.jsonl:3: not JSON: "),

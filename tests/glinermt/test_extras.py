@@ -5,8 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from glinermt.cli import main
+from glinermt.annotate import annotate
+from glinermt.cli import app, main
 from glinermt.errors import BackendError, missing, needs
 
 
@@ -50,3 +52,14 @@ def test_a_command_without_its_package_says_what_to_install(
         main()
     assert stopped.value.code == 1
     assert "this needs accelerate: pip install 'glinermt[training]'" in capsys.readouterr().err
+
+
+def test_a_job_says_what_it_needs_before_it_reads_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("glinermt.errors.find_spec", lambda _: None)
+    with pytest.raises(BackendError, match=r"needs pyarrow: pip install 'glinermt\[annotate\]'"):
+        annotate("absent.jsonl", tmp_path, "entities", {"labels": ["person"]})
+    done = CliRunner().invoke(app, ["bench", "all", "--sample", "--out", str(tmp_path / "out")])
+    assert "needs matplotlib: pip install 'glinermt[eval]'" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -90,5 +90,5 @@ def test_a_folder_without_such_files_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("x")
     with pytest.raises(DataError, match=r"the folder has no file that ends in \.jsonl, "):
         data_files(tmp_path)
-    with pytest.raises(DataError, match=r"none\.jsonl:0: there is no such file"):
+    with pytest.raises(DataError, match=r"none\.jsonl: there is no such file"):
         data_files(tmp_path / "none.jsonl")
