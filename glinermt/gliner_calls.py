@@ -14,6 +14,28 @@ TASK = "entities"
 Labels = Sequence[str] | Mapping[str, str]
 """Names, or names with descriptions."""
 Row = dict[str, Any]
+_INSTEAD = {
+    "load_onnx_model": "pass the folder of an export",
+    "quantize": "load with precision='int8' or 'bf16'",
+}
+"""What stands here for options of that package that cannot be taken as they are."""
+OTHER_CALLS = {
+    "batch_classify_text": "classify(texts, labels, model=model)",
+    "batch_extract_entities": "extract_entities(texts, labels, model=model)",
+    "batch_extract_json": "extract_records(texts, schema, model=model)",
+    "batch_extract_relations": "extract_relations(texts, relations, model=model)",
+    "classify_text": "classify(text, labels, model=model)",
+    "create_schema": "read(text, schema, model=model)",
+    "evaluate": "glinermt bench ner20 --data FOLDER --model MODEL on the command line",
+    "export_to_onnx": "model.export_onnx(folder)",
+    "extract_entities": "extract_entities(text, labels, model=model)",
+    "extract_json": "extract_records(text, schema, model=model)",
+    "extract_relations": "extract_relations(text, relations, model=model)",
+    "quantize": "GlinerMT.from_pretrained(..., precision='int8')",
+    "run": "model.inference(texts, labels)",
+    "train_model": "glinermt.training.fine_tune(model, examples)",
+}
+"""Methods of models of the packages gliner and gliner2, and what does the same here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +225,8 @@ def refuse_unknown(options: Mapping[str, Any], *, known: Sequence[str]) -> None:
         if name not in known:
             raise TypeError(f"unexpected argument {name!r}")
         if value:
-            raise TypeError(f"{name}={value!r:.80} has no counterpart in glinermt; leave it out")
+            advice = _INSTEAD.get(name, "leave it out")
+            raise TypeError(f"{name}={value!r:.80} has no counterpart in glinermt; {advice}")
 
 
 def _for_each(labels: Labels | Sequence[Labels], number: int) -> Sequence[Labels]:

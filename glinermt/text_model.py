@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from glinermt.config import TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
 from glinermt.gliner_calls import (
+    OTHER_CALLS,
     Labels,
     Rules,
     entity_and_relation_dicts,
@@ -36,6 +37,15 @@ class TextModel:
         self.reader = reader
         self.query_encoder = query_encoder
         self.settings = settings
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} that finds {', '.join(sorted(self.kinds))}>"
+
+    if not TYPE_CHECKING:  # for which every name would be an attribute then
+
+        def __getattr__(self, name: str) -> NoReturn:
+            advice = f"; write {OTHER_CALLS[name]}" if name in OTHER_CALLS else ""
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{advice}")
 
     @property
     def kinds(self) -> frozenset[Kind]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice, repeat
+from os import PathLike
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from glinermt.errors import UsageError
@@ -120,14 +121,16 @@ def _of_one(argument: Argument[A]) -> A:
         got = type(argument.value).__name__
         raise TypeError(f"{argument.name} must be {argument.kind}, got {got}")
     raise UsageError(
-        f"one text, but several values of {argument.name}; give one, or a list of texts"
+        f"one text, but several values of {argument.name}: {argument.value!r:.80}; give one, which "
+        f"is {argument.kind}, or a list of texts"
     )
 
 
 def _check_texts(text: object) -> None:
     """Refuse what is not several texts in an order."""
     if not isinstance(text, Iterable) or isinstance(text, bytes | bytearray):
-        raise TypeError(f"text must be str or several of them, got {_kind(text)}")
+        hint = "; pass what the file says, read_text()" if isinstance(text, PathLike) else ""
+        raise TypeError(f"text must be str or several of them, got {_kind(text)}{hint}")
     if isinstance(text, Mapping):
         raise TypeError(
             f"text must be str or several of them, got {_kind(text)}, which would be read as its "

@@ -19,6 +19,11 @@ or ``{"person": {"description": ..., "threshold": 0.4}}``."""
 ENTITY_OPTIONS = ("description", "threshold", "pattern", "validator")
 """What may be said of a label that can have a pattern."""
 RELATION_OPTIONS = ("description", "threshold", "head", "tail", "symmetric", "max_per_head")
+_LISTS = {
+    "label": '; questions with their classes go to read(text, {"classes": {question: [...]}})',
+    "relation": '; types of its ends are {"head": [...], "tail": [...]}',
+}
+"""What a list behind a name may have been meant for."""
 _AROUND = " .,;:!?'\"`()[]{}*"
 
 
@@ -90,11 +95,15 @@ def _label(name: Any, about: Any, what: str, allowed: tuple[str, ...]) -> Label:
         raise UsageError(f"a {what} is empty; it is read by the model, so name what you look for")
     given: Mapping[str, Any] = {"description": about} if isinstance(about, str) else about
     if not isinstance(given, Mapping):
-        raise TypeError(f"{what} {name!r}: expected a description or a mapping, got {about!r}")
+        raise TypeError(
+            f"{what} {name!r}: expected a description or a mapping, got {about!r:.80}"
+            + (_LISTS.get(what, "") if isinstance(about, Sequence) else "")
+        )
     unknown = [key for key in given if key not in allowed]
     if unknown:
         raise UsageError(
             f"{what} {name!r}: unknown option {unknown[0]!r}; choose from {', '.join(allowed)}"
+            + (_LISTS.get(what, "") if unknown[0] == "labels" else "")
         )
     if given.get("threshold") is not None:
         check_share(f"{what} {name!r}: threshold", given["threshold"])
@@ -125,7 +134,7 @@ def spec_argument(
         for label in threshold:
             if label not in value:
                 raise UsageError(f"threshold: {unknown_choice('label', label, map(str, value))}")
-    return Argument[LabelSpec](name, value, for_all)
+    return Argument[LabelSpec](name, value, for_all, "a list of names or a mapping")
 
 
 def is_one_spec(labels: Any) -> bool:

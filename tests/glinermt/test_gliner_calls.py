@@ -1,6 +1,7 @@
 """Scripts written for the package ``gliner`` run with the import changed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 import glinermt
 from glinermt import GlinerMT as GLiNER
+from glinermt.gliner_calls import OTHER_CALLS
 from glinermt.types import Query
 from tests.tiny_models import tiny_model
 
@@ -126,6 +128,20 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
 def test_what_cannot_be_done_is_told(model: GLiNER, call: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call(model)
+
+
+@pytest.mark.parametrize("name", OTHER_CALLS)
+def test_calls_of_other_packages_are_told_what_to_write(model: GLiNER, name: str) -> None:
+    with pytest.raises(AttributeError, match=re.escape(f"{name!r}; write {OTHER_CALLS[name]}")):
+        getattr(model, name)
+    called = re.match(r"(?:model\.)?(\w+)\(", OTHER_CALLS[name])
+    if called:
+        assert hasattr(glinermt, called[1]) or hasattr(model, called[1])
+
+
+def test_a_model_that_is_printed_says_what_it_finds(model: GLiNER) -> None:
+    assert re.fullmatch(r"<GlinerMT that finds [\w, ]*spans>", repr(model))
+    assert not hasattr(model, "no_such_thing")
 
 
 def test_a_list_of_labels_for_each_text_or_an_error(model: GLiNER) -> None:

@@ -221,9 +221,9 @@ def test_one_text_takes_one_of_each_argument(model: StubExtractor) -> None:
 def test_arguments_of_one_text_are_no_generators_or_arrays(model: StubExtractor) -> None:
     wrong: Any
     for wrong in (np.array(["a"]), (name for name in ["a"])):
-        with pytest.raises(TypeError, match="labels must be a list, got "):
+        with pytest.raises(TypeError, match="labels must be a list of names or a mapping, got "):
             extract_entities("Ann", wrong, model=model)
-        with pytest.raises(TypeError, match="relations must be a list, got "):
+        with pytest.raises(TypeError, match="relations must be a list of names or a mapping, got "):
             extract_relations("Ann", wrong, model=model)
         with pytest.raises(TypeError, match="question must be str, got "):
             answer(wrong, "Ann", model=model)

@@ -87,6 +87,8 @@ def test_texts_whose_labels_have_contrary_thresholds_keep_their_own(model: StubE
         (["person", " "], ValueError, "a label is empty"),
         ({"": "nothing"}, ValueError, "a label is empty"),
         ({"person": 3}, TypeError, "label 'person': expected a description or a mapping, got 3"),
+        ({"mood": ["good", "bad"]}, TypeError, r"go to read\(text, \{\"classes\""),
+        ({"mood": {"labels": ["good"]}}, ValueError, r"go to read\(text, \{\"classes\""),
         ({"person": {"description": 3}}, TypeError, "label 'person': description must be str"),
         ({"person": {"treshold": 0.1}}, ValueError, "unknown option 'treshold'; choose from desc"),
         ({"person": {"threshold": 2}}, ValueError, r"threshold 2 lies outside \[0, 1\]"),
@@ -112,6 +114,12 @@ def test_a_bad_specification_is_named(
     [
         ("met", TypeError, r"relations must be a list or a mapping, got 'met'; write \['met'\]"),
         ([""], ValueError, "a relation is empty"),
+        (
+            [("person", "met", "city")],
+            ValueError,
+            "give one, which is a list of names or a mapping",
+        ),
+        ({"met": ["person", "city"]}, TypeError, r"types of its ends are \{\"head\": "),
         ({"met": {"heads": ["person"]}}, ValueError, "relation 'met': unknown option 'heads'"),
         ({"met": {"head": "person"}}, TypeError, "'met': head must be a list of entity types"),
         ({"met": {"head": iter(["person"])}}, TypeError, "'met': head must be a list of entity"),
