@@ -88,6 +88,7 @@ def generate_command(
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each copy under ray.")] = 0.0,
 ) -> None:
     """Let an LLM write training examples from texts."""
+    from glinermt.errors import BackendError
     from glinermt.overrides import parse
     from glinermt.synth.engines import asking
     from glinermt.synth.engines.ask import Work
@@ -121,7 +122,12 @@ def generate_command(
     if preview:
         show_preview(console, settings, ask, preview, prices)
         return
-    _generate(settings, out, ask, Options(force, retry_failed, window))
+    try:
+        _generate(settings, out, ask, Options(force, retry_failed, window))
+    except (KeyboardInterrupt, BackendError):
+        if _begun(settings, out):
+            _report(console, settings, out, prices, licence)
+        raise
     _report(console, settings, out, prices, licence)
     if review:
         _review(console, settings, out, review)
@@ -146,6 +152,7 @@ def verify_command(
         float, typer.Option(help="Least share of them that calls a span right.")
     ] = 0.5,
     temperature: Annotated[float, typer.Option(help="Of the judge.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of a judgement.")] = 1024,
     batch: Annotated[int, typer.Option(min=1, help="Requests given to the LLM at once.")] = 100,
 ) -> None:
     """Let an LLM judge every generated span, and leave out what it doubts."""
@@ -155,7 +162,7 @@ def verify_command(
     from glinermt.synth.backends import connect
     from glinermt.synth.verify import Checking, verify
 
-    checking = Checking(samples, least_share, temperature, batch=batch)
+    checking = Checking(samples, least_share, temperature, max_tokens, batch)
     judge = connect(llm, model, parse(llm_option or (), "--llm-option"))
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replies", total=None)
@@ -194,6 +201,15 @@ def _generate(settings: "Settings", out: Path, ask: "Ask", options: "Options") -
             options=options,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+
+
+def _begun(settings: "Settings", out: Path) -> bool:
+    """Whether the folder holds something of this run that a report can be made of."""
+    from glinermt.synth.generate import run_fingerprint
+    from glinermt.synth.store import Store
+
+    manifest = Store(out, settings.format).read_manifest() or {"shards": {}}
+    return bool(manifest["shards"]) and manifest["fingerprint"] == run_fingerprint(settings)
 
 
 def _report(

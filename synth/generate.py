@@ -17,7 +17,7 @@ from glinermt.outputs import locked
 from glinermt.synth.checks.align import Source
 from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.checks.passages import Benchmarks
-from glinermt.synth.engines.ask import Ask, Record
+from glinermt.synth.engines.ask import CUT, Ask, Record
 from glinermt.synth.label_merges import SYNONYMS, merge_labels, read_synonyms
 from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, prompt, read_plan, write_plan
 from glinermt.synth.recipes import RECIPES
@@ -162,6 +162,7 @@ def _begin(
     if manifest and manifest["fingerprint"] == name:
         if manifest.get("pipeline") != PIPELINE:
             manifest.update(pipeline=PIPELINE, shards={})  # made again of the same replies
+        manifest["settings"] = settings.to_dict()  # max_tokens and names of files may differ
         return manifest
     if manifest and not force:
         raise ConfigError(
@@ -246,6 +247,7 @@ def _finish(
         tally["rows"] += 1
         tally["examples"] += len(made)
         tally["failed"] += bool(record.error)
+        tally["cut"] += record.error == CUT
         tally["empty"] += not made and not record.error
         if record.error:
             failed[record.error] += 1

@@ -100,7 +100,7 @@ def _rows(passage: str, names: list[str], settings: Settings) -> list[Row]:
         style = draw.choice(sorted(recipe.prompts[settings.language]))
         count = draw.choice(recipe.counts)
         row = Row("", name, f"{name}.{style}.{settings.language}", count, passage)
-        identity = [system(row), prompt(row), settings.model, str(settings.sampling)]
+        identity = [system(row), prompt(row), settings.model, str(settings.sampling.draw)]
         id_ = hashlib.sha256(json.dumps([row.template, *identity]).encode()).hexdigest()[:16]
         rows.append(replace(row, id=id_))
     return rows

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from glinermt.synth.label_merges import label_name
 from glinermt.synth.recipes import RECIPES
@@ -89,7 +90,9 @@ def usage(
 
 def show_report(console: Console, report: Mapping[str, Any]) -> None:
     """Print what matters of a report."""
-    table = Table("recipe", "rows", "failed", "empty", "examples", "yield", "spans", "negatives")
+    names = ("rows", "failed", "empty", "examples", "yield", "spans", "no span")
+    recipe = Column("recipe", min_width=max(map(len, report["recipes"])))
+    table = Table(recipe, *names, box=SIMPLE, pad_edge=False)
     for name, count in report["recipes"].items():
         table.add_row(
             name,
@@ -115,6 +118,12 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
         )
     if report["failed"]:
         console.print(f"failed rows: {_listed(report['failed'])} (--retry-failed asks again)")
+    if cut := {name: n for name, c in report["recipes"].items() if (n := c["cut"])}:
+        most = report["settings"]["sampling"]["max_tokens"]
+        console.print(
+            f"{_listed(cut)} replies had not ended after {most} tokens: give --retry-failed "
+            f"--max-tokens {2 * most}; those that repeat themselves in work/raw need another model"
+        )
     console.print(
         f"tokens {use['tokens_in']:.0f} in, {use['tokens_out']:.0f} out, "
         f"{use['tokens_out_per_second']:.1f} out/s, {use['seconds']:.0f} s; whole plan about "
@@ -127,13 +136,14 @@ def _recipes(
 ) -> dict[str, dict[str, Any]]:
     keys = ("rows", "failed", "empty", "examples")
     recipes: dict[str, dict[str, Any]] = {
-        name: dict.fromkeys((*keys, "spans", "without_span", "labels_without_span"), 0)
+        name: dict.fromkeys((*keys, "cut", "spans", "without_span", "labels_without_span"), 0)
         for name in names
     }
     for shard in shards:
         for name, count in shard["recipes"].items():
             for key in keys:
                 recipes[name][key] += count[key]
+            recipes[name]["cut"] += count.get("cut", 0)  # older manifests have none
     return recipes
 
 

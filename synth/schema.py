@@ -102,7 +102,7 @@ def parse(reply: str, schema: Schema, drop: Drop) -> dict[str, Any]:
     try:
         value = json.loads(_bare(reply))
     except (ValueError, RecursionError) as error:
-        raise ReplyError("reply: cut or not JSON") from error
+        raise ReplyError("reply: not JSON") from error
     try:
         fitted: dict[str, Any] = fit(value, schema, drop)
     except Misfit as misfit:

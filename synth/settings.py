@@ -43,6 +43,11 @@ class Sampling:
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1, got {self.max_tokens}")
 
+    @property
+    def draw(self) -> "Sampling":
+        """What the words depend on: a reply that ends is the same with any ``max_tokens``."""
+        return dataclasses.replace(self, max_tokens=Sampling().max_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -118,9 +123,13 @@ class Settings:
 
 
 def fingerprint(settings: Settings, templates: Iterable[str], files: Iterable[Path]) -> str:
-    """Return a name for exactly these settings, templates and files' contents."""
+    """Return a name for exactly these settings, templates and files' contents.
+
+    ``max_tokens`` has no part in it, so that replies that were cut can be given more.
+    """
     digest = hashlib.sha256()
-    known = {**settings.to_dict(), "texts": None, "benchmarks": None, "synonyms": None}
+    drawn = dataclasses.replace(settings, sampling=settings.sampling.draw)
+    known = {**drawn.to_dict(), "texts": None, "benchmarks": None, "synonyms": None}
     digest.update(json.dumps(known, sort_keys=True).encode())
     for template in templates:
         digest.update(hashlib.sha256(template.encode()).digest())

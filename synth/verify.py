@@ -151,7 +151,8 @@ def _judged(
         tally.update(tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, replies=1)
         verdict = _read(reply)
         if verdict is None:
-            tally["replies of no use"] += 1
+            cut = reply.tokens_out >= checking.max_tokens
+            tally["replies cut at max_tokens" if cut else "replies of no use"] += 1
         else:
             verdicts.setdefault(row["id"], []).append(verdict)
     return verdicts

@@ -21,6 +21,8 @@ HOTTER = 0.2
 KEPT_REPLY = 20_000
 """Characters of a useless reply that are kept."""
 
+CUT = "reply: cut at max_tokens"
+"""Cause of failure of a reply that was not at its end when it had as many tokens as it might."""
 FEW = 5
 """Rows without any answer, with none answered among them, that a silent LLM is told by; fewer may
 be at fault themselves."""
@@ -120,8 +122,8 @@ class _Spent:
     error: str = ""
     """What is wrong with the last reply; see ``fault``."""
 
-    def add(self, row: Row, reply: Reply) -> None:
-        self.error = fault(row, reply)
+    def add(self, row: Row, reply: Reply, sampling: Sampling) -> None:
+        self.error = fault(row, reply, sampling.max_tokens)
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
         self.attempts += 1
@@ -166,7 +168,7 @@ def _batches(
             again = []
             for i, reply in llm.generate([request(row, sampling, attempt) for row in waiting]):
                 row = waiting[i]
-                spent[row.id].add(row, reply)
+                spent[row.id].add(row, reply, sampling)
                 if attempt < retries and spent[row.id].error:
                     again.append(row)
                 else:
@@ -180,20 +182,20 @@ def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) ->
     spent = _Spent()
     for attempt in range(retries + 1):
         reply = llm.reply(request(row, sampling, attempt))
-        spent.add(row, reply)
+        spent.add(row, reply, sampling)
         if not spent.error:
             break
     return row, reply, spent
 
 
-def fault(row: Row, reply: Reply) -> str:
+def fault(row: Row, reply: Reply, max_tokens: int) -> str:
     """Say why a reply is of no use; empty where it can be used."""
     if reply.error:
         return f"llm: {reply.error}"
     try:
         parse(reply.text, RECIPES[row.recipe].schema, _ignore)
     except ReplyError as error:
-        return str(error)
+        return CUT if reply.tokens_out >= max_tokens else str(error)
     return ""
 
 

@@ -29,9 +29,18 @@ def test_generate_writes_data_and_shows_the_report(arguments: list[str], tmp_pat
     result = run(arguments)
     assert result.exit_code == 0, result.output
     assert "rows 24 of 24 planned" in result.output
-    assert "reply: cut or not JSON 1" in result.output
+    assert "reply: not JSON 1" in result.output
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"part-00000.jsonl", "work", "manifest.json", "report.json", "README.md"} <= written
+
+
+def test_replies_that_were_cut_are_told_with_what_to_do(arguments: list[str]) -> None:
+    result = run(arguments, "--max-tokens", "2")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert "reply: cut at max_tokens 1" in shown
+    assert "entities 1 replies had not ended after 2 tokens" in shown
+    assert "--retry-failed --max-tokens 4" in shown
 
 
 def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:

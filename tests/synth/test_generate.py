@@ -21,7 +21,7 @@ from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
 from glinermt.synth.generate import Options, generate
 from glinermt.synth.report import Prices
-from glinermt.synth.settings import Settings
+from glinermt.synth.settings import Sampling, Settings
 from glinermt.synth.store import Store
 from glinermt.training.config import Source
 from glinermt.training.data.readers import read_examples, read_source
@@ -109,7 +109,7 @@ def test_a_useless_reply_is_asked_again_hotter_then_recorded(texts: Path, tmp_pa
     assert [r.temperature for r in first] == [0.7, 0.9, 1.1]
     assert len({r.seed for r in first}) == 3
     failed = [shard["failed"] for shard in manifest["shards"].values()]
-    assert failed == [{"reply: cut or not JSON": 5}, {"reply: cut or not JSON": 1}]
+    assert failed == [{"reply: not JSON": 5}, {"reply: not JSON": 1}]
     assert {line["task"] for line in lines(tmp_path / "out")} == {"entities"}
 
 
@@ -122,6 +122,34 @@ def test_failed_rows_are_asked_again_when_told_to(texts: Path, tmp_path: Path) -
     run(made, out, llm, retry_failed=True)
     assert [r.recipe for r in llm.requests] == ["answer"] * 6
     run(made, tmp_path / "whole", Script())
+    assert lines(out) == lines(tmp_path / "whole")
+
+
+class Talkative(Script):
+    """Needs 300 tokens for answers."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for i, reply in super().generate(requests):
+            most = requests[i].max_tokens
+            cut = requests[i].recipe == "answer" and most < 300
+            yield i, Reply(reply.text[:50], 10, most) if cut else reply
+
+
+def test_replies_that_were_cut_are_given_more_tokens(texts: Path, tmp_path: Path) -> None:
+    def made(most: int) -> Settings:
+        return settings(texts, tasks=("answer", "entities"), sampling=Sampling(max_tokens=most))
+
+    out = tmp_path / "out"
+    manifest = run(made(200), out, Talkative())
+    assert [shard["failed"] for shard in manifest["shards"].values()] == [
+        {"reply: cut at max_tokens": 5},
+        {"reply: cut at max_tokens": 1},
+    ]
+    llm = Talkative()
+    manifest = run(made(400), out, llm, retry_failed=True)
+    assert [r.recipe for r in llm.requests] == ["answer"] * 6
+    assert manifest["settings"]["sampling"]["max_tokens"] == 400
+    run(made(400), tmp_path / "whole", Talkative())
     assert lines(out) == lines(tmp_path / "whole")
 
 
@@ -307,6 +335,7 @@ def test_the_report_says_what_was_made(texts: Path, tmp_path: Path) -> None:
     assert report["recipes"]["entities"] == {
         "rows": 6,
         "failed": 0,
+        "cut": 0,
         "empty": 0,
         "examples": 6,
         "spans": 36,

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from glinermt.cli import app
 from glinermt.errors import BackendError, ConfigError
 from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
@@ -235,3 +237,22 @@ def test_requests_begin_no_faster_than_allowed(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(4):
         pace.wait()
     assert pauses == pytest.approx([0, 1, 2, 3], abs=0.2)
+
+
+def test_a_run_whose_server_goes_away_reports_what_it_has(tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    def goes_away(body: dict[str, Any]) -> tuple[int, str]:
+        asked.append(body)
+        return (200, json.dumps(REPLIES["entities"])) if len(asked) <= 4 else (503, "")
+
+    texts, out = write_texts(tmp_path / "texts.jsonl", 12), tmp_path / "out"
+    with serving(goes_away) as url:
+        options = {"base_url": url, "concurrency": 1, "tries": 1, "dialect": "json_schema"}
+        command = ["generate", str(texts), "--out", str(out), "--llm", "openai"]
+        command += [f"--llm-option={key}={value}" for key, value in options.items()]
+        command += ["--tasks", "entities", "--set", "shard_rows=2", "--batch", "5"]
+        result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, BackendError)
+    assert "rows 4 of 12 planned" in result.output
+    assert json.loads((out / "report.json").read_text())["examples"] == 4
