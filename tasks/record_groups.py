@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glinermt.tasks.schemas import Field, Path
@@ -20,6 +20,8 @@ class Candidate:
     value: Any
     spans: tuple[Span, ...]
     score: float
+    apart: bool = False
+    """Whether it stands in another line than its anchor; what stands in that goes before."""
 
 
 Group = Mapping[Path, Sequence[Candidate]]
@@ -61,7 +63,9 @@ def groups(
                 if candidate.spans:
                     span = candidate.spans[0]
                     known = (belongs or {}).get((path, (span.start, span.end)))
-                    found[places.anchor_of(span, known)][path].append(candidate)
+                    i = places.anchor_of(span, known)
+                    apart = not places.are_in_one_line(span, i)
+                    found[i][path].append(replace(candidate, apart=apart))
     yield from found
 
 
@@ -107,6 +111,10 @@ class _Places:
         near = paragraph or range(len(self._anchors))
         before = bisect_right(self._starts, span.start) - 1
         return min(max(before, near[0]), near[-1])
+
+    def are_in_one_line(self, span: Span, anchor: int) -> bool:
+        """Whether a span begins in the line of an anchor."""
+        return bisect_right(self._borders[0], span.start) == self._blocks[0][anchor]
 
     @staticmethod
     def _in_block(blocks: Sequence[int], block: int) -> range:

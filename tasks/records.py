@@ -378,9 +378,10 @@ class _Maker:
         return Record(value, spans, sum(scores) / len(scores), error)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, float]:
-    """What a span says goes before what only the class head says; then the surer first."""
-    return not candidate.spans, -candidate.score
+def _rank(candidate: Candidate) -> tuple[bool, bool, float]:
+    """What a span says goes before what only the class head says, the anchor's line before others;
+    then the surer first."""
+    return not candidate.spans, candidate.apart, -candidate.score
 
 
 def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -195,6 +195,21 @@ def test_several_records_are_told_apart_by_lines_and_paragraphs() -> None:
     ]
 
 
+def test_a_value_in_its_own_line_goes_before_a_surer_one_of_a_line_without_anchor() -> None:
+    text = "Ann | captain | 2001\nBob | cook | 2003\n"
+    scores = {"Ann": 0.9, "2001": 0.6, "2003": 0.9}
+
+    def script(query: Query) -> list[Span]:
+        return [
+            Span(at, at + len(word), word, "name" if word == "Ann" else "since", score)
+            for word, score in scores.items()
+            if (at := query.text.find(word)) >= 0
+        ]
+
+    (record,) = extract_records(text, Member, many=True, model=StubExtractor(script))
+    assert record.value == Member(name="Ann", since=2001)
+
+
 def test_the_anchor_can_be_chosen() -> None:
     said = [("name", "Ann"), ("role", "captain"), ("role", "cook")]
     records = extract_records(TABLE, Member, many=True, anchor="name", model=finds(*said))
