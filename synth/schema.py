@@ -1,7 +1,7 @@
 """JSON schemas of replies, and reading a reply: what of it fits its schema, or why nothing does.
 
 The schemas use few words of JSON Schema, which every server's grammar compiler knows: objects
-whose fields are all required, arrays with ``maxItems``, strings with ``maxLength``.
+whose fields are all required, arrays with ``maxItems``, strings with ``maxLength`` or ``enum``.
 """
 
 import json
@@ -20,6 +20,11 @@ _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 def text(most: int) -> Schema:
     """Return the schema of a string of at most so many characters."""
     return {"type": "string", "maxLength": most}
+
+
+def one_of(*choices: str) -> Schema:
+    """Return the schema of a string that is one of these."""
+    return {**text(max(map(len, choices))), "enum": list(choices)}
 
 
 def several(items: Schema, most: int) -> Schema:

@@ -23,7 +23,7 @@ from glinermt.synth.checks.align import Source, occurrences
 from glinermt.synth.engines.ask import FEW, given_up
 from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.recipes.base import MENTION
-from glinermt.synth.schema import ReplyError, parse, record, several, text
+from glinermt.synth.schema import ReplyError, Schema, one_of, parse, record, several
 from glinermt.synth.store import Store
 
 RIGHT = "right"
@@ -32,18 +32,14 @@ MOST_SPANS = 30
 """Spans of an example that are judged; further ones stay as they are."""
 AROUND = 40
 """Characters of the text shown on each side of a span."""
-REPLIES, REPORT = "work/verdicts.jsonl", "verification.json"
-SCHEMA = record(
-    judgements=several(record(number=text(4), verdict=text(20)), MOST_SPANS),
-    missed=several(MENTION, 8),
-)
+REPLIES, REPORT = "work/judgements.jsonl", "verification.json"
 SYSTEM = (
     "You check annotations of texts. You reply with one JSON object and nothing else. You are "
     "strict: what you would not sign is not right."
 )
 PROMPT = """\
-Below are a text and pieces of it that somebody marked. For each piece say in "judgements", by its
-number, whether it is "right", has the "wrong type", the "wrong border" (words too many or too
+Below are a text and pieces of it that somebody marked. For each piece say in "judgements", under
+its number, whether it is "right", has the "wrong type", the "wrong border" (words too many or too
 few), or is "not asked for" in the text at all. In "missed" copy pieces of the text that should
 have been marked in the same way and were not; leave it empty where there are none.
 
@@ -149,7 +145,7 @@ def _judged(
     for row, sample in wanted:
         reply = known[row["id"], sample]
         tally.update(tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, replies=1)
-        verdict = _read(reply)
+        verdict = _read(reply, len(row["spans"]))
         if verdict is None:
             cut = reply.tokens_out >= checking.max_tokens
             tally["replies cut at max_tokens" if cut else "replies of no use"] += 1
@@ -211,7 +207,7 @@ def _request(row: Mapping[str, Any], sample: int, checking: Checking) -> Request
         recipe="verify",
         system=SYSTEM,
         user=user.replace("{text}", source),
-        schema=SCHEMA,
+        schema=_schema(len(row["spans"])),
         temperature=checking.temperature,
         top_p=1.0,
         max_tokens=checking.max_tokens,
@@ -219,17 +215,23 @@ def _request(row: Mapping[str, Any], sample: int, checking: Checking) -> Request
     )
 
 
-def _read(reply: Reply) -> Verdict | None:
+def _schema(spans: int) -> Schema:
+    """Return the schema of a judgement: a field for each span, so that none can be left out."""
+    judged = {str(number): one_of(*VERDICTS) for number in range(1, min(spans, MOST_SPANS) + 1)}
+    return record(judgements=record(**judged), missed=several(MENTION, 8))
+
+
+def _read(reply: Reply, spans: int) -> Verdict | None:
     if reply.error:
         return None
     try:
-        value = parse(reply.text, SCHEMA, lambda _cause, _what: None)
+        value = parse(reply.text, _schema(spans), lambda _cause, _what: None)
     except ReplyError:
         return None
     said = {
-        int(item["number"]) - 1: item["verdict"].casefold()
-        for item in value["judgements"]
-        if item["number"].isdecimal() and item["verdict"].casefold() in VERDICTS
+        int(number) - 1: verdict.casefold()
+        for number, verdict in value["judgements"].items()
+        if verdict.casefold() in VERDICTS
     }
     return said, value["missed"]
 

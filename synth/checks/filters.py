@@ -1,6 +1,7 @@
 """Why a piece of a reply is not kept. Each filter gives its cause, or None."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from glinermt.synth.checks.align import FUNCTION_WORDS, Source, normal, normal_words
@@ -91,13 +92,20 @@ def piece_fault(source: Source, start: int, end: int) -> str | None:
     return None
 
 
-def prompt_fault(source: Source, prompt: str, answers: tuple[str, ...] = ()) -> str | None:
-    """Say what is wrong with a question or an instruction that the LLM made up."""
+def prompt_fault(
+    source: Source, prompt: str, answers: tuple[str, ...] = (), asked: Iterable[str] = ()
+) -> str | None:
+    """Say what is wrong with a question or an instruction that the LLM made up.
+
+    ``asked``: the recipe's own prompts; small LLMs give back the examples in them.
+    """
     words = normal_words(prompt)
     if len(words) < LEAST_PROMPT_WORDS:
         return "prompt: too few words"
     if _copied(source, words):
         return "prompt: copied from the text"
+    if any(_run_of(words, one) for one in asked):
+        return "prompt: an example of the recipe"
     if words[-1] in FUNCTION_WORDS and not prompt.rstrip().endswith((".", "?")):
         return "prompt: breaks off"
     if len(words) > MOST_PROMPT_WORDS:
@@ -106,11 +114,14 @@ def prompt_fault(source: Source, prompt: str, answers: tuple[str, ...] = ()) -> 
         return "prompt: marks of the text format"
     if len(set(words)) * 2 < len(words):
         return "prompt: repeats itself"
-    padded = f" {' '.join(words)} "
-    for answer in answers:
-        if f" {' '.join(normal_words(answer))} " in padded:
-            return "prompt: contains its answer"
+    if any(_run_of(normal_words(answer), prompt) for answer in answers):
+        return "prompt: contains its answer"
     return None
+
+
+def _run_of(words: list[str], text: str) -> bool:
+    """Whether these words stand like this in the text."""
+    return f" {' '.join(words)} " in f" {' '.join(normal_words(text))} "
 
 
 def _copied(source: Source, words: list[str]) -> bool:

@@ -18,7 +18,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     for item in reply["requests"]:
         asked = item["instruction"]
         spans = matched_spans(source, item["matches"], ledger, label=LABEL, fault=piece_fault)
-        wrong = prompt_fault(source, asked, tuple(span.text for span in spans))
+        wrong = prompt_fault(source, asked, tuple(span.text for span in spans), ASKED)
         if normal(asked) in seen:
             wrong = "prompt: repeated"
         seen.add(normal(asked))
@@ -27,7 +27,7 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         elif spans:
             found.append(example(MATCHES, source.text, Instruction(asked), spans))
     absent = reply["absent_instruction"]
-    wrong = prompt_fault(source, absent) if found else NOTHING_KEPT
+    wrong = prompt_fault(source, absent, asked=ASKED) if found else NOTHING_KEPT
     if normal(absent) in seen:
         wrong = "negative: is there"
     if wrong:
@@ -68,6 +68,8 @@ Jede hat eine "instruction", einen deutschen Satz wie "Finde alle Gründe für d
 möglich. "absent_instruction" ist eine weitere Bitte, der nichts im Text dient.
 """,
 }
+
+ASKED = (*PROMPTS.values(), *GERMAN.values())
 
 RECIPE = Recipe(
     task="matches",

@@ -16,12 +16,12 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     found: list[Example] = []
     asked = reply["specification"]
     spans = matched_spans(source, reply["entities"], ledger, label=LABEL, fault=mention_fault)
-    if wrong := prompt_fault(source, asked, tuple(span.text for span in spans)):
+    if wrong := prompt_fault(source, asked, tuple(span.text for span in spans), ASKED):
         ledger.drop(wrong, asked)
     elif spans:
         found.append(example(OPEN_ENTITIES, source.text, Instruction(asked), spans))
     absent = reply["absent_specification"]
-    wrong = prompt_fault(source, absent) if found else NOTHING_KEPT
+    wrong = prompt_fault(source, absent, asked=ASKED) if found else NOTHING_KEPT
     if normal(absent) == normal(asked):
         wrong = "negative: is there"
     if wrong:
@@ -62,6 +62,8 @@ nennt keines der Dinge. Liste in "entities" höchstens {count} davon, aus dem Te
 Schreibe in "absent_specification" eine zweite solche Bitte, zu der der Text nichts enthält.
 """,
 }
+
+ASKED = (*PROMPTS.values(), *GERMAN.values())
 
 RECIPE = Recipe(
     task="open_entities",

@@ -158,6 +158,7 @@ PROMPT_FAULTS = [
     ("Find everything that belongs to the", "prompt: breaks off"),
     ("Find the <<ENT>> of the text", "prompt: marks of the text format"),
     ("Find " + "one thing and another " * 11, "prompt: too many words"),
+    ("All products of one company.", "prompt: an example of the recipe"),
 ]
 
 

@@ -45,7 +45,7 @@ class Judge:
 
 
 def says(*verdicts: str, missed: Sequence[str] = ()) -> dict[str, Any]:
-    judged = [{"number": str(i), "verdict": v} for i, v in enumerate(verdicts, start=1)]
+    judged = {str(i): verdict for i, verdict in enumerate(verdicts, start=1)}
     return {"judgements": judged, "missed": list(missed)}
 
 
@@ -94,7 +94,9 @@ def test_an_example_of_which_nothing_is_left_is_no_negative(folder: Path, tmp_pa
     assert report["counts"]["examples dropped"] == 1
 
 
-@pytest.mark.parametrize("said", [{"judgements": []}, says(), says("perhaps", "maybe")])
+@pytest.mark.parametrize(
+    "said", [{"judgements": []}, says(), says("right"), says("perhaps", "maybe", "who knows")]
+)
 def test_what_is_not_judged_stays_and_is_counted(
     folder: Path, tmp_path: Path, said: dict[str, Any]
 ) -> None:
@@ -106,7 +108,7 @@ def test_what_is_not_judged_stays_and_is_counted(
 def test_what_was_replied_is_not_asked_again(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = verify(folder, out, Judge(says("right", "right", "wrong type")), Checking())
-    replies = out / "work/verdicts.jsonl"
+    replies = out / "work/judgements.jsonl"
     replies.write_bytes(replies.read_bytes() + b'{"id": "r-')
     again = Judge(says("right"))
     assert verify(folder, out, again, Checking()) == first
@@ -157,3 +159,11 @@ def test_the_command_says_what_it_left_out(folder: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, (result.output, result.exception)
     assert "66.7% of the judged spans called right" in result.output
     assert "dropped: wrong type: 1" in result.output
+
+
+def test_a_judge_that_follows_the_schema_leaves_no_span_out(folder: Path, tmp_path: Path) -> None:
+    judge = Judge(says("right", "right", "right"))
+    verify(folder, tmp_path / "out", judge, Checking())
+    judgements = judge.requests[0].schema["properties"]["judgements"]
+    assert judgements["required"] == ["1", "2", "3"]
+    assert judgements["properties"]["1"]["enum"][0] == "right"
