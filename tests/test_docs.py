@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_a_block_of_a_page_runs(
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "page", "exec"), {"__name__": "page"})  # our own pages
+
+
+@pytest.mark.slow  # the shipped weights change more often than the pages
+@pytest.mark.parametrize("page", ["index", "tutorials/invoices"])
+def test_a_page_shows_what_its_block_prints(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```python\n(.*?)^```\n\nprints\n\n((?: {4}[^\n]*\n)+)", text, re.M | re.S)
+    assert shown
+    for block, printed in shown:
+        exec(compile(block, page, "exec"), {"__name__": "page"})  # our own pages
+        assert capsys.readouterr().out == textwrap.dedent(printed)
 
 
 def test_the_map_lists_every_file() -> None:
