@@ -175,8 +175,8 @@ def calibrate(
     from dataclasses import asdict, replace
     from json import dumps
 
+    from glinermt.eval.calibration.choose import FEW_CASES, choose_lead, with_choice
     from glinermt.eval.calibration.choose import calibrate as run_calibrate
-    from glinermt.eval.calibration.choose import choose_lead, with_choice
     from glinermt.eval.calibration.dev import find_dev_files, read_dev
     from glinermt.eval.calibration.ways import WAYS
     from glinermt.eval.chart import draw_reliability
@@ -230,6 +230,11 @@ def calibrate(
         console.print(table)
     if not all(row.helps for row in chosen):
         console.print("what gives no better F1 than the settings before is not saved")
+    if few := [row.task for row in chosen if row.helps and row.num_cases < FEW_CASES]:
+        console.print(
+            f"{', '.join(few)}: thresholds of fewer than {FEW_CASES} cases are largely chance; "
+            "give more dev data, or leave such files out"
+        )
     console.print(f"wrote {out}; F1 and ECE are on the dev data itself", markup=False)
 
 

@@ -29,6 +29,9 @@ from glinermt.types import (
     Threshold,
 )
 
+FEW_CASES = 50
+"""Cases of a task below which its threshold is chosen with a warning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -38,7 +39,11 @@ def first_word(query: Query) -> list[tuple[str, str, float]]:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> SavableStub:
     stub = SavableStub(first_word)
-    monkeypatch.setattr("glinermt.default_model.load_extractor", lambda _: stub)
+
+    def load(given: Any) -> Any:
+        return stub if given is None or isinstance(given, str) else given
+
+    monkeypatch.setattr("glinermt.default_model.load_extractor", load)
     return stub
 
 
@@ -136,7 +141,11 @@ def test_wrong_options_are_found_before_anything_is_asked(tmp_path: Path) -> Non
 def test_the_table_of_calibrate_fits_a_terminal(tmp_path: Path) -> None:
     row = {"tokens": ["Ann", "met", "Bo"], "spans": [[0, 0, "person"]]}
     (tmp_path / "a.dev.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    lines = call("calibrate", "--dev", tmp_path, "--out", tmp_path).splitlines()
+    shown = call("calibrate", "--dev", tmp_path, "--out", tmp_path)
+    assert "entities: thresholds of fewer than 50 cases are largely chance" in " ".join(
+        shown.split()
+    )
+    lines = shown.splitlines()
     names = ["task", "cases", "threshold", "labels", "F1", "ECE", "temperature", "saved"]
     assert any(line.split() == names for line in lines)
     assert any(line.split()[:2] == ["entities", "1"] and "yes" in line for line in lines)
