@@ -168,10 +168,8 @@ def verify_command(
         task = bar.add_task("replies", total=None)
         report = verify(folder, out, judge, checking, progress=lambda n: bar.advance(task, n))
     console = Console()
-    console.print(
-        f"{report['right_share']:.1%} of the judged spans called right; samples agree on "
-        f"{report['agreement']:.1%}"
-    )
+    agree = f"; samples agree on {report['agreement']:.1%}" if samples > 1 else ""
+    console.print(f"{report['right_share']:.1%} of the judged spans called right{agree}")
     for name, number in report["counts"].items():
         console.print(f"{name}: {number}", markup=False)
     console.print(f"wrote {out}", markup=False)
