@@ -81,7 +81,7 @@ def contest(name: str, folder: Path) -> Contest:
         hidden, mode, weights = ours.config.hidden_size, "token_level", _renamed(ours.state_dict())
     else:
         _, size, head = name.split("-")
-        encoder, hidden, weights = _random_deberta(size, ours), 512, None
+        encoder, hidden, weights = random_deberta(size, ours), 512, None
         mode = "token_level" if head == "token" else "markerV0"
     backbone = folder / "backbone"
     encoder.save_pretrained(backbone)
@@ -139,7 +139,7 @@ def _for_transformers(ours: GlinerMT) -> Any:
     return encoder
 
 
-def _random_deberta(size: str, ours: GlinerMT) -> Any:
+def random_deberta(size: str, ours: GlinerMT) -> Any:
     """Return a random encoder of the shape of DeBERTa-v3, with the shipped model's vocabulary."""
     from transformers import DebertaV2Config, DebertaV2Model
 

@@ -12,7 +12,6 @@ said. Each row of the table runs in a process of its own, so that its peak memor
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # before tokenizers is
 import torch
 import typer
 from contest import LABELS, SENTENCES
-from report import machine_line
+from report import machine_line, peak_memory
 from rich.console import Console
 
 import glinermt
@@ -168,7 +167,7 @@ def run_case(task: str, axis: str, sizes: list[int]) -> None:
     """Run one task on work of growing size, and print a line of JSON for each."""
     torch.set_num_threads(1)
     TASKS[task](text_of(Random(1), 400))  # also imports what is imported late
-    loaded = _peak()
+    loaded = peak_memory()
     for size in sizes:
         random = Random(0)
         given: Texts = text_of(random, size)
@@ -180,7 +179,7 @@ def run_case(task: str, axis: str, sizes: list[int]) -> None:
             glinermt.extract_entities(given, names)
         else:
             TASKS[task](given)
-        print(json.dumps([size, time.process_time() - start, _peak() - loaded]), flush=True)
+        print(json.dumps([size, time.process_time() - start, peak_memory() - loaded]), flush=True)
 
 
 def text_of(random: Random, num_words: int) -> str:
@@ -226,13 +225,7 @@ def run_peer(system: str, texts: int, words: int, labels: int, folder: Path) -> 
     run(["Ann lives in Bonn."], LABELS[:1], 0.5)
     start = time.process_time()
     run(given, LABELS[:labels], 0.5)
-    print(json.dumps([texts, time.process_time() - start, _peak()]))
-
-
-def _peak() -> float:
-    """Return the process's peak memory so far, in MB."""
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    print(json.dumps([texts, time.process_time() - start, peak_memory()]))
 
 
 if __name__ == "__main__":
