@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from glinermt.training.data.label_pool import LabelPool, foreign_labels
 from glinermt.training.data.questions import Paragraphs, without_answers
 from glinermt.training.data.rows import EntityRow, QuestionRow, RelationRow, Row, SummaryRow
 from glinermt.training.data.sampling import make_sampler
-from glinermt.types import Example, Query, Span
+from glinermt.types import Example, Query, Relation, Span
 
 TEXT = "Ann lives in Rome near the Tiber."
 PERSON, CITY, RIVER = (
@@ -238,3 +239,16 @@ def test_a_paragraph_can_lose_the_sentences_of_its_answer() -> None:
     assert "Who rebuilt the mill?" in example.query.prompt
     assert not example.spans
     assert without_answers("It burned down in 1870. Anna Holt rebuilt it.", ["anna holt"]) is None
+
+
+def test_an_example_of_relations_and_types_keeps_its_whole_text() -> None:
+    places = (replace(PERSON, label=""), replace(CITY, label=""))
+    query = Query(TEXT, ("city", "lake"), relations=("lives in",), entities=places)
+    gold = (Relation(places[0], "lives in", places[1]),)
+    row = Example(query, (CITY,), "relations", relations=gold)
+    sampler = make_sampler(Source("x", "examples"), [row], (), Sampling(max_words=3))
+    for seed in range(20):
+        made = sampler(row, random.Random(seed))
+        assert made.query.text == TEXT
+        assert made.relations == gold
+        assert {place.text for place in made.query.entities} == {"Ann", "Rome"}

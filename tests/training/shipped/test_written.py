@@ -1,0 +1,115 @@
+"""Passages written for training: the format, what is asked of them, and what stays unseen."""
+
+import random
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from glinermt.errors import DataError
+from glinermt.training.shipped.written.__main__ import examples
+from glinermt.training.shipped.written.passages import read_domain
+
+DOMAIN = """# domain: firms
+type: company; firm < organization
+type: founder < person
+type: city < location
+rel: founded; started | inverse: founded by; creator | founder > company
+rel: rival of | symmetric | company > company
+rel: lives in | no inverse | founder > city
+---
+[Ana Ruiz|founder|a] began [Velt Labs|company|b] in May; [Ruiz|founder|a] fights [Osk|company|c].
+a > founded > b
+b > rival of > c
+---
+[Tom Hale|founder|a] never was in [Tampere|city|b].
+"""
+UNSEEN = (
+    "child", "follows", "located in or next to body of water", "member of", "mother",
+    "original language of film or tv show", "part of", "spouse", "crosses", "competition class",
+    "sport", "constellation", "position played on team / speciality", "voice type",
+    "military rank", "main subject",
+)  # fmt: skip
+"""The relations of FewRel's validation set."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "firms.txt"
+    path.write_text(DOMAIN, encoding="utf-8")
+    return path
+
+
+def test_a_passage_is_read_without_its_marks(file: Path) -> None:
+    domain = read_domain(file)
+    passage = domain.passages[0]
+    assert passage.text == "Ana Ruiz began Velt Labs in May; Ruiz fights Osk."
+    assert [passage.text[t.start : t.end] for t in passage.things] == [
+        "Ana Ruiz", "Velt Labs", "Ruiz", "Osk",
+    ]  # fmt: skip
+    assert passage.triples == (("a", "founded", "b"), ("b", "rival of", "c"))
+    assert domain.types == {"company": ("company", "firm"), "founder": ("founder",),
+                            "city": ("city",)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("a > married > b", "not declared"),
+        ("a > founded > z", "not marked"),
+        ("some words", "no line of this format"),
+        ("rel: x | sideways | a > b", "sideways"),
+        ("---\n[Ana|ghost|a] came.", "'ghost' is not declared"),
+        ("---\n[Ana|founder came.", "broken"),
+    ],
+)
+def test_a_bad_line_is_named(file: Path, line: str, reason: str) -> None:
+    file.write_text(DOMAIN + line + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"firms.txt:\\d+: .*{reason}"):
+        read_domain(file)
+
+
+def test_what_is_asked_holds_in_every_direction_and_wording(file: Path) -> None:
+    domain = read_domain(file)
+    founders = {"founded", "started"}
+    inverse = {"founded by", "creator"}
+    seen: set[str] = set()
+    for seed in range(60):
+        for kind, example in examples(domain, random.Random(seed)):
+            if kind != "pairs" or not example.relations:
+                continue
+            found = {(r.head.text, r.label, r.tail.text) for r in example.relations}
+            asked = set(example.query.relations)
+            seen |= {label for _, label, _ in found}
+            for label in asked & founders:
+                assert {h for h, name, _ in found if name == label} == {"Ana Ruiz", "Ruiz"}
+            for label in asked & inverse:
+                assert {h for h, name, _ in found if name == label} == {"Velt Labs"}
+            assert len(asked & founders) <= 1, "two wordings of one relation"
+            if "rival of" in asked:
+                assert {h for h, name, _ in found if name == "rival of"} == {"Velt Labs", "Osk"}
+            for span in example.spans:
+                assert span.text == example.query.text[span.start : span.end]
+    assert founders | inverse | {"rival of"} == seen
+
+
+def test_tails_and_types_are_asked_as_well(file: Path) -> None:
+    domain = read_domain(file)
+    made = [pair for seed in range(20) for pair in examples(domain, random.Random(seed))]
+    tails = [example for kind, example in made if kind == "tails"]
+    assert any(label.startswith("Ana Ruiz <> ") for e in tails for label in e.query.labels)
+    types = {span.label for kind, e in made if kind == "entities" for span in e.spans}
+    assert types == {"company", "firm", "founder", "city"}
+
+
+def test_the_shipped_texts_are_whole_and_leave_the_unseen_relations_out() -> None:
+    folder = resources.files("glinermt.training.shipped.written") / "texts"
+    domains = [read_domain(Path(str(path))) for path in folder.iterdir()]
+    assert sum(len(domain.relations) for domain in domains) > 800
+    wordings = {
+        wording.lower()
+        for domain in domains
+        for kind in domain.relations.values()
+        for wording in (*kind.wordings, *kind.inverse)
+    }
+    assert not wordings & set(UNSEEN)
