@@ -17,7 +17,7 @@ from glinermt.eval.metrics.entities import KINDS, FloatArray, Totals, precision_
 from glinermt.eval.protocol import Baseline, Entry, Method, Prediction
 from glinermt.jsonl import PACKED
 from glinermt.tasks.entities import ENTITIES, extract_entities
-from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, chosen_method, extract_relations
+from glinermt.tasks.relations import ANY_ENTITY, RELATIONS, extract_relations
 from glinermt.types import Extractor, Relation, Span
 
 END_TO_END, GIVEN, TYPED = "end to end", "gold entities", "end to end, typed"
@@ -66,8 +66,7 @@ class EndToEnd:
         f"Sets without entity types are asked for {', '.join(ANY_ENTITY)}, and f1 equals "
         "boundaries_f1.",
         f"{TYPED}: CoNLL-2004 only, the types that the definitions of its relations name for head "
-        "and tail are said; by pairs, entities and relations are found in one pass and the types "
-        "chosen jointly.",
+        "and tail are said, and rule out what is of another type.",
         "Micro averages over the texts of a set. Thresholds are those saved with the model, or "
         "--threshold for entities. Relations are scored by pairs (a relation head) or asked as "
         "labels of each head (the paper's way); which, --method or else the model says.",
@@ -109,17 +108,13 @@ class EndToEnd:
             case.spans if case.group.endswith(GIVEN) else tuple(next(entities)) for case in cases
         ]
         found: dict[int, list[Relation]] = {}
-        by_pairs = chosen_method(self.method, model) == "pairs"
         for is_typed in (False, True):
             own = [i for i, c in enumerate(cases) if c.group.endswith(TYPED) == is_typed]
-            jointly = is_typed and by_pairs
             related = extract_relations(
                 [texts[i] for i in own],
                 [_constrained(cases[i].names) if is_typed else cases[i].names for i in own],
-                entities=[cases[i].labels if jointly else spans[i] for i in own],
-                entity_threshold=self.threshold,
+                entities=[spans[i] for i in own],
                 method=self.method,
-                joint=jointly,
                 model=model,
             )
             found.update(zip(own, related, strict=True))
