@@ -124,7 +124,11 @@ class SummarySampler:
 
 
 class ExampleSampler:
-    """Asks for some of the labels an Example comes with."""
+    """Asks for some of the labels an Example comes with.
+
+    One that asks for relations or classes (besides) stays as it is: its places and what is judged
+    of them are those of its whole text.
+    """
 
     def __init__(self, rows: Sequence[Example], sampling: Sampling) -> None:
         self._sampling = sampling
@@ -133,8 +137,8 @@ class ExampleSampler:
             self._pool = LabelPool(count_example_labels(rows))
 
     def __call__(self, row: Example, rng: random.Random) -> Example:
-        if not row.query.labels:
-            return row  # asks for relations or classes alone
+        if row.query.relations or row.query.classes or not row.query.labels:
+            return row
         sampling = self._sampling
         start, end = cut(row.query.text, row.spans, max_words=sampling.max_words, rng=rng)
         text, spans = row.query.text[start:end], shift(row.spans, start, end)
