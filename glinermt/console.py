@@ -33,6 +33,23 @@ _STDIN = "standard input"
 _FILE_NAME = re.compile(r"(\S*[/\\])?\S+\.[A-Za-z]\w{0,4}")
 
 
+class Milestones:
+    """Lines of how far a job is, at most a hundred, where no bar can be drawn: files, pipes."""
+
+    def __init__(self, console: Console, job: str) -> None:
+        self._console = console
+        self._job = job
+        self._said = 0
+        self.wanted = not (console.is_terminal or console.is_jupyter)
+
+    def show(self, share: float, text: str) -> None:
+        """Print a line if the job is a hundredth further than the last one said."""
+        if self.wanted and int(100 * share) > self._said:
+            self._said = int(100 * share)
+            line = f"{self._job} {self._said}% {text}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def read_text(source: str) -> str:
     """Return the text of a file, of standard input for ``-``, or else the argument itself.
 

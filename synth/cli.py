@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from glinermt.console import names_in
+from glinermt.console import Milestones, names_in
 from glinermt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -190,15 +190,16 @@ def _generate(settings: "Settings", out: Path, ask: "Ask", options: "Options") -
 
     from glinermt.synth.generate import generate
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    lines = Milestones(console, "rows")
+    with Progress(console=console, transient=True, disable=lines.wanted) as bar:
         task = bar.add_task("rows", total=None)
-        generate(
-            settings,
-            out,
-            ask,
-            options=options,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            lines.show(done / total, f"{done} of {total}")
+
+        generate(settings, out, ask, options=options, progress=show)
 
 
 def _begun(settings: "Settings", out: Path) -> bool:

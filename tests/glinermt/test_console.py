@@ -6,10 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from glinermt.console import printable, read_text, to_json
+from glinermt.console import Milestones, printable, read_text, to_json
 from glinermt.errors import DataError
 from glinermt.types import Span
+
+
+def test_a_file_has_at_most_a_hundred_lines_of_a_jobs_way_and_a_terminal_none() -> None:
+    for terminal, number in ((False, 100), (True, 0)):
+        shown = io.StringIO()
+        lines = Milestones(Console(file=shown, force_terminal=terminal), "rows")
+        for done in range(1, 1001):
+            lines.show(done / 1000, f"{done} of 1000")
+        said = shown.getvalue().splitlines()
+        assert len(said) == number
+        assert said[-1:] == (["rows 100% 1000 of 1000"] if number else [])
 
 
 @pytest.fixture(params=["file", "standard input"])

@@ -28,6 +28,7 @@ def run(arguments: list[str], *more: str) -> Result:
 def test_generate_writes_data_and_shows_the_report(arguments: list[str], tmp_path: Path) -> None:
     result = run(arguments)
     assert result.exit_code == 0, result.output
+    assert "rows 100% 24 of 24\n" in result.output
     assert "rows 24 of 24 planned" in result.output
     assert "reply: not JSON 1" in result.output
     written = {path.name for path in (tmp_path / "out").iterdir()}

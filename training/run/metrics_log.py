@@ -8,8 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich import get_console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from glinermt.console import Milestones
 from glinermt.errors import BackendError, ConfigError
 from glinermt.jsonl import write_jsonl
 
@@ -126,9 +128,14 @@ class Trackers:
 
 
 class Bar:
-    """A progress bar over a stage's steps or minutes; shows loss per group and the rates."""
+    """A progress bar over a stage's steps or minutes; shows loss per group and the rates.
+
+    Where no bar can be drawn it prints lines.
+    """
 
     def __init__(self, stage: str, *, shown: bool) -> None:
+        self._lines = Milestones(get_console(), stage)
+        self._shown = shown
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -136,7 +143,7 @@ class Bar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
-            disable=not shown,
+            disable=not shown or self._lines.wanted,
         )
         self._task = self._progress.add_task(stage, total=1.0, text="")
 
@@ -159,7 +166,10 @@ class Bar:
                 parts.append(f"{name.removeprefix('loss_')} {value:.3g}")
         parts.append(f"lr {values['encoder_lr']:.2g}")
         parts.append(f"{values['tokens_per_s']:.0f} tokens/s")
-        self._progress.update(self._task, completed=progress, text=" ".join(parts))
+        text = " ".join(parts)
+        self._progress.update(self._task, completed=progress, text=text)
+        if self._shown:
+            self._lines.show(progress, text)
 
 
 Series = dict[str, list[tuple[int, float]]]
