@@ -1,6 +1,6 @@
 """The calls of the package ``gliner``, so that what was written for it runs with our models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -229,10 +229,26 @@ def refuse_unknown(options: Mapping[str, Any], *, known: Sequence[str]) -> None:
             raise TypeError(f"{name}={value!r:.80} has no counterpart in glinermt; {advice}")
 
 
+def listed(texts: str | Iterable[str]) -> list[str]:
+    """Return the texts as a list.
+
+    Raises:
+        TypeError: one is not str.
+    """
+    found = [texts] if isinstance(texts, str) else list(texts)
+    for i, text in enumerate(found):
+        if not isinstance(text, str):
+            raise TypeError(f"text {i} must be str, got {type(text).__name__}")
+    return found
+
+
 def _for_each(labels: Labels | Sequence[Labels], number: int) -> Sequence[Labels]:
-    if isinstance(labels, str):
-        raise TypeError(f"labels must be a list or a mapping, got {labels!r}; write [{labels!r}]")
+    if isinstance(labels, str) or not isinstance(labels, Sequence | Mapping):
+        hint = f"; write [{labels!r}]" if isinstance(labels, str) else ""
+        raise TypeError(f"labels must be a list or a mapping, got {labels!r:.80}{hint}")
     several = not isinstance(labels, Mapping) and labels and not isinstance(labels[0], str)
+    if several and not isinstance(labels[0], Sequence | Mapping):  # type: ignore[index]
+        raise TypeError(f"a label must be str, got {type(labels[0]).__name__}: {labels[0]!r:.80}")
     if not several:
         return [labels] * number  # type: ignore[list-item]  # one list for all
     if len(labels) != number:

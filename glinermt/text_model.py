@@ -16,6 +16,7 @@ from glinermt.gliner_calls import (
     Rules,
     entity_and_relation_dicts,
     entity_dicts,
+    listed,
     refuse_unknown,
 )
 from glinermt.reader import NetworkReader, Reader, check_query
@@ -183,7 +184,7 @@ class TextModel:
     @overload
     def inference(
         self,
-        texts: str | Sequence[str],
+        texts: str | Iterable[str],
         labels: Labels | Sequence[Labels],
         threshold: Threshold = ...,
         flat_ner: bool = ...,
@@ -196,7 +197,7 @@ class TextModel:
     @overload
     def inference(
         self,
-        texts: str | Sequence[str],
+        texts: str | Iterable[str],
         labels: Labels | Sequence[Labels],
         threshold: Threshold = ...,
         flat_ner: bool = ...,
@@ -208,7 +209,7 @@ class TextModel:
     ) -> tuple[Rows, Rows]: ...
     def inference(
         self,
-        texts: str | Sequence[str],
+        texts: str | Iterable[str],
         labels: Labels | Sequence[Labels],
         threshold: Threshold = 0.5,
         flat_ner: bool = True,
@@ -231,7 +232,7 @@ class TextModel:
             )
         refuse_unknown(theirs, known=_THEIR_READING)
         rules = self._rules(threshold, flat_ner, multi_label)
-        return entity_dicts(self, [texts] if isinstance(texts, str) else texts, labels, rules)
+        return entity_dicts(self, listed(texts), labels, rules)
 
     batch_predict_entities = inference
 
@@ -285,7 +286,7 @@ class TextModel:
 
     def batch_predict_relations(
         self,
-        texts: str | Sequence[str],
+        texts: str | Iterable[str],
         labels: Labels | Sequence[Labels],
         relations: Sequence[str] | Sequence[Sequence[str]],
         flat_ner: bool = True,
@@ -301,8 +302,7 @@ class TextModel:
         rules = self._rules(
             threshold, flat_ner, multi_label, adjacency_threshold, relation_threshold
         )
-        each = [texts] if isinstance(texts, str) else texts
-        return entity_and_relation_dicts(self, each, labels, relations, rules)
+        return entity_and_relation_dicts(self, listed(texts), labels, relations, rules)
 
     def _rules(
         self,

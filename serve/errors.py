@@ -30,6 +30,10 @@ CODES = {
 }
 
 
+UNKNOWN = "extra_forbidden"
+"""Pydantic's name for a field that a request does not have."""
+
+
 class RequestError(Exception):
     """A request that is refused or fails, as its client is told."""
 
@@ -79,8 +83,14 @@ def validation_error(errors: Sequence[Any], body: Any) -> RequestError:
     if errors[0]["type"] == "json_invalid":
         message = f"the body is not JSON: {errors[0]['ctx']['error']}"
         return RequestError(400, message, field="body")
-    chosen = max(errors, key=lambda error: len(error["loc"]))
+    chosen = max(errors, key=lambda error: (len(error["loc"]), error["type"] == UNKNOWN))
     field = _field(chosen, body)
+    if chosen["type"] == UNKNOWN:
+        message = f"{field}: unknown field; /docs lists those that there are"
+        return RequestError(422, message, field=field)
+    if field == "body":
+        message = "the body must be a JSON object, sent with Content-Type: application/json"
+        return RequestError(422, message, field=field)
     return RequestError(422, f"{field}: {chosen['msg']}", field=field)
 
 

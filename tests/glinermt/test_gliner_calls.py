@@ -59,7 +59,7 @@ def test_a_spacy_component(model: GLiNER) -> None:
 def test_a_langchain_link_extractor(model: GLiNER) -> None:
     """The calls of langchain's ``GLiNERLinkExtractor``."""
     strings = [TEXT, "the city"]
-    batches = model.batch_predict_entities(strings, LABELS, threshold=0.2)
+    batches = model.batch_predict_entities(iter(strings), LABELS, threshold=0.2)
     links = [{(entity["label"], entity["text"]) for entity in entities} for entities in batches]
     assert len(links) == 2
     assert links[0]
@@ -117,6 +117,9 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
     [
         (lambda m: m.predict_entities(TEXT, LABELS, True), "threshold must be a number, got True"),
         (lambda m: m.predict_entities(TEXT, "city"), r"labels must be .* write \['city'\]"),
+        (lambda m: m.predict_entities(TEXT, {"city"}), r"labels must be .* got \{'city'\}"),
+        (lambda m: m.predict_entities(TEXT, [1]), "a label must be str, got int: 1"),
+        (lambda m: m.inference([TEXT, None], LABELS), "text 1 must be str, got NoneType"),
         (lambda m: m.predict_entities([TEXT], LABELS), "text must be str, got list"),
         (lambda m: m.inference([TEXT], LABELS, flat_ner=1), "flat_ner must be True or False"),
         (lambda m: m.inference([TEXT], LABELS, return_vectors=True), "has no counterpart"),

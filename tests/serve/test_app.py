@@ -248,6 +248,15 @@ def test_a_body_that_is_no_request_is_refused(content: bytes, client: TestClient
     assert reply.json()["error"]["message"]
 
 
+def test_what_is_sent_by_habit_is_answered_in_words_of_use(client: TestClient) -> None:
+    asked = {"texts": [TEXT], "labels": ["city"]}
+    error = client.post("/v1/entities", json=asked).json()["error"]
+    assert error["field"] == "texts"
+    assert error["message"] == "texts: unknown field; /docs lists those that there are"
+    form = client.post("/v1/entities", content=json.dumps({"text": TEXT, "labels": ["city"]}))
+    assert "sent with Content-Type: application/json" in form.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("place", ["name", "$ref"])
 def test_a_schema_from_outside_has_no_patterns_and_no_circles(
     place: str, client: TestClient
@@ -265,7 +274,7 @@ def test_a_schema_from_outside_has_no_patterns_and_no_circles(
         ({"relations": ["met"]}, "no relations in the same pass"),
         ({"records": {"a": {"type": "object", "properties": {"b": {"pattern": "x"}}}}}, "patterns"),
         ({"entities": [f"type {i}" for i in range(2000)]}, "schema: 2000; at most"),
-        ({"entities": {"x": {"pattern": "(a+)+$"}}}, "Extra inputs are not permitted"),
+        ({"entities": {"x": {"pattern": "(a+)+$"}}}, "unknown field; /docs lists"),
     ],
 )
 def test_a_read_is_limited_as_its_tasks_are(asked: Any, message: str, client: TestClient) -> None:
