@@ -36,7 +36,7 @@ INVERSE_SHARE = 0.3
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     texts: Annotated[Path | None, typer.Option(help="Folder of domains (shipped ones).")] = None,
-    times: Annotated[int, typer.Option(help="Examples made of each passage.")] = 16,
+    times: Annotated[int, typer.Option(help="Examples made of each passage.")] = 10,
     seed: int = 0,
 ) -> None:
     """Write pairs.jsonl.xz, tails.jsonl.xz and entities.jsonl.xz below OUT."""
