@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -134,14 +136,16 @@ def fine_tune_command(
             for size, score in points:
                 typer.echo(f"{size:6} examples F1 {score:.3f}")
             return
-        report = fine_tune(
-            tuned,
-            rows,
-            steps=steps,
-            replay=read_examples(replay) if replay else (),
-            dev=dev_rows,
-            tuning=tuning,
-        )
+        with _steps_shown("fine-tuning", steps) as shown:
+            report = fine_tune(
+                tuned,
+                rows,
+                steps=steps,
+                replay=read_examples(replay) if replay else (),
+                dev=dev_rows,
+                tuning=tuning,
+                callbacks=[shown],
+            )
         _write_report(out, report)
         for step, score in report.scores:
             typer.echo(f"step {step:6} F1 {score:.3f}" + (" *" if step == report.best_step else ""))
@@ -348,7 +352,8 @@ def annotate_loop_command(
         open_loop(folder)
         with locked(folder):
             rows = read_examples(replay) if replay else ()
-            report = learn_round(folder, corrected, replay=rows, steps=steps)
+            with _steps_shown("learning", steps) as shown:
+                report = learn_round(folder, corrected, replay=rows, steps=steps, callbacks=[shown])
             _show_scores(report, scored=True)
             low, high = report.gain
             typer.echo(
@@ -356,9 +361,38 @@ def annotate_loop_command(
                 f"held texts {report.after - report.before:+.3f} (95%: {low:+.3f} to {high:+.3f})"
             )
             if report.missing:
-                typer.echo(f"{report.missing} texts of the round are not in the export", err=True)
+                typer.echo(
+                    f"{report.missing} texts of the round are not in the export, or were skipped",
+                    err=True,
+                )
             path = next_round(folder)
     typer.echo(f"to correct: {path}")
+    typer.echo(
+        f"when it is corrected and exported: glinermt annotate-loop {folder} --corrected EXPORT",
+        err=True,
+    )
+
+
+@contextmanager
+def _steps_shown(job: str, steps: int) -> Iterator[Any]:
+    """Show on standard error how far a training is: a bar, or lines where none can be drawn."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from glinermt.console import Milestones
+    from glinermt.training.adapt.fine_tuning import Callback
+
+    console = Console(stderr=True)
+    lines = Milestones(console, job)
+    with Progress(console=console, disable=lines.wanted) as bar:
+        task = bar.add_task(job, total=steps)
+
+        class Shown(Callback):
+            def on_step(self, step: int, loss: float) -> None:
+                bar.update(task, completed=step, description=f"{job}, loss {loss:.3g}")
+                lines.show(step / steps, f"step {step} loss {loss:.3g}")
+
+        yield Shown()
 
 
 def _show_scores(report: Any, scored: bool) -> None:

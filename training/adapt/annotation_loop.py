@@ -29,7 +29,7 @@ from glinermt.tasks.active_learning import STRATEGIES, By, suggest
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example
-from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
+from glinermt.training.adapt.fine_tuning import Callback, Tuning, fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, annotate
 from glinermt.training.dev_scores import label_scores, predict
 from glinermt.types import Example, Extractor
@@ -185,6 +185,7 @@ def learn_round(
     replay: Sequence[Example] = (),
     steps: int = 200,
     tuning: Tuning | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> RoundReport:
     """Learn what people corrected, from the start model and all rounds; measure the gain.
 
@@ -198,6 +199,7 @@ def learn_round(
             for ``GENERAL`` labels in other texts of the pool.
         steps: optimiser steps.
         tuning: rates and the rest.
+        callbacks: told of the steps, as those of ``fine_tune``.
 
     Raises:
         DataError: a text is not one of the loop, a label is not asked for, or not one of the
@@ -226,7 +228,7 @@ def learn_round(
             raise DataError(f"{corrected}: not one of the texts to {what} was annotated")
     before = predict(start, held)
     rehearsed = replay or _rehearsal(start, pool, loop, skip=said)
-    fine_tune(start, train, steps=steps, replay=rehearsed, tuning=tuning)
+    fine_tune(start, train, steps=steps, replay=rehearsed, tuning=tuning, callbacks=callbacks)
     after = predict(start, held)
     gold = [row.spans for row in held]
     report = RoundReport(

@@ -135,9 +135,11 @@ def test_the_command_begins_and_goes_on(start: str, tmp_path: Path) -> None:
     run = CliRunner().invoke
     done = run(app, [*command, "--texts", str(pool), *options], catch_exceptions=False)
     path = Path(done.stdout.split("to correct: ")[1].replace("\n", ""))
+    assert f"glinermt annotate-loop {loop} --corrected" in done.stderr.replace("\n", " ")
     export = annotated(json.loads(path.read_text(encoding="utf-8")), tmp_path / "export.json")
     done = run(app, [*command, "--corrected", str(export), "--steps", "1"], catch_exceptions=False)
     assert "round 1: learned from 4 texts; gain on 2 held texts" in done.stdout
     assert "round-2" in done.stdout
+    assert "learning 100% step 1" in done.stderr
     with pytest.raises(ValueError, match="give --texts to begin a loop, or --corrected to go on"):
         run(app, command, catch_exceptions=False)
