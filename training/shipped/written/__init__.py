@@ -11,4 +11,8 @@ passages, each after ``---``: a line of text with marks ``[words|type|id]``, and
 relation that holds, ``id > relation > id``. What is not listed does not hold.
 
 The sixteen relations of FewRel's validation set stand in none of them, in no wording.
+
+Of 108 passages drawn at random (seed 0, 2026-11-26), read once by a language model that had not
+written them, all of 368 listed relations hold (five are doubtful), four that hold were not listed
+(three more are likely), and 14 of 550 mentions were unmarked. What it found was mended.
 """

@@ -1,7 +1,7 @@
 """``python -m glinermt.training.shipped.written``: builds the files of written passages."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -163,15 +163,23 @@ def _is_name(words: str) -> bool:
 
 
 def _renamed(passage: Passage, names: dict[str, list[str]], rng: random.Random) -> Passage:
-    """Give some things, named once or alike throughout, another name of their type."""
+    """Give some things, named alike throughout, another name of their type.
+
+    One that shares a word with another thing keeps its name: "Longwind E3" is told to be of
+    "Longwind Motors" by that.
+    """
     words: dict[str, set[str]] = defaultdict(set)
     for thing in passage.things:
         words[thing.name].add(passage.text[thing.start : thing.end])
     new: dict[str, str] = {}
     taken = {word for found in words.values() for word in found}
+    parts = Counter(
+        part for found in words.values() for part in {p for word in found for p in word.split()}
+    )
     for thing in passage.things:
         old = passage.text[thing.start : thing.end]
         alike = words[thing.name] == {old} and _is_name(old) and " " in old
+        alike = alike and all(parts[part] == 1 for part in old.split())
         if thing.name in new or not alike or rng.random() >= RENAMED_SHARE:
             continue
         name = rng.choice(names[thing.type])
