@@ -125,7 +125,7 @@ def entity_and_relation_dicts(
     of each in the text's entities.
     """
     asked = [_asked(names, rules.replaced) for names in _for_each(labels, len(texts))]
-    wanted = [tuple(names) for names in _for_each(relations, len(texts))]
+    wanted = [tuple(names) for names in _for_each(relations, len(texts), "relations")]
     pieces = _pieces(model, texts, asked, wanted, rules)
     found = model.read([piece.query for piece in pieces], rules.ask(asked, model.settings))
     entities: list[list[Row]] = [[] for _ in texts]
@@ -235,6 +235,8 @@ def listed(texts: str | Iterable[str]) -> list[str]:
     Raises:
         TypeError: one is not str.
     """
+    if isinstance(texts, Mapping | bytes | bytearray):
+        raise TypeError(f"texts must be str or a list of them, got {type(texts).__name__}")
     found = [texts] if isinstance(texts, str) else list(texts)
     for i, text in enumerate(found):
         if not isinstance(text, str):
@@ -242,13 +244,16 @@ def listed(texts: str | Iterable[str]) -> list[str]:
     return found
 
 
-def _for_each(labels: Labels | Sequence[Labels], number: int) -> Sequence[Labels]:
+def _for_each(
+    labels: Labels | Sequence[Labels], number: int, what: str = "labels"
+) -> Sequence[Labels]:
     if isinstance(labels, str) or not isinstance(labels, Sequence | Mapping):
         hint = f"; write [{labels!r}]" if isinstance(labels, str) else ""
-        raise TypeError(f"labels must be a list or a mapping, got {labels!r:.80}{hint}")
+        raise TypeError(f"{what} must be a list or a mapping, got {labels!r:.80}{hint}")
     several = not isinstance(labels, Mapping) and labels and not isinstance(labels[0], str)
-    if several and not isinstance(labels[0], Sequence | Mapping):  # type: ignore[index]
-        raise TypeError(f"a label must be str, got {type(labels[0]).__name__}: {labels[0]!r:.80}")
+    for each in labels if several else ():
+        if not isinstance(each, Sequence | Mapping):
+            raise TypeError(f"one of {what} must be str, got {type(each).__name__}: {each!r:.80}")
     if not several:
         return [labels] * number  # type: ignore[list-item]  # one list for all
     if len(labels) != number:

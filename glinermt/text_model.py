@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -44,7 +44,9 @@ class TextModel:
 
     if not TYPE_CHECKING:  # for which every name would be an attribute then
 
-        def __getattr__(self, name: str) -> NoReturn:
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property failed; its own error says why
+                return object.__getattribute__(self, name)
             advice = f"; write {OTHER_CALLS[name]}" if name in OTHER_CALLS else ""
             raise AttributeError(f"{type(self).__name__} has no {name!r}{advice}")
 

@@ -88,7 +88,7 @@ def validation_error(errors: Sequence[Any], body: Any) -> RequestError:
     if chosen["type"] == UNKNOWN:
         message = f"{field}: unknown field; /docs lists those that there are"
         return RequestError(422, message, field=field)
-    if field == "body":
+    if field == "body" and chosen["type"] != "value_error":
         message = "the body must be a JSON object, sent with Content-Type: application/json"
         return RequestError(422, message, field=field)
     return RequestError(422, f"{field}: {chosen['msg']}", field=field)

@@ -251,6 +251,8 @@ def main(
     ]  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     different = 0
+    if unknown := sorted(set(family) - set(FAMILIES)):
+        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     for name in family:
         with tempfile.TemporaryDirectory() as folder:
             cells, problems = row(name, write(name, Path(folder)), 0 if quick else turns)

@@ -152,7 +152,9 @@ def verify_command(
         float, typer.Option(help="Least share of them that calls a span right.")
     ] = 0.5,
     temperature: Annotated[float, typer.Option(help="Of the judge.")] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Of a judgement.")] = 1024,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Of a judgement; those in work/judgements.jsonl stay.")
+    ] = 1024,
     batch: Annotated[int, typer.Option(min=1, help="Requests given to the LLM at once.")] = 100,
 ) -> None:
     """Let an LLM judge every generated span, and leave out what it doubts."""

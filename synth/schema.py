@@ -60,7 +60,8 @@ def fit(value: Any, schema: Schema, drop: Drop) -> Any:
         missing = [name for name in schema["required"] if name not in value]
         if missing:
             raise Misfit("field missing")
-        return {name: fit(value[name], of, drop) for name, of in schema["properties"].items()}
+        properties = schema["properties"].items()
+        return {name: fit(value[name], of, drop) for name, of in properties if name in value}
     return _fit_string(value, schema["maxLength"])
 
 

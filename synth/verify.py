@@ -23,11 +23,13 @@ from glinermt.synth.checks.align import Source, occurrences
 from glinermt.synth.engines.ask import FEW, given_up
 from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.recipes.base import MENTION
-from glinermt.synth.schema import ReplyError, Schema, one_of, parse, record, several
+from glinermt.synth.schema import ReplyError, Schema, one_of, parse, record, several, text
 from glinermt.synth.store import Store
 
 RIGHT = "right"
 VERDICTS = (RIGHT, "wrong type", "wrong border", "not asked for")
+LONGEST = 200
+"""Characters of what is read as a verdict, ours or not."""
 MOST_SPANS = 30
 """Spans of an example that are judged; further ones stay as they are."""
 AROUND = 40
@@ -224,8 +226,11 @@ def _schema(spans: int) -> Schema:
 def _read(reply: Reply, spans: int) -> Verdict | None:
     if reply.error:
         return None
+    # One verdict that is missing, or none of ours, costs its own span alone.
+    judged = {str(number): text(LONGEST) for number in range(1, min(spans, MOST_SPANS) + 1)}
+    readable = record(judgements={**record(**judged), "required": []}, missed=several(MENTION, 8))
     try:
-        value = parse(reply.text, _schema(spans), lambda _cause, _what: None)
+        value = parse(reply.text, readable, lambda _cause, _what: None)
     except ReplyError:
         return None
     said = {

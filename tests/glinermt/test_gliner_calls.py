@@ -118,7 +118,7 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
         (lambda m: m.predict_entities(TEXT, LABELS, True), "threshold must be a number, got True"),
         (lambda m: m.predict_entities(TEXT, "city"), r"labels must be .* write \['city'\]"),
         (lambda m: m.predict_entities(TEXT, {"city"}), r"labels must be .* got \{'city'\}"),
-        (lambda m: m.predict_entities(TEXT, [1]), "a label must be str, got int: 1"),
+        (lambda m: m.predict_entities(TEXT, [1]), "one of labels must be str, got int: 1"),
         (lambda m: m.inference([TEXT, None], LABELS), "text 1 must be str, got NoneType"),
         (lambda m: m.predict_entities([TEXT], LABELS), "text must be str, got list"),
         (lambda m: m.inference([TEXT], LABELS, flat_ner=1), "flat_ner must be True or False"),

@@ -255,6 +255,10 @@ def test_what_is_sent_by_habit_is_answered_in_words_of_use(client: TestClient) -
     assert error["message"] == "texts: unknown field; /docs lists those that there are"
     form = client.post("/v1/entities", content=json.dumps({"text": TEXT, "labels": ["city"]}))
     assert "sent with Content-Type: application/json" in form.json()["error"]["message"]
+    half = b'{"text": "a\\ud800", "labels": ["city"]}'
+    headers = {"Content-Type": "application/json"}
+    error = client.post("/v1/entities", content=half, headers=headers).json()["error"]
+    assert "half of a surrogate pair" in error["message"]
 
 
 @pytest.mark.parametrize("place", ["name", "$ref"])

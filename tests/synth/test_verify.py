@@ -95,14 +95,21 @@ def test_an_example_of_which_nothing_is_left_is_no_negative(folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "said", [{"judgements": []}, says(), says("right"), says("perhaps", "maybe", "who knows")]
-)
+    ("said", "number"),
+    [({"judgements": []}, 3), (says(), 3), (says("right"), 2),
+     (says("perhaps", "right", "the border is wrong, I think"), 2)],
+)  # fmt: skip
 def test_what_is_not_judged_stays_and_is_counted(
-    folder: Path, tmp_path: Path, said: dict[str, Any]
+    folder: Path, tmp_path: Path, said: dict[str, Any], number: int
 ) -> None:
     report = verify(folder, tmp_path / "out", Judge(said), Checking())
     assert len(left(tmp_path / "out")[0]["spans"]) == 3
-    assert report["counts"]["spans not judged"] == 3
+    assert report["counts"]["spans not judged"] == number
+
+
+def test_a_span_called_wrong_goes_where_others_were_left_out(folder: Path, tmp_path: Path) -> None:
+    verify(folder, tmp_path / "out", Judge(says("right", "wrong type")), Checking())
+    assert [span["label"] for span in left(tmp_path / "out")[0]["spans"]] == ["person", "animal"]
 
 
 def test_what_was_replied_is_not_asked_again(folder: Path, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_a_passage_is_read_without_its_marks(file: Path) -> None:
         ("rel: x | sideways | a > b", "sideways"),
         ("---\n[Ana|ghost|a] came.", "'ghost' is not declared"),
         ("---\n[Ana|founder came.", "broken"),
+        ("---\n[Ana|founder|a] came.", "fewer than two"),
     ],
 )
 def test_a_bad_line_is_named(file: Path, line: str, reason: str) -> None:
@@ -98,6 +99,10 @@ def test_tails_and_types_are_asked_as_well(file: Path) -> None:
     made = [pair for seed in range(20) for pair in examples(domain, random.Random(seed))]
     tails = [example for kind, example in made if kind == "tails"]
     assert any(label.startswith("Ana Ruiz <> ") for e in tails for label in e.query.labels)
+    for e in tails:  # symmetric, so it is never denied
+        rivals = {f"{name} <> rival of" for name in ("Velt Labs", "Osk")} & set(e.query.labels)
+        assert rivals <= {span.label for span in e.spans}
+    assert any("Osk <> rival of" in e.query.labels for e in tails)
     types = {span.label for kind, e in made if kind == "entities" for span in e.spans}
     assert types == {"company", "firm", "founder", "city"}
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from glinermt.errors import DataError
 from glinermt.jsonl import write_jsonl
 from glinermt.training.config import Sampling
 from glinermt.training.data.relations import PairSampler, RelationSampler
@@ -42,6 +43,8 @@ def main(
     """Write pairs.jsonl.xz, tails.jsonl.xz and entities.jsonl.xz below OUT."""
     folder = texts or Path(str(resources.files(__package__) / "texts"))
     domains = [read_domain(path) for path in sorted(folder.glob("*.txt"))]
+    if not domains:
+        raise DataError(f"{folder}: no .txt file of a domain is in it")
     rng = random.Random(seed)
     made: dict[str, list[Example]] = defaultdict(list)
     for domain in domains:
@@ -64,14 +67,11 @@ def examples(domain: Domain, rng: random.Random) -> Iterator[tuple[str, Example]
     Yields (file, Example).
     """
     wordings = _wordings(domain, rng)
-    both = tuple(w for name, _, w in wordings if domain.relations[name].symmetric)
-    sampling = Sampling(
-        max_words=WHOLE, max_relation_labels=16, frequency_share=0.2, symmetric_relations=both
-    )
+    sampling = Sampling(max_words=WHOLE, max_relation_labels=16, frequency_share=0.2)
     names = _names(domain)
     passages = [_renamed(passage, names, rng) for passage in domain.passages]
     passages = [_among_others(passage, passages, rng) for passage in passages]
-    rows = [_row(passage, wordings) for passage in passages]
+    rows = [_row(passage, domain, wordings) for passage in passages]
     ask_pairs = PairSampler(rows, sampling)
     ask_tails = RelationSampler(rows, sampling)
     for passage, row in zip(passages, rows, strict=True):
@@ -103,7 +103,7 @@ def _wordings(domain: Domain, rng: random.Random) -> list[tuple[str, bool, str]]
     return chosen
 
 
-def _row(passage: Passage, wordings: list[tuple[str, bool, str]]) -> RelationRow:
+def _row(passage: Passage, domain: Domain, wordings: list[tuple[str, bool, str]]) -> RelationRow:
     """Return the passage with what holds between any two of its mentions, and what does not."""
     mentions: dict[str, list[Span]] = defaultdict(list)
     for thing in passage.things:
@@ -113,9 +113,13 @@ def _row(passage: Passage, wordings: list[tuple[str, bool, str]]) -> RelationRow
     for head, name, tail in passage.triples:
         for of, swapped, wording in wordings:
             if of == name:
-                a, b = (tail, head) if swapped else (head, tail)
-                related.add((a, b))
-                triples += [(h, wording, t) for h in mentions[a] for t in mentions[b]]
+                ends = [(tail, head) if swapped else (head, tail)]
+                if domain.relations[name].symmetric:
+                    ends.append((tail, head))
+                related.update(ends)
+                triples += [
+                    (h, wording, t) for a, b in ends for h in mentions[a] for t in mentions[b]
+                ]
     unrelated = [
         (h, t)
         for a in mentions
@@ -133,7 +137,8 @@ def _typed(
 ) -> tuple[tuple[str, ...], tuple[Span, ...]]:
     """Ask for some types of the domain; return their labels and what is of them."""
     present = {thing.type for thing in passage.things}
-    absent = sorted(domain.types.keys() - present)
+    general = {domain.general[name] for name in present}
+    absent = sorted(domain.types.keys() - present - general)
     asked = [name for name in sorted(present) if rng.random() < 0.9]
     room = max(0, MOST_TYPES - len(asked))
     asked += rng.sample(absent, min(len(absent), room, rng.randint(0 if asked else 1, 6)))

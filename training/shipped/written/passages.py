@@ -42,6 +42,8 @@ class Domain:
     name: str
     types: dict[str, tuple[str, ...]]
     """First wording -> all wordings."""
+    general: dict[str, str]
+    """First wording -> the general type that it is a kind of."""
     relations: dict[str, Kind]
     passages: tuple[Passage, ...]
 
@@ -53,6 +55,7 @@ def read_domain(path: Path) -> Domain:
         DataError: a line is none of those above, or names what is not declared or not marked.
     """
     types: dict[str, tuple[str, ...]] = {}
+    general: dict[str, str] = {}
     relations: dict[str, Kind] = {}
     passages: list[Passage] = []
     begun = False
@@ -61,8 +64,10 @@ def read_domain(path: Path) -> Domain:
             if not line.strip() or line.startswith("#"):
                 continue
             if line.startswith("type:"):
-                wordings = _wordings(line.removeprefix("type:").split("<")[0])
+                listed, kind_of = line.removeprefix("type:").split("<")
+                wordings = _wordings(listed)
                 types[wordings[0]] = wordings
+                general[wordings[0]] = kind_of.strip()
             elif line.startswith("rel:"):
                 kind = _kind(line.removeprefix("rel:"))
                 relations[kind.wordings[0]] = kind
@@ -71,11 +76,13 @@ def read_domain(path: Path) -> Domain:
             elif begun:
                 passages.append(_passage(line, types))
                 begun = False
-            else:
+            elif passages:
                 passages[-1] = _with_triple(passages[-1], line, relations)
-        except (ValueError, KeyError, IndexError) as error:
+            else:
+                raise ValueError("a passage begins behind a line of ---")
+        except ValueError as error:
             raise DataError(f"{path}:{number}: {error}: {line!r:.80}") from error
-    return Domain(path.stem, types, relations, tuple(passages))
+    return Domain(path.stem, types, general, relations, tuple(passages))
 
 
 def _wordings(listed: str) -> tuple[str, ...]:
@@ -105,8 +112,10 @@ def _passage(line: str, types: dict[str, tuple[str, ...]]) -> Passage:
         text += words
         end = mark.end()
     text += line[end:]
-    if not things or re.search(r"[\[\]|]", text):
-        raise ValueError("no mark, or a broken one")
+    if re.search(r"[\[\]|]", text):
+        raise ValueError("a broken mark")
+    if len({thing.name for thing in things}) < 2:
+        raise ValueError("fewer than two marked things, so nothing can hold between them")
     return Passage(text, tuple(things))
 
 
