@@ -243,6 +243,8 @@ def main(
     """Measure each family beside its package; fail where answers differ."""
     if context.invoked_subcommand:
         return
+    if unknown := sorted(set(family) - set(FAMILIES)):
+        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     torch.set_num_threads(1)
     packages = ", ".join(f"{name} {version(name)}" for name in ("gliner2", "gliformer"))
     lines = [
@@ -251,8 +253,6 @@ def main(
     ]  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     different = 0
-    if unknown := sorted(set(family) - set(FAMILIES)):
-        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     for name in family:
         with tempfile.TemporaryDirectory() as folder:
             cells, problems = row(name, write(name, Path(folder)), 0 if quick else turns)

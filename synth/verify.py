@@ -209,7 +209,7 @@ def _request(row: Mapping[str, Any], sample: int, checking: Checking) -> Request
         recipe="verify",
         system=SYSTEM,
         user=user.replace("{text}", source),
-        schema=_schema(len(row["spans"])),
+        schema=_schema(len(row["spans"]), one_of(*VERDICTS)),
         temperature=checking.temperature,
         top_p=1.0,
         max_tokens=checking.max_tokens,
@@ -217,9 +217,9 @@ def _request(row: Mapping[str, Any], sample: int, checking: Checking) -> Request
     )
 
 
-def _schema(spans: int) -> Schema:
+def _schema(spans: int, verdict: Schema) -> Schema:
     """Return the schema of a judgement: a field for each span, so that none can be left out."""
-    judged = {str(number): one_of(*VERDICTS) for number in range(1, min(spans, MOST_SPANS) + 1)}
+    judged = {str(number): verdict for number in range(1, min(spans, MOST_SPANS) + 1)}
     return record(judgements=record(**judged), missed=several(MENTION, 8))
 
 
@@ -227,8 +227,8 @@ def _read(reply: Reply, spans: int) -> Verdict | None:
     if reply.error:
         return None
     # One verdict that is missing, or none of ours, costs its own span alone.
-    judged = {str(number): text(LONGEST) for number in range(1, min(spans, MOST_SPANS) + 1)}
-    readable = record(judgements={**record(**judged), "required": []}, missed=several(MENTION, 8))
+    readable = _schema(spans, text(LONGEST))
+    readable["properties"]["judgements"]["required"] = []
     try:
         value = parse(reply.text, readable, lambda _cause, _what: None)
     except ReplyError:

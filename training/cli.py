@@ -377,20 +377,15 @@ def annotate_loop_command(
 def _steps_shown(job: str, steps: int) -> Iterator[Any]:
     """Show on standard error how far a training is: a bar, or lines where none can be drawn."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    from glinermt.console import Milestones
     from glinermt.training.adapt.fine_tuning import Callback
+    from glinermt.training.run.metrics_log import Bar
 
-    console = Console(stderr=True)
-    lines = Milestones(console, job)
-    with Progress(console=console, disable=lines.wanted) as bar:
-        task = bar.add_task(job, total=steps)
+    with Bar(job, console=Console(stderr=True)) as bar:
 
         class Shown(Callback):
             def on_step(self, step: int, loss: float) -> None:
-                bar.update(task, completed=step, description=f"{job}, loss {loss:.3g}")
-                lines.show(step / steps, f"step {step} loss {loss:.3g}")
+                bar.show(step / steps, f"step {step} loss {loss:.3g}")
 
         yield Shown()
 

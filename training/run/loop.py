@@ -175,7 +175,7 @@ class StageRun:
                 done, stopped = self._agreed()
                 if self.progress.step % self.config.log_every == 0:
                     values = {**meter.read(), **self._stepper.rates(), "gradient_norm": norm}
-                    bar.show(done, self.progress.step, values)
+                    bar.show_values(done, self.progress.step, values)
                     self._record(journal, {**values, **self._clock()})
                 if self._score and self.progress.step % self.config.dev.every == 0 and done < 1.0:
                     self._dev(journal)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rich import get_console
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from glinermt.console import Milestones
@@ -128,13 +129,14 @@ class Trackers:
 
 
 class Bar:
-    """A progress bar over a stage's steps or minutes; shows loss per group and the rates.
+    """A progress bar over the steps or minutes of a training.
 
     Where no bar can be drawn it prints lines.
     """
 
-    def __init__(self, stage: str, *, shown: bool) -> None:
-        self._lines = Milestones(get_console(), stage)
+    def __init__(self, job: str, *, shown: bool = True, console: Console | None = None) -> None:
+        console = console or get_console()
+        self._lines = Milestones(console, job)
         self._shown = shown
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -143,9 +145,10 @@ class Bar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
+            console=console,
             disable=not shown or self._lines.wanted,
         )
-        self._task = self._progress.add_task(stage, total=1.0, text="")
+        self._task = self._progress.add_task(job, total=1.0, text="")
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -159,14 +162,17 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def show(self, progress: float, step: int, values: Mapping[str, float]) -> None:
+    def show_values(self, progress: float, step: int, values: Mapping[str, float]) -> None:
+        """Show loss per group and the rates."""
         parts = [f"step {step}"]
         for name, value in values.items():
             if name.startswith("loss"):
                 parts.append(f"{name.removeprefix('loss_')} {value:.3g}")
         parts.append(f"lr {values['encoder_lr']:.2g}")
         parts.append(f"{values['tokens_per_s']:.0f} tokens/s")
-        text = " ".join(parts)
+        self.show(progress, " ".join(parts))
+
+    def show(self, progress: float, text: str) -> None:
         self._progress.update(self._task, completed=progress, text=text)
         if self._shown:
             self._lines.show(progress, text)

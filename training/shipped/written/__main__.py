@@ -178,14 +178,12 @@ def _renamed(passage: Passage, names: dict[str, list[str]], rng: random.Random) 
         words[thing.name].add(passage.text[thing.start : thing.end])
     new: dict[str, str] = {}
     taken = {word for found in words.values() for word in found}
-    parts = Counter(
-        part for found in words.values() for part in {p for word in found for p in word.split()}
-    )
+    parts = Counter(part for found in words.values() for part in set(" ".join(found).split()))
     for thing in passage.things:
         old = passage.text[thing.start : thing.end]
         alike = words[thing.name] == {old} and _is_name(old) and " " in old
-        alike = alike and all(parts[part] == 1 for part in old.split())
-        if thing.name in new or not alike or rng.random() >= RENAMED_SHARE:
+        shared = any(parts[part] > 1 for part in old.split())
+        if thing.name in new or not alike or shared or rng.random() >= RENAMED_SHARE:
             continue
         name = rng.choice(names[thing.type])
         if name not in taken:

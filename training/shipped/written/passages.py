@@ -39,7 +39,6 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    name: str
     types: dict[str, tuple[str, ...]]
     """First wording -> all wordings."""
     general: dict[str, str]
@@ -82,7 +81,7 @@ def read_domain(path: Path) -> Domain:
                 raise ValueError("a passage begins behind a line of ---")
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}: {line!r:.80}") from error
-    return Domain(path.stem, types, general, relations, tuple(passages))
+    return Domain(types, general, relations, tuple(passages))
 
 
 def _wordings(listed: str) -> tuple[str, ...]:
