@@ -15,8 +15,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 demo: $(VENV)/installed
 	@$(BIN)/glinermt demo
 
+# A process for each core, with one thread each: many tests are too small for two.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # The server, its page in a browser, and the integrations; what is missing is skipped, with a reason.
 test-extras: $(EXTRAS)/installed
