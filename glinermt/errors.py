@@ -68,16 +68,20 @@ def missing(error: ModuleNotFoundError) -> str:
 
 
 def _extra_of(package: str) -> str | None:
-    """Return the first extra of ours that brings a package of that name."""
+    """Return the first extra of ours that brings a package of that name, or is called like it.
+
+    A package may be imported by another name than it is installed by: ``haystack`` of haystack-ai.
+    """
     from importlib import metadata  # costs as much as all else here
 
     try:
-        requirements = metadata.requires("glinermt") or []
+        about = metadata.metadata("glinermt")
     except metadata.PackageNotFoundError:
         return None
-    for requirement in requirements:
+    for requirement in about.get_all("Requires-Dist") or []:
         name = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
         if name and extra and re.sub(r"[-.]+", "_", name[0]).lower() == package.lower():
             return extra[1]
-    return None
+    extras: list[str] = about.get_all("Provides-Extra") or []
+    return next((extra for extra in extras if extra.replace("-", "_") == package.lower()), None)

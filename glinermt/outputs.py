@@ -20,9 +20,11 @@ def locked(folder: Path) -> Iterator[None]:
     On Windows, which has no such locks, nothing is kept out.
 
     Raises:
-        DataError: another process, or another run of this one, works in it.
+        DataError: it is a file, or another process, or another run of this one, works in it.
         OSError: the folder cannot be made or written to.
     """
+    if folder.is_file():
+        raise DataError(f"{folder}: a file; name a folder to write into")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         if os.name == "posix":

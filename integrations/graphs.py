@@ -4,6 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from glinermt.tasks import extract_entities, extract_relations
+from glinermt.tasks.labels import (
+    ENTITY_OPTIONS,
+    check_ends,
+    is_one_spec,
+    read_labels,
+    read_relations,
+)
 from glinermt.types import Extractor, Overlap, Relation, Span
 
 
@@ -29,6 +36,9 @@ def entities_and_relations(
         model: None = the shipped one.
     """
     given = list(texts)
+    if relations and is_one_spec(labels) and is_one_spec(relations):
+        names = [label.name for label in read_labels(labels, options=ENTITY_OPTIONS)]
+        check_ends(read_relations(relations), names)
     found = extract_entities(given, labels, threshold=threshold, overlap=overlap, model=model)
     if not relations:
         return [(spans, []) for spans in found]
@@ -36,6 +46,30 @@ def entities_and_relations(
         given, relations, entities=found, threshold=relation_threshold, model=model
     )
     return list(zip(found, related, strict=True))
+
+
+def check_each(given: Any, kind: type, name: str, how: str) -> None:
+    """Check that what a framework hands over is a list of its own kind of thing.
+
+    Args:
+        given: what was handed over.
+        kind: the class of its items.
+        name: the word for it in errors.
+        how: how a text is made into one, for the message.
+
+    Raises:
+        TypeError: it is one thing alone, or one of another kind.
+    """
+    if isinstance(given, kind | str):
+        raise TypeError(f"{name} must be a list of {kind.__name__}, got one {_kind(given)}")
+    for number, one in enumerate(given):
+        if not isinstance(one, kind):
+            hint = f"; write {how}" if isinstance(one, str) else ""
+            raise TypeError(f"{name} {number} must be a {kind.__name__}, got {_kind(one)}{hint}")
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def nodes(

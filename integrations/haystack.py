@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from haystack import Document, component, default_from_dict, default_to_dict
-
 from glinermt.default_model import load_extractor
-from glinermt.integrations.graphs import entities_and_relations
+from glinermt.errors import missing
+from glinermt.integrations.graphs import check_each, entities_and_relations
 from glinermt.types import Extractor
+
+try:
+    from haystack import Document, component, default_from_dict, default_to_dict
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 @component
@@ -23,7 +27,8 @@ class GlinerMTExtractor:
         meta_field: where the entities go, as dicts with the fields of ``Span``; relations go to
             ``relations_field``, as those of ``Relation``.
         relations_field: see above.
-        model: a folder, a hub id, or None for the shipped model.
+        model: a folder, a hub id, or None for the shipped model; also a loaded model, if the
+            pipeline is not to be saved.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class GlinerMTExtractor:
         relation_threshold: float | None = None,
         meta_field: str = "entities",
         relations_field: str = "relations",
-        model: str | None = None,
+        model: Extractor | str | None = None,
     ) -> None:
         self.labels, self.threshold = labels, threshold
         self.relations, self.relation_threshold = relations, relation_threshold
@@ -48,7 +53,16 @@ class GlinerMTExtractor:
             self._loaded = load_extractor(self.model)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the configuration, for a pipeline to be saved."""
+        """Return the configuration, for a pipeline to be saved.
+
+        Raises:
+            TypeError: the component was given a loaded model, which no file can hold.
+        """
+        if not isinstance(self.model, str | None):
+            raise TypeError(
+                "a pipeline is saved with the name of its model: give GlinerMTExtractor a folder "
+                f"or hub id as model, not a loaded {type(self.model).__name__}"
+            )
         saved: dict[str, Any] = default_to_dict(
             self,
             labels=_as_pairs(self.labels),
@@ -73,6 +87,7 @@ class GlinerMTExtractor:
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
         """Return copies of the Documents with what was found in their meta data."""
+        check_each(documents, Document, "documents", "Document(content=text)")
         self.warm_up()
         texts = [document.content or "" for document in documents]
         found = entities_and_relations(

@@ -3,15 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.documents import Document
-from langchain_core.runnables import Runnable, RunnableConfig
-
 from glinermt.default_model import load_extractor
-from glinermt.errors import BackendError
-from glinermt.integrations.graphs import edge_properties, entities_and_relations, node_of
+from glinermt.errors import BackendError, missing
+from glinermt.integrations.graphs import (
+    check_each,
+    edge_properties,
+    entities_and_relations,
+    node_of,
+)
 from glinermt.integrations.graphs import nodes as nodes_of
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
+
+try:
+    from langchain_core.documents import Document
+    from langchain_core.runnables import Runnable, RunnableConfig
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 class GlinerMTExtractor(Runnable[str, list[Span]]):
@@ -34,7 +42,13 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
         self.model = load_extractor(model)
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Span]:
-        """Find the entities of a text."""
+        """Find the entities of a text.
+
+        Raises:
+            TypeError: it is a Document, whose text is its ``page_content``.
+        """
+        if isinstance(input, Document):
+            raise TypeError("invoke takes a text, got a Document: pass its page_content")
         found: list[Span] = self._call_with_config(
             self._extract, input, config, run_type="tool", **kwargs
         )
@@ -48,7 +62,12 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[list[Span]]:
-        """Find the entities of each text, in one call of the model."""
+        """Find the entities of each text, in one call of the model.
+
+        Raises:
+            TypeError: what is given is no list of texts.
+        """
+        check_each(inputs, str, "inputs", "")
         if return_exceptions:
             each: list[list[Span]] = super().batch(inputs, config, return_exceptions=True, **kwargs)
             return each
@@ -104,6 +123,7 @@ class GlinerMTGraphTransformer:
             raise BackendError(
                 "graph documents need langchain-community: pip install 'glinermt[langchain]'"
             ) from error
+        check_each(documents, Document, "documents", "Document(page_content=text)")
         found = entities_and_relations(
             [document.page_content for document in documents],
             self.labels,

@@ -1,23 +1,32 @@
 """LlamaIndex: an extractor of entities into meta data, and one of paths for property graphs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.extractors import BaseExtractor
-from llama_index.core.graph_stores.types import (
-    KG_NODES_KEY,
-    KG_RELATIONS_KEY,
-    EntityNode,
-    Relation,
-)
-from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
-
 from glinermt.default_model import load_extractor
-from glinermt.integrations.graphs import edge_properties, entities_and_relations, node_of
+from glinermt.errors import UsageError, missing, unknown_choice
+from glinermt.integrations.graphs import (
+    check_each,
+    edge_properties,
+    entities_and_relations,
+    node_of,
+)
 from glinermt.integrations.graphs import nodes as nodes_of
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
+
+try:
+    from llama_index.core.bridge.pydantic import BaseModel, Field, PrivateAttr
+    from llama_index.core.extractors import BaseExtractor
+    from llama_index.core.graph_stores.types import (
+        KG_NODES_KEY,
+        KG_RELATIONS_KEY,
+        EntityNode,
+        Relation,
+    )
+    from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 class GlinerMTEntityExtractor(BaseExtractor):
@@ -37,6 +46,9 @@ class GlinerMTEntityExtractor(BaseExtractor):
     _model: Extractor = PrivateAttr()
 
     def __init__(self, labels: Any, *, model: Extractor | str | None = None, **given: Any) -> None:
+        _check_options(type(self), given)
+        if not isinstance(labels, str) and "entities" in labels:
+            raise UsageError("no label may be called 'entities': the entities go to that key")
         super().__init__(labels=labels, **given)
         self._model = load_extractor(model)
 
@@ -77,6 +89,7 @@ class GlinerMTPathExtractor(TransformComponent):
     def __init__(
         self, labels: Any, relations: Any, *, model: Extractor | str | None = None, **given: Any
     ) -> None:
+        _check_options(type(self), given)
         super().__init__(labels=labels, relations=relations, **given)
         self._model = load_extractor(model)
 
@@ -113,7 +126,15 @@ class GlinerMTPathExtractor(TransformComponent):
         return list(nodes)
 
 
+def _check_options(kind: type[BaseModel], given: Mapping[str, Any]) -> None:
+    """Refuse an option that the class does not have; pydantic would pass over it."""
+    for name in given:
+        if name not in kind.model_fields:
+            raise TypeError(unknown_choice(f"option of {kind.__name__}", name, kind.model_fields))
+
+
 def _texts(nodes: Sequence[BaseNode]) -> list[str]:
+    check_each(nodes, BaseNode, "nodes", "TextNode(text=text)")
     return [node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
 
 

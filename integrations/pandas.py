@@ -1,10 +1,15 @@
 """pandas: ``import glinermt.integrations.pandas`` adds ``df.glinermt.extract("text", labels)``."""
 
+from collections.abc import Hashable
 from typing import Any
 
-import pandas
-
+from glinermt.errors import UsageError, missing, unknown_choice
 from glinermt.tasks import extract_entities
+
+try:
+    import pandas
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 COLUMNS = ["start", "end", "text", "label", "score"]
 
@@ -27,10 +32,16 @@ class GlinerMTAccessor:
             options: those of ``extract_entities``, such as ``threshold`` and ``model``.
 
         Raises:
-            KeyError: there is no such column.
-            TypeError: a value of the column is neither text nor missing.
+            TypeError: it is not one column, or a value of it is neither text nor missing.
+            ValueError: there is no such column.
         """
-        texts = self._frame[column].dropna()
+        texts = self._column(column).dropna()
+        for place, text in texts.items():
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"column {column!r}, row {place!r}: a text must be str, got "
+                    f"{type(text).__name__} {text!r:.80}"
+                )
         found = extract_entities(texts.tolist(), labels, **options)
         rows = [
             (place, span.start, span.end, span.text, span.label, span.score)
@@ -39,3 +50,16 @@ class GlinerMTAccessor:
         ]
         index = pandas.Index([row[0] for row in rows], name=self._frame.index.name)
         return pandas.DataFrame([row[1:] for row in rows], columns=COLUMNS, index=index)
+
+    def _column(self, name: Any) -> Any:
+        if not isinstance(name, Hashable):
+            raise TypeError(
+                f"column must be the name of one column, got {name!r:.80}; write "
+                'df.glinermt.extract("text", labels)'
+            )
+        if name not in self._frame.columns:
+            raise UsageError(unknown_choice("column", name, map(str, self._frame.columns)))
+        column = self._frame[name]
+        if column.ndim != 1:
+            raise TypeError(f"the frame has several columns called {name!r}; rename them first")
+        return column

@@ -6,12 +6,15 @@ analyzer.registry.add_recognizer(GlinerMTRecognizer())
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
-
 from glinermt.default_model import load_extractor
-from glinermt.errors import UsageError
+from glinermt.errors import UsageError, missing
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor
+
+try:
+    from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 LABELS = {
     "person": "PERSON",

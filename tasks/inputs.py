@@ -1,5 +1,6 @@
 """The shape rule of all tasks: a text gives one result, a list a list, an iterator an iterator."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice, repeat
@@ -169,7 +170,9 @@ def _rows(texts: Iterable[str], arguments: Sequence[Argument[Any]]) -> Iterator[
     streams = [repeat(a.value) if a.for_all else iter(a.value) for a in arguments]
     for i, text in enumerate(texts):
         if not isinstance(text, str):
-            raise TypeError(f"text {i} must be str, got {_kind(text)}")
+            missing = text is None or (isinstance(text, float) and math.isnan(text))
+            hint = "; leave out what has no text" if missing else ""
+            raise TypeError(f"text {i} must be str, got {_kind(text)}{hint}")
         row = []
         for argument, stream in zip(arguments, streams, strict=True):
             value = next(stream, _MISSING)

@@ -63,7 +63,7 @@ def read_labels(
             that with their descriptions read the same.
     """
     if isinstance(spec, str | bytes) or not isinstance(spec, Sequence | Mapping):
-        hint = f"; write [{spec!r}]" if isinstance(spec, str) else ""
+        hint = f"; write {_parted(spec)!r:.80}" if isinstance(spec, str) else ""
         raise TypeError(f"{what}s must be a list or a mapping, got {spec!r:.80}{hint}")
     items = spec.items() if isinstance(spec, Mapping) else ((name, {}) for name in spec)
     allowed = tuple(options)
@@ -170,6 +170,29 @@ def read_relations(spec: LabelSpec) -> list[Label]:
                 f"relation {relation.name!r}: max_per_head", relation.options["max_per_head"]
             )
     return relations
+
+
+def check_ends(relations: Iterable[Label], types: Iterable[str]) -> None:
+    """Refuse a relation that can never hold, since no type of one of its ends is looked for.
+
+    Raises:
+        ValueError: the relation, the end, and what is looked for.
+    """
+    asked = list(types)
+    known = set(map(readable, asked))
+    for relation in relations:
+        for side in ("head", "tail"):
+            ends = relation.options.get(side)
+            if ends and known.isdisjoint(map(readable, ends)):
+                raise UsageError(
+                    f"relation {relation.name!r} can never hold: none of its {side}'s types is "
+                    f"looked for: {unknown_choice('entity type', next(iter(ends)), asked)}"
+                )
+
+
+def _parted(given: str) -> list[str]:
+    """Return a string of names as the list that was probably meant."""
+    return [name.strip() for name in given.split(",") if name.strip()] or [given]
 
 
 def _are_types(given: Any) -> bool:

@@ -12,6 +12,7 @@ from glinermt.tasks.inputs import Argument, by_shape, chunks, restore, rows
 from glinermt.tasks.labels import (
     Label,
     LabelSpec,
+    check_ends,
     is_one_spec,
     read_labels,
     read_relations,
@@ -189,7 +190,7 @@ def _read_entities(
     if entities is None:
         return entity_types(relations)
     if isinstance(entities, Mapping | str) or not isinstance(entities, Iterable):
-        read_labels(entities)
+        check_ends(relations, [label.name for label in read_labels(entities)])
         return entities
     items: list[Any] = list(entities)
     spans = [span for span in items if isinstance(span, Span)]
@@ -201,7 +202,9 @@ def _read_entities(
         other = next(item for item in items if not isinstance(item, Span))
         raise TypeError(f"entities must be all Spans or all types, got a Span and {other!r:.80}")
     if not spans:
-        return items  # entity types
+        if items:  # entity types
+            check_ends(relations, [label.name for label in read_labels(items)])
+        return items
     for span in spans:
         if not 0 <= span.start < span.end or text[span.start : span.end] != span.text:
             raise UsageError(

@@ -35,6 +35,10 @@ def local_folder(path: str | Path, download: Download) -> Path:
     inner = download.subfolder or ""
     if folder.is_dir():
         return folder / inner
+    if folder.is_file():
+        raise CheckpointError(f"{path!s}: a file; name the folder of the model, {folder.parent}")
+    if not _HUB_ID.fullmatch(str(path)):
+        raise CheckpointError(f"{path!s}: no such folder here, and no hub id (owner/name) either")
     from huggingface_hub import snapshot_download  # importing it takes as long as loading a model
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -49,11 +53,13 @@ def local_folder(path: str | Path, download: Download) -> Path:
         )
         return Path(whole) / inner
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(
-            f"{path!s}: no such folder here, and not to be had from the hub: {error}"
+            f"{path!s}: no such folder here, and not to be had from the hub: {reason}"
         ) from error
 
 
+_HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 CARD = "README.md"
 TAGS = ("gliner", "glinermt", "named-entity-recognition", "information-extraction")
 _USE = {
@@ -70,7 +76,6 @@ _USE = {
         'model.predict_entities("Marie Curie was born in Warsaw.", ["person", "city"])',
     ),
 }
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def write_card(parts: Parts, folder: Path, library: str = "glinermt") -> None:
@@ -133,4 +138,4 @@ def _network(parts: Parts) -> list[tuple[str, object]]:
 
 
 def _is_hub_id(name: str) -> bool:
-    return bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()
+    return "/" in name and bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,20 @@ def test_the_extra_of_a_missing_package_is_named() -> None:
     assert missing(error) == "this needs accelerate: pip install 'glinermt[training]'"
     ours = ModuleNotFoundError("No module named 'nothing_of_ours'", name="nothing_of_ours")
     assert missing(ours) == "No module named 'nothing_of_ours'"
+
+
+def test_a_package_with_another_name_than_its_module_is_known_by_its_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    about = Message()
+    about["Requires-Dist"] = 'haystack-ai>=2; extra == "haystack"'
+    about["Requires-Dist"] = 'llama-index-core>=0.12; extra == "llama-index"'
+    about["Provides-Extra"] = "haystack"
+    about["Provides-Extra"] = "llama-index"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _: about)
+    for name, extra in {"haystack": "haystack", "llama_index.core": "llama-index"}.items():
+        error = ModuleNotFoundError(f"No module named {name!r}", name=name)
+        assert f"pip install 'glinermt[{extra}]'" in missing(error)
 
 
 def test_every_extra_that_an_error_names_is_there() -> None:

@@ -10,6 +10,7 @@ from haystack import Document, Pipeline
 
 from glinermt.integrations.haystack import GlinerMTExtractor
 from glinermt.tasks import extract_entities
+from tests.stub import StubExtractor
 from tests.tiny_models import tiny_model
 
 pytestmark = pytest.mark.extras
@@ -50,3 +51,20 @@ def test_a_pipeline_is_saved_and_loaded(model: str) -> None:
         for one in (pipeline, loaded)
     )
     assert before == after
+
+
+def test_a_loaded_model_is_used_but_not_saved() -> None:
+    stub = StubExtractor(lambda _: [("Bob", "person", 0.9)])
+    pipeline = Pipeline()
+    pipeline.add_component("extract", GlinerMTExtractor(["person"], model=stub))
+    given = {"extract": {"documents": [Document(content="Bob came.")]}}
+    (document,) = pipeline.run(given)["extract"]["documents"]
+    assert document.meta["entities"][0]["text"] == "Bob"
+    with pytest.raises(TypeError, match="a folder or hub id as model, not a loaded StubExtractor"):
+        pipeline.dumps()
+
+
+def test_texts_in_the_place_of_documents_are_refused() -> None:
+    extractor = GlinerMTExtractor(["person"], model=StubExtractor(lambda _: []))
+    with pytest.raises(TypeError, match=r"write Document\(content=text\)"):
+        extractor.run(["Bob came."])  # type: ignore[list-item]

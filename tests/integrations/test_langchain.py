@@ -50,6 +50,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def test_a_document_in_the_place_of_a_text_is_refused() -> None:
+    extractor = GlinerMTExtractor(["person"], model=StubExtractor(script))
+    document = Document(page_content=TEXT)
+    with pytest.raises(TypeError, match="got a Document: pass its page_content"):
+        extractor.invoke(document)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="inputs must be a list of str, got one str"):
+        extractor.batch(TEXT)  # type: ignore[arg-type]
+    transformer = GlinerMTGraphTransformer(["person"], ["knows"], model=StubExtractor(script))
+    with pytest.raises(TypeError, match="documents must be a list of Document, got one Document"):
+        transformer.convert_to_graph_documents(document)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"documents 0 must be a Document, got str; write Document"):
+        transformer.convert_to_graph_documents([TEXT])  # type: ignore[list-item]
+
+
 def test_graph_documents_have_nodes_relationships_and_places() -> None:
     pytest.importorskip("langchain_community", reason="needs langchain-community")
     transformer = GlinerMTGraphTransformer(

@@ -55,3 +55,17 @@ def test_a_property_graph_has_the_entities_and_relations() -> None:
     assert (head.name, relation.label, tail.name) == ("Bob", "works for", "Acme")
     assert head.properties["mentions"] == ["0:3", "20:23"]
     assert (relation.properties["head"], relation.properties["tail"]) == ("0:3", "14:18")
+
+
+def test_an_option_that_is_not_there_is_named() -> None:
+    with pytest.raises(TypeError, match=r"'treshold' \(did you mean 'threshold'\?\)"):
+        GlinerMTEntityExtractor(["person"], model=StubExtractor(script), treshold=0.3)
+    with pytest.raises(ValueError, match="no label may be called 'entities'"):
+        GlinerMTEntityExtractor(["person", "entities"], model=StubExtractor(script))
+
+
+def test_a_relation_whose_ends_are_not_looked_for_is_refused() -> None:
+    ends = {"works for": {"head": ["persn"], "tail": ["company"]}}
+    extractor = GlinerMTPathExtractor(["person", "company"], ends, model=StubExtractor(script))
+    with pytest.raises(ValueError, match="'works for' can never hold: none of its head's types"):
+        extractor([TextNode(text=TEXT)])

@@ -25,7 +25,15 @@ def test_a_row_for_each_entity_under_the_index_of_its_text() -> None:
     assert frame[[]].join(found).loc["d", "text"] == "Bob"
 
 
-def test_what_is_no_text_is_refused() -> None:
-    frame = pandas.DataFrame({"text": ["Bob", 3]})
-    with pytest.raises(TypeError, match="text 1 must be str"):
-        frame.glinermt.extract("text", ["person"], model=StubExtractor(lambda _: []))
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("mixed", "column 'mixed', row 1: a text must be str, got int 3"),
+        ("txt", r"unknown column 'txt' \(did you mean 'text'\?\): choose from 'mixed', 'text'"),
+        (["text"], r"column must be the name of one column, got \['text'\]"),
+    ],
+)
+def test_what_is_no_column_of_texts_is_refused(column: object, message: str) -> None:
+    frame = pandas.DataFrame({"text": ["Bob", "Ann"], "mixed": ["Bob", 3]})
+    with pytest.raises((TypeError, ValueError), match=message):
+        frame.glinermt.extract(column, ["person"], model=StubExtractor(lambda _: []))

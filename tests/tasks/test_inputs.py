@@ -1,6 +1,7 @@
 """One text gives one result, a list a list, an iterable a lazy iterator, in every task."""
 
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -147,7 +148,8 @@ def test_an_empty_text_gives_an_empty_result(task: str, text: str, model: StubEx
         ({"Ann", "Bob"}, "got set, which has no order; pass a list"),
         (pd.DataFrame({"a": ["Ann"]}), "got DataFrame of 2 dimensions; pass one column"),
         (np.array([["Ann"]]), "got ndarray of 2 dimensions"),
-        (["Ann", None], "text 1 must be str, got NoneType"),
+        (["Ann", None], "text 1 must be str, got NoneType; leave out what has no text"),
+        (["Ann", math.nan], "text 1 must be str, got float; leave out what has no text"),
         (["Ann", b"Bob"], "text 1 must be str, got bytes; decode it first"),
     ],
 )

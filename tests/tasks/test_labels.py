@@ -79,6 +79,7 @@ def test_texts_whose_labels_have_contrary_thresholds_keep_their_own(model: StubE
             TypeError,
             r"labels must be a list or a mapping, got 'person'; write \['person'\]",
         ),
+        ("person, city", TypeError, r"got 'person, city'; write \['person', 'city'\]"),
         (b"person", TypeError, "labels must be a list or a mapping, got b'person'"),
         ({"person"}, TypeError, r"labels must be a list or a mapping, got \{'person'\}"),
         ({"person": ""}.keys(), TypeError, "labels must be a list or a mapping, got dict_keys"),
@@ -133,6 +134,14 @@ def test_a_bad_relation_is_named(
 ) -> None:
     with pytest.raises(error, match=message):
         extract_relations(TEXT, relations, model=model)
+
+
+def test_a_relation_that_can_never_hold_is_refused(model: StubExtractor) -> None:
+    met = {"met": {"head": ["Person"], "tail": ["citty", "town"]}}
+    message = r"'met' can never hold: none of its tail's types .* 'citty' \(did you mean 'city'\?\)"
+    with pytest.raises(ValueError, match=message):
+        extract_relations(TEXT, met, entities=["person", "city"], model=model)
+    extract_relations(TEXT, met, entities=["person", "town"], model=model)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])

@@ -88,7 +88,7 @@ def read_examples(path: Path) -> list[Example]:
         except _BadRow as error:
             raise DataError(f"{place}: {error}") from error
     if not examples:
-        raise DataError(f"{path}:0: there is no Example in it")
+        raise DataError(f"{path}: it is empty; there should be an example a line")
     return [row for row in examples if isinstance(row, Example)]
 
 
@@ -117,6 +117,8 @@ def _parsed(source: Source, raw: str | Mapping[str, Any]) -> Row | None:
         return PARSERS[source.task](fields, frozenset(source.exclude_labels))
     except KeyError as error:
         raise _BadRow(f"no {error.args[0]!r} field") from error
+    except json.JSONDecodeError as error:
+        raise _BadRow(f"not JSON: {error}") from error
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         raise _BadRow(str(error)) from error
 
