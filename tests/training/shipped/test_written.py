@@ -1,4 +1,4 @@
-"""Passages written for training: the format, what is asked of them, and what stays unseen."""
+"""Texts written for training: their formats, what is asked of them, and what stays unseen."""
 
 import random
 from importlib import resources
@@ -9,6 +9,7 @@ import pytest
 from glinermt.errors import DataError
 from glinermt.training.shipped.written.__main__ import examples
 from glinermt.training.shipped.written.passages import read_domain
+from glinermt.training.shipped.written.questions import read_topic
 
 DOMAIN = """# domain: firms
 type: company; firm < organization
@@ -118,3 +119,62 @@ def test_the_shipped_texts_are_whole_and_leave_the_unseen_relations_out() -> Non
         for wording in (*kind.wordings, *kind.inverse)
     }
     assert not wordings & set(UNSEEN)
+
+
+TOPIC = """# topic: bridges
+---
+Ida Voss began the Halden bridge in 1871; Ida Voss died in 1880, a year after it was opened.
+Q: Who planned it? | Ida Voss@2
+Q: When was the start? | in 1871 || 1871
+N: When did Ida Voss leave Halden?
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("Q: Who planned it? | Ida Vos", "does not stand"),
+        ("Q: Who planned it? | Ida Voss", "stands 2 times"),
+        ("Q: Who planned it? | Ida Voss@3", "stands 2 times"),
+        ("Q: Who planned it?", "without its answer"),
+        ("A: Who planned it?", "neither"),
+    ],
+)
+def test_a_wrong_line_of_questions_is_named(tmp_path: Path, line: str, why: str) -> None:
+    path = tmp_path / "bridges.txt"
+    path.write_text(TOPIC + line, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"bridges.txt:7: .*{why}"):
+        read_topic(path)
+
+
+def test_questions_have_the_shortest_answer_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "bridges.txt"
+    path.write_text(TOPIC, encoding="utf-8")
+    who, when, none = read_topic(path)
+    assert [(span.start, span.text) for span in who.answers] == [(42, "Ida Voss")]
+    assert [span.text for span in when.answers] == ["1871"]
+    assert none.answers == ()
+    assert none.text == who.text
+
+
+def test_the_shipped_questions_cannot_be_told_apart_by_their_first_words() -> None:
+    folder = resources.files("glinermt.training.shipped.written") / "questions"
+    rows = [row for path in folder.iterdir() for row in read_topic(Path(str(path)))]
+    for few, start in ((0.05, "in what year"), (0.05, "how many"), (0.01, "why"), (0.01, "where")):
+        for answered in (True, False):
+            kind = [row.question.lower() for row in rows if bool(row.answers) is answered]
+            assert len(kind) > 5000
+            assert sum(question.startswith(start) for question in kind) > few * len(kind)
+
+
+def test_a_file_without_relations_teaches_its_types(tmp_path: Path) -> None:
+    path = tmp_path / "bills.txt"
+    path.write_text(
+        "type: total; amount due < quantity\ntype: due date; payable by < time\n---\n"
+        "INVOICE\\nPay [EUR 5|total|a] now.\n---\nNothing to pay.\n",
+        encoding="utf-8",
+    )
+    made = [pair for seed in range(9) for pair in examples(read_domain(path), random.Random(seed))]
+    assert {kind for kind, _ in made} == {"typed"}
+    assert {span.text for _, e in made for span in e.spans} == {"EUR 5"}
+    assert any("INVOICE\nPay EUR 5 now." in e.query.text for _, e in made)

@@ -12,10 +12,13 @@ import typer
 
 from glinermt.errors import DataError
 from glinermt.jsonl import write_jsonl
+from glinermt.tasks.questions import ANSWER, Question
+from glinermt.tasks.task import example
 from glinermt.training.config import Sampling
 from glinermt.training.data.relations import PairSampler, RelationSampler
 from glinermt.training.data.rows import RelationRow
 from glinermt.training.shipped.written.passages import Domain, Passage, Thing, read_domain
+from glinermt.training.shipped.written.questions import read_topic
 from glinermt.types import Example, Query, Span
 
 WHOLE = 10_000
@@ -37,40 +40,52 @@ INVERSE_SHARE = 0.3
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     texts: Annotated[Path | None, typer.Option(help="Folder of domains (shipped ones).")] = None,
+    questions: Annotated[Path | None, typer.Option(help="Folder of topics (shipped ones).")] = None,
     times: Annotated[int, typer.Option(help="Examples made of each passage.")] = 10,
     seed: int = 0,
 ) -> None:
-    """Write pairs.jsonl.xz, tails.jsonl.xz and entities.jsonl.xz below OUT."""
-    folder = texts or Path(str(resources.files(__package__) / "texts"))
-    domains = [read_domain(path) for path in sorted(folder.glob("*.txt"))]
-    if not domains:
-        raise DataError(f"{folder}: no .txt file of a domain is in it")
+    """Write pairs, tails, entities, typed and questions (.jsonl.xz) below OUT."""
+    domains = [read_domain(path) for path in _files(texts, "texts")]
+    rows = [row for path in _files(questions, "questions") for row in read_topic(path)]
     rng = random.Random(seed)
     made: dict[str, list[Example]] = defaultdict(list)
     for domain in domains:
         for _ in range(times):
-            for name, example in examples(domain, rng):
-                made[name].append(example)
+            for name, asked in examples(domain, rng):
+                made[name].append(asked)
     kinds = sum(len(domain.relations) for domain in domains)
     passages = sum(len(domain.passages) for domain in domains)
     print(f"{len(domains)} domains, {kinds} relations, {passages} passages")
+    made["questions"] = [example(ANSWER, r.text, Question(r.question), r.answers) for r in rows]
     for name, found in made.items():
         rng.shuffle(found)
-        write_jsonl(out / f"{name}.jsonl.xz", (example.to_dict() for example in found))
+        write_jsonl(out / f"{name}.jsonl.xz", (made_of.to_dict() for made_of in found))
         print(f"{out / name}.jsonl.xz: {len(found)} examples")
+
+
+def _files(folder: Path | None, shipped: str) -> list[Path]:
+    folder = folder or Path(str(resources.files(__package__) / shipped))
+    found = sorted(folder.glob("*.txt"))
+    if not found:
+        raise DataError(f"{folder}: no .txt file is in it")
+    return found
 
 
 def examples(domain: Domain, rng: random.Random) -> Iterator[tuple[str, Example]]:
     """Ask once about each passage of a domain; all in the same wordings of its relations.
 
     One wording a relation, so that no other wording of what holds is taken for what does not.
-    Yields (file, Example).
+    A domain without relations is asked for its types only. Yields (file, Example).
     """
     wordings = _wordings(domain, rng)
     sampling = Sampling(max_words=WHOLE, max_relation_labels=16, frequency_share=0.2)
     names = _names(domain)
     passages = [_renamed(passage, names, rng) for passage in domain.passages]
     passages = [_among_others(passage, passages, rng) for passage in passages]
+    if not domain.relations:
+        for passage in passages:
+            yield "typed", _entities(passage, domain, rng)
+        return
     rows = [_row(passage, domain, wordings) for passage in passages]
     ask_pairs = PairSampler(rows, sampling)
     ask_tails = RelationSampler(rows, sampling)
@@ -83,8 +98,7 @@ def examples(domain: Domain, rng: random.Random) -> Iterator[tuple[str, Example]
         yield "pairs", pairs
         if row.triples:
             yield "tails", ask_tails(row, rng)
-        labels, spans = _typed(passage, domain, rng)
-        yield "entities", Example(Query(passage.text, labels=labels), spans, "entities")
+        yield "entities", _entities(passage, domain, rng)
 
 
 def _wordings(domain: Domain, rng: random.Random) -> list[tuple[str, bool, str]]:
@@ -130,6 +144,11 @@ def _row(passage: Passage, domain: Domain, wordings: list[tuple[str, bool, str]]
         if h != t
     ]
     return RelationRow(passage.text, tuple(triples), tuple(unrelated))
+
+
+def _entities(passage: Passage, domain: Domain, rng: random.Random) -> Example:
+    labels, spans = _typed(passage, domain, rng)
+    return Example(Query(passage.text, labels=labels), spans, "entities")
 
 
 def _typed(

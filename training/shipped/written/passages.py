@@ -73,8 +73,10 @@ def read_domain(path: Path) -> Domain:
             elif line == "---":
                 begun = True
             elif begun:
-                passages.append(_passage(line, types))
+                passages.append(_passage(line.replace("\\n", "\n"), types))
                 begun = False
+                if relations and len({thing.name for thing in passages[-1].things}) < 2:
+                    raise ValueError("fewer than two marked things: nothing holds between them")
             elif passages:
                 passages[-1] = _with_triple(passages[-1], line, relations)
             else:
@@ -113,8 +115,6 @@ def _passage(line: str, types: dict[str, tuple[str, ...]]) -> Passage:
     text += line[end:]
     if re.search(r"[\[\]|]", text):
         raise ValueError("a broken mark")
-    if len({thing.name for thing in things}) < 2:
-        raise ValueError("fewer than two marked things, so nothing can hold between them")
     return Passage(text, tuple(things))
 
 
