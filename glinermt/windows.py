@@ -154,6 +154,8 @@ def _superseded(c: Candidates, asked: np.ndarray) -> np.ndarray:
     """
     lost = np.zeros(len(c), dtype=bool)
     cut = np.flatnonzero(c.cut & asked)
+    if not cut.size:
+        return lost
     whole = c.take(~c.cut)
     for label in np.unique(c.label[cut]).tolist():
         rivals = whole.take(whole.label == label)

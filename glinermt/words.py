@@ -9,9 +9,8 @@ import importlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
-
-import regex
 
 from glinermt.errors import BackendError, ConfigError, UsageError, unknown_choice
 
@@ -20,7 +19,6 @@ WordSplitter = Callable[[str], Offsets]
 """Text -> ``(start, end)`` character offsets of its words, ascending and disjoint."""
 
 _REFERENCE = re.compile(r"\w+(?:[-_]\w+)*|\S")
-_GRAPHEME = regex.compile(r"\X")
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _JOINER = "\u200d"
 _LABEL_EDGES = " \t\r\n.,:;!?"
@@ -54,7 +52,7 @@ def split_graphemes(text: str) -> Offsets:
     """
     if text.isascii():
         return split_reference(text)
-    places = [match.start() for match in _GRAPHEME.finditer(text)]
+    places = [match.start() for match in _grapheme().finditer(text)]
     if len(places) == len(text):
         return split_reference(text)
     firsts = "".join(text[place] for place in places)
@@ -64,7 +62,14 @@ def split_graphemes(text: str) -> Offsets:
 
 def split_characters(text: str) -> Offsets:
     """Split per visible character, for scripts that write no spaces (Chinese, Thai)."""
-    return [match.span() for match in _GRAPHEME.finditer(text) if not match[0].isspace()]
+    return [match.span() for match in _grapheme().finditer(text) if not match[0].isspace()]
+
+
+@cache
+def _grapheme() -> Any:
+    import regex  # late: plain English needs none of it, and it takes a tenth of a second
+
+    return regex.compile(r"\X")
 
 
 SPLITTERS: dict[str, WordSplitter] = {

@@ -7,7 +7,8 @@
 The weights are random, in the shape of small published models (an encoder as DeBERTa-v3-small, for
 labels one as MiniLM-L6, and mT5-small), made and saved by the package and loaded by both. Both run
 in turns in one process; a ratio is the median over turns of the package's CPU time by ours. Each
-loads once more in a process of its own, whose CPU time and peak memory are the table's.
+loads once more in a process that imports nothing else (``loading.py``), whose CPU time and peak
+memory are the table's.
 """
 
 import gc
@@ -38,7 +39,7 @@ from contest import (
     usual_threshold,
     workloads,
 )
-from report import machine_line, peak_memory
+from report import machine_line
 from rich.console import Console
 
 from glinermt.checkpoints import SHIPPED
@@ -80,7 +81,6 @@ COLUMNS = (
     "package", "found", "differ",
 )  # fmt: skip
 console = Console(width=120)
-app = typer.Typer(add_completion=False)
 
 
 @quietly
@@ -131,6 +131,12 @@ def _backbone(kind: str, shipped: GlinerMT) -> Any:
         shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
         return BertModel(BertConfig(vocab_size=size, intermediate_size=1536, **shape))
     return random_deberta("small", shipped)
+
+
+def package_of(family: str) -> str:
+    if family in GLINER2:
+        return "gliner2"
+    return "gliformer" if family == GLIFORMER else "gliner"
 
 
 @quietly
@@ -230,9 +236,7 @@ def ours(family: str, model: GlinerMT) -> Run:
     return run
 
 
-@app.callback(invoke_without_command=True)
 def main(
-    context: typer.Context,
     family: Annotated[list[str], typer.Option(help="Of those in the table.")] = FAMILIES,
     turns: Annotated[int, typer.Option(help="Measured turns.")] = 3,
     out: Annotated[Path, typer.Option(help="Markdown file to write.")] = Path("runs/families.md"),
@@ -241,8 +245,6 @@ def main(
     ),
 ) -> None:
     """Measure each family beside its package; fail where answers differ."""
-    if context.invoked_subcommand:
-        return
     if unknown := sorted(set(family) - set(FAMILIES)):
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     torch.set_num_threads(1)
@@ -284,7 +286,7 @@ def row(family: str, folder: Path, turns: int) -> tuple[list[str], list[str]]:
     ratios = [
         statistics.median(a / b for a, b in zip(each, times[0], strict=True)) for each in times[1:]
     ]
-    loads = [loading(system, family, folder) for system in ("glinermt", "package")]
+    loads = [loading(package, folder) for package in ("glinermt", package_of(family))]
     (seconds, memory), (their_seconds, their_memory) = loads
     measured = [f"{speed:.1f}", *(f"{ratio:.1f}" for ratio in ratios), f"{seconds:.1f}"]
     measured += [f"{their_seconds:.1f}", f"{memory:,.0f}", f"{their_memory:,.0f}"]
@@ -308,9 +310,10 @@ def _turns(
     return times, found
 
 
-def loading(system: str, family: str, folder: Path) -> tuple[float, float]:
+def loading(package: str, folder: Path) -> tuple[float, float]:
     """Return the CPU seconds and the peak MB of a process that imports and loads."""
-    command = [sys.executable, "-W", "ignore", __file__, "load", system, family, str(folder)]
+    script = Path(__file__).with_name("loading.py")
+    command = [sys.executable, "-W", "ignore", str(script), package, str(folder)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
     )
@@ -318,15 +321,5 @@ def loading(system: str, family: str, folder: Path) -> tuple[float, float]:
     return seconds, memory
 
 
-@app.command("load", hidden=True)
-def load(system: str, family: str, folder: Path) -> None:
-    """Load once, and print CPU time and peak memory as JSON."""
-    if system == "package":
-        loaded_by_package(family, folder)
-    else:
-        GlinerMT.from_pretrained(folder)
-    print(json.dumps([time.process_time(), peak_memory()]))
-
-
 if __name__ == "__main__":
-    app()
+    typer.run(main)

@@ -29,7 +29,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # before tokenizers is
 import torch
 import typer
 from contest import LABELS, SENTENCES
-from report import machine_line, peak_memory
+from loading import peak_memory
+from report import machine_line
 from rich.console import Console
 
 import glinermt

@@ -6,8 +6,6 @@ python speed/report.py runs/inference-*/inference.json --chart docs/performance.
 
 import json
 import platform
-import resource
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -59,19 +57,6 @@ def machine_line(threads: int) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "gliner"))
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{date.today()}; {cpu}, {capability}, {threads} thread(s); {packages}"
-
-
-def peak_memory() -> float:
-    """Return the process's peak memory so far, in MB.
-
-    Linux lets ``ru_maxrss`` begin with the peak of the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def table(rows: Sequence[Row], title: str) -> Table:

@@ -1,28 +1,36 @@
 """Readers and writers of checkpoints, one file for each published family."""
 
 import tempfile
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from glinermt.build import Parts
-from glinermt.checkpoints import gliner, gliner2, hub, native
+from glinermt.checkpoints import hub, native
 from glinermt.config import EXPORT_FILE
 from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
-LOADERS: dict[str, Callable[[Path], Parts]] = {
-    native.CONFIG: native.load,
-    EXPORT_FILE: native.load_export,
-    gliner.CONFIG: gliner.load,
-    gliner2.CONFIG: gliner2.load,
+LOADERS = {
+    native.CONFIG: "native.load",
+    EXPORT_FILE: "native.load_export",
+    "gliner_config.json": "gliner.load",
+    "config.json": "gliner2.load",
 }
-"""The file that tells a family's checkpoints, and what reads a folder that has it."""
+"""The file that tells a family's checkpoints, and what reads a folder that has it.
+
+A family's code is imported when one of its checkpoints is first read.
+"""
 Format = Literal["glinermt", "gliner"]
-WRITERS = {"glinermt": native.save, "gliner": gliner.save}
+WRITERS = {"glinermt": "native.save", "gliner": "gliner.save"}
 """The formats that models can be saved in: our own, and that of the package gliner."""
+
+
+def _function(name: str) -> Any:
+    module, function = name.split(".")
+    return getattr(import_module(f"glinermt.checkpoints.{module}"), function)
 
 
 def load(path: str | Path | None = None, download: hub.Download | None = None) -> Parts:
@@ -35,7 +43,7 @@ def load(path: str | Path | None = None, download: hub.Download | None = None) -
     for name, read in LOADERS.items():
         if (folder / name).exists():
             try:
-                return native.with_saved_settings(read(folder), folder)
+                return native.with_saved_settings(_function(read)(folder), folder)
             except (ConfigError, TypeError, ValueError) as error:
                 raise CheckpointError(f"{folder / name}: {error}") from error
     raise CheckpointError(f"{folder}: neither {' nor '.join(LOADERS)} is there")
@@ -52,7 +60,7 @@ def save(
     """
     if format not in WRITERS:
         raise UsageError(unknown_choice("format", format, WRITERS))
-    WRITERS[format](parts, folder, dtype=dtype)
+    _function(WRITERS[format])(parts, folder, dtype=dtype)
 
 
 def push(parts: Parts, repo_id: str, *, private: bool, token: str | None) -> str:

@@ -88,9 +88,11 @@ def load(folder: Path) -> Parts:
         encoder = empty_encoder(dict(config.encoder_config), vocab_size)
         return assemble(config, encoder, tokenizer, settings)
 
-    with torch.device("meta"):  # sizes that do not fit cost no memory
-        check(parts().network, weights, where=folder)
-    loaded = parts()
+    with torch.device("meta"):  # sizes that do not fit cost no memory, and no numbers are drawn
+        loaded = parts()
+    check(loaded.network, weights, where=folder)
+    if {name for name, _ in loaded.network.named_buffers()} - weights.keys():
+        loaded = parts()  # it computes what is not in the file
     fill(loaded.network, weights, where=folder)
     return loaded
 

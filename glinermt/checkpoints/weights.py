@@ -45,13 +45,18 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> None:
-    """Load weights strictly.
+    """Load weights strictly; a network on ``meta``, which has no memory, takes copies of them.
 
     Raises:
         CheckpointError: see ``check``.
     """
     check(network, weights, where=where)
-    network.load_state_dict(weights)
+    if not any(parameter.is_meta for parameter in network.parameters()):
+        network.load_state_dict(weights)
+        return
+    own = network.state_dict()
+    copies = {name: weight.to(own[name].dtype, copy=True) for name, weight in weights.items()}
+    network.load_state_dict(copies, assign=True)
 
 
 def check(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> None:
