@@ -2,6 +2,7 @@
 
     python speed/exports.py --data CROSSNER.jsonl --number 200 --out runs/exports.md
     python speed/exports.py --data CROSSNER.jsonl --number 40 --threads 2
+    python speed/exports.py --data CROSSNER.jsonl --number 1000 --turns 0 --torch   # F1 of int8
 
 Rows of the data: tokens and spans (first, last word, label), as CrossNER's. The systems run in
 turns, in one process, so that whatever else the machine does meets all. A system's time is that of
@@ -92,12 +93,18 @@ def _of_characters(text: str, found: dict[str, Any]) -> Span:
     return _span({**found, "start": start, "end": end})
 
 
-def systems(folder: Path, threads: int) -> dict[str, System]:
-    """Load all systems by name, ours first."""
+def in_torch() -> dict[str, System]:
+    """Load our own model, by name."""
     model = GlinerMT.from_pretrained()
     size = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
     found = {OURS: ours(model, size)}
     found["torch, fast path, int8"] = ours(GlinerMT.from_pretrained(precision="int8"), size)
+    return found
+
+
+def exported(folder: Path, threads: int) -> dict[str, System]:
+    """Write and load our exports, by name."""
+    model, found = GlinerMT.from_pretrained(), {}
     for name, runtime, quantize in (
         ("ONNX", "onnx", None),
         ("ONNX fp16", "onnx", "fp16"),
@@ -108,9 +115,14 @@ def systems(folder: Path, threads: int) -> dict[str, System]:
         write = model.export_onnx if runtime == "onnx" else model.export_openvino
         write(place, quantize=quantize)  # type: ignore[arg-type]
         found[name] = ours(ExportedModel.from_pretrained(place, threads=threads), weights_of(place))
+    return found
+
+
+def packages(folder: Path, threads: int) -> dict[str, System]:
+    """Write and load the same weights with the packages, by name."""
     pair = contest("shipped", folder / "contest")
     package = pair.theirs()
-    found[THEIRS] = theirs(package, size)
+    found = {THEIRS: theirs(package, (pair.folder / "model.safetensors").stat().st_size / 1e6)}
     quietly(package.export_to_onnx)(pair.folder, quantize=True)
     files = {"ONNX": "model.onnx", "ONNX int8": "model_quantized.onnx"}
     sizes = {name: (pair.folder / file).stat().st_size / 1e6 for name, file in files.items()}
@@ -205,8 +217,9 @@ def _as_gline_rs_has_it(graph: Any, ends: Sequence[int]) -> None:
 def main(
     data: Annotated[list[Path], typer.Option(help="JSON lines as CrossNER's (repeatable).")],
     number: Annotated[int, typer.Option(help="Sentences of each file.")] = 200,
-    turns: Annotated[int, typer.Option(help="Measured turns.")] = 3,
+    turns: Annotated[int, typer.Option(help="Measured turns; 0 = one, cold.")] = 3,
     threads: Annotated[int, typer.Option(help="Of each runtime.")] = 1,
+    only_torch: Annotated[bool, typer.Option("--torch", help="Only ours, exact and int8.")] = False,
     out: Annotated[Path, typer.Option(help="Markdown file to write.")] = Path("runs/exports.md"),
 ) -> None:
     """Measure exports beside torch, and the packages'."""
@@ -214,20 +227,22 @@ def main(
     clock = time.process_time if threads == 1 else time.perf_counter
     sets = [read_ner(path, path.stem)[:number] for path in data]
     with tempfile.TemporaryDirectory() as folder:
-        loaded = systems(Path(folder), threads)
+        loaded = in_torch()
+        if not only_torch:
+            loaded |= exported(Path(folder), threads) | packages(Path(folder), threads)
         times: dict[str, list[float]] = {name: [] for name in loaded}
         found: dict[str, list[list[Span]]] = {}
         for turn in range(turns + 1):  # the first warms up
             for name, system in loaded.items():
                 begun = clock()
                 found[name] = [spans for cases in sets for spans in system.run(cases)]
-                if turn:
+                if turn or not turns:
                     times[name].append(clock() - begun)
     lines = table([case for cases in sets for case in cases], loaded, times, found)
     labels = ", ".join(str(len(cases[0].labels)) for cases in sets)
-    packages = ("onnxruntime", "openvino", *(["fast_gliner"] if find_spec("fast_gliner") else []))
+    names = [name for name in ("onnxruntime", "openvino", "fast_gliner") if find_spec(name)]
     lines[:0] = [
-        ", ".join([machine_line(threads), *(f"{name} {version(name)}" for name in packages)]),
+        ", ".join([machine_line(threads), *(f"{name} {version(name)}" for name in names)]),
         "",
         f"{sum(map(len, sets))} sentences of {len(sets)} sets, labels: {labels}; {turns} turns, "
         f"{'processor time' if threads == 1 else 'time of the clock'}",
