@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 from glinermt import fields
@@ -118,6 +119,45 @@ class Example:
             _judged(query, data.get("judged")),
             multi_label,
         )
+
+
+def checked_examples(given: Any, name: str) -> list[Example]:
+    """Return the Examples as a list, if they are some and fit their own texts and labels.
+
+    Raises:
+        TypeError: what is given is a file's name, one Example alone, or holds something else.
+        ValueError: a span is not at its place in the text, or has a label that is not asked.
+    """
+    if isinstance(given, Example):
+        raise TypeError(f"{name} must be a list of Examples, got one; write [example]")
+    if isinstance(given, str | PathLike):
+        raise TypeError(
+            f"{name} must be a list of Examples, got {given!r:.80}; read a file of them with "
+            "glinermt.formats.read_examples(path)"
+        )
+    examples = list(given)
+    for number, example in enumerate(examples):
+        if not isinstance(example, Example):
+            hint = "; Example.from_dict reads it" if isinstance(example, Mapping) else ""
+            kind = type(example).__name__
+            raise TypeError(f"{name} {number} must be an Example, got {kind}{hint}")
+        text, labels = example.query.text, example.query.labels
+        if isinstance(labels, str):
+            raise TypeError(f"{name} {number}: labels must be several strings, got {labels!r:.80}")
+        for span in example.spans:
+            if not isinstance(span, Span):
+                raise TypeError(f"{name} {number}: spans must be Spans, got {span!r:.80}")
+            if text[span.start : span.end] != span.text:
+                raise UsageError(
+                    f"{name} {number}: span {span.text!r:.80} is not at {span.start}:{span.end}, "
+                    f"where the text has {text[span.start : span.end]!r:.80}"
+                )
+            if span.label not in labels:
+                raise UsageError(
+                    f"{name} {number}: span {span.text!r:.80} has the label {span.label!r}, which "
+                    f"is not among those asked: {', '.join(map(repr, labels))}"
+                )
+    return examples
 
 
 def _range(text: str, raw: object) -> tuple[int, int]:

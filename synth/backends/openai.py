@@ -83,7 +83,11 @@ def probe(reply: Callable[[Request, str], Reply]) -> str:
         if not answer.error and _follows(answer.text):
             return name
         errors.append(f"{name}: {answer.error or 'schema not followed'}")
-    raise BackendError(f"the server answers nothing; {'; '.join(errors)}")
+    causes = {error.partition(": ")[2] for error in errors}
+    why = causes.pop() if len(causes) == 1 else "; ".join(errors)
+    raise BackendError(
+        f"the server answers nothing: {why}; see that it runs, and at --llm-option base_url=URL"
+    )
 
 
 def _follows(reply: str) -> bool:

@@ -22,7 +22,13 @@ class Options:
 
 
 def connect(model: str, options: Mapping[str, Any]) -> LLM:
-    """Read the replies; ``model`` is their file."""
+    """Read the replies; ``model`` is their file.
+
+    Raises:
+        DataError: there is no such file, or a line of it is no reply.
+    """
+    if not Path(model).is_file():
+        raise DataError(f"{model}: no such file; with --llm scripted --model names one of replies")
     return Scripted(Path(model), from_mapping(Options, options, where="scripted"))
 
 

@@ -67,7 +67,7 @@ class Benchmarks:
 def _texts(file: Path) -> Iterator[str]:
     """Yield every string in the file; a list of words counts as one."""
     if not file.is_file():
-        raise DataError(f"{file}:0: there is no such benchmark file; check the path")
+        raise DataError(f"{file}: there is no such benchmark file; check the path")
     if file.name.endswith(ENDS):
         for _, row in read_jsonl(file):
             yield from _strings(row)

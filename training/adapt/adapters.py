@@ -93,6 +93,8 @@ class Adapters:
         Raises:
             CheckpointError: the file is missing or damaged, or belongs to another base.
         """
+        if not Path(file).is_file():
+            raise CheckpointError(f"{file}: no such file; load_adapter takes the file, then a name")
         try:
             with safe_open(file, framework="pt") as stream:
                 base = (stream.metadata() or {}).get("base")

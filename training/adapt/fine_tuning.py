@@ -4,15 +4,18 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from os import PathLike
 from typing import Any
 
+from glinermt.config import check_count, from_mapping
 from glinermt.errors import UsageError
 from glinermt.eval.metrics.entities import span_f1
+from glinermt.examples import checked_examples
 from glinermt.tasks import TASKS
 from glinermt.tasks.task import reworded
 from glinermt.training.adapt.adapters import drop_lora, merge_lora, with_lora
-from glinermt.training.config import Loss, Optim, Sampling, Source
+from glinermt.training.config import FromOne, FromZero, Loss, Optim, Sampling, Share, Source
 from glinermt.training.data.batching import Batches, Taken
 from glinermt.training.data.hard_examples import false_positives, repeated
 from glinermt.training.data.mixture import Feed, Mixture
@@ -32,29 +35,29 @@ Score = Callable[[Trainable], float]
 class Tuning:
     """How to fine-tune. The defaults suit some tens to some thousands of examples."""
 
-    batch_size: int = 8
+    batch_size: FromOne = 8
     optim: Optim = field(default_factory=lambda: Optim(encoder_lr=1e-5, other_lr=5e-5, warmup=0.1))
     loss: Loss = field(default_factory=Loss)
     sampling: Sampling = field(default_factory=lambda: Sampling(drop_share=0.2, max_words=300))
-    replay_share: float = 0.3
+    replay_share: Share = 0.3
     """Share of examples drawn from ``replay``, general data against forgetting."""
-    balance: float = 0.0
+    balance: Share = 0.0
     """Examples with a label that fewer than this share of them have are drawn more often, by the
     square root of what is missing; 0 = all equally often."""
-    hard_share: float = 0.0
+    hard_share: Share = 0.0
     """Share of examples drawn from those in which the model finds what is not there: hard
     negatives, mined from its own false positives, whose labels are then always asked."""
-    minings: int = 2
+    minings: FromOne = 2
     """Times that the model reads the examples for these, spread evenly from the start."""
-    evaluations: int = 10
+    evaluations: FromOne = 10
     """Times the dev set is scored, spread evenly."""
-    patience: int = 3
+    patience: FromZero = 3
     """Scorings without a new best after which training stops; 0 = never."""
-    threshold: float | None = None
+    threshold: Share | None = None
     """Score from which a span counts on the dev set; None = as the model's settings say."""
-    lora_rank: int = 0
+    lora_rank: FromZero = 0
     """Rank of LoRA adapters on the encoder's linear layers, merged at the end; 0 = train all."""
-    frozen_layers: int = 0
+    frozen_layers: FromZero = 0
     """Layers of the encoder, counted from its embeddings, that stay as they are, these included."""
     head_only: bool = False
     """Leave the whole encoder as it is: fast, for little data and small changes."""
@@ -114,11 +117,18 @@ def fine_tune(
         callbacks: told of steps and scores; the first that says so ends the training.
 
     Raises:
-        ValueError: there is no example, one asks for nothing, ``steps`` is not positive, or the
-            shares of ``tuning`` leave no room for the examples.
-        ConfigError: layers are to be frozen that the encoder does not have.
+        TypeError: an argument is of another kind, such as the name of a file.
+        ValueError: there is no example, one asks for nothing or has a span that is not at its place
+            or not asked for, ``steps`` is not positive, or the shares of ``tuning`` leave no room
+            for the examples.
+        ConfigError: a value of ``tuning`` is impossible, or layers are to be frozen that the
+            encoder does not have.
     """
-    tuning = tuning or Tuning()
+    tuning = _checked(tuning)
+    if isinstance(model, str | PathLike):
+        raise TypeError(f"model must be loaded: GlinerMT.from_pretrained({str(model)!r})")
+    examples = checked_examples(examples, "examples")
+    dev, replay = checked_examples(dev, "dev"), checked_examples(replay, "replay")
     dev = _in_its_words(model, dev)
     score = _dev_score(dev, tuning.threshold) if dev else None
     return tune(
@@ -157,7 +167,8 @@ def learning_curve(
         raise UsageError("a learning curve needs dev examples")
     if wrong := [size for size in sizes if not 1 <= size <= len(examples)]:
         raise UsageError(f"sizes must be from 1 to {len(examples)}, not {wrong}")
-    tuning = tuning or Tuning()
+    tuning = _checked(tuning)
+    dev = checked_examples(dev, "dev")
     start, training = copy.deepcopy(model.state_dict()), model.training
     score = _dev_score(dev, tuning.threshold)
     model.eval()
@@ -182,7 +193,12 @@ def tune(
     callbacks: Sequence[Callback] = (),
 ) -> TuningReport:
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
-    _check(examples, replay, steps, tuning)
+    _check(examples, replay, steps, _checked(tuning))
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"a callback must be an object of a subclass of Callback, got {callback!r}"
+            )
     with _unharmed(model), denormals_flushed():
         for encoder in model.network.encoders().values():
             if tuning.frozen_layers:
@@ -202,6 +218,20 @@ def tune(
     return report
 
 
+def _checked(tuning: Tuning | None) -> Tuning:
+    """Return the settings, each of which can be.
+
+    Raises:
+        TypeError: they are no ``Tuning``.
+        ConfigError: one of them is impossible.
+    """
+    if tuning is None:
+        return Tuning()
+    if not isinstance(tuning, Tuning):
+        raise TypeError(f"tuning must be a Tuning, got {tuning!r:.80}; write Tuning(lora_rank=8)")
+    return from_mapping(Tuning, asdict(tuning), where="tuning")
+
+
 def _check(
     examples: Sequence[Example], replay: Sequence[Example], steps: int, tuning: Tuning
 ) -> None:
@@ -210,8 +240,7 @@ def _check(
     for row in (*examples, *replay):
         if not (row.query.labels or row.query.relations or row.query.classes):
             raise UsageError(f"an example asks for no label: {row.query.text!r:.80}")
-    if steps < 1:
-        raise UsageError(f"steps must be at least 1, not {steps}")
+    check_count("steps", steps)
     if tuning.hard_share + (tuning.replay_share if replay else 0.0) >= 1:
         raise UsageError("hard_share and replay_share together must be below 1")
 

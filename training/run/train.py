@@ -6,11 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
-from glinermt.errors import ConfigError
+from glinermt.errors import ConfigError, DataError
 from glinermt.outputs import locked
 from glinermt.training.config import SHIPPED, TrainConfig, checked
 from glinermt.training.data.batching import Batches
 from glinermt.training.data.mixture import Mixture, load_feeds
+from glinermt.training.data.readers import HUB
 from glinermt.training.dev_scores import load_dev, score_dev
 from glinermt.training.run.checkpointing import (
     check_same,
@@ -91,12 +92,13 @@ def _run_stages(
     elif has_state(output):
         raise ConfigError(f"{output} holds a run: resume it, or choose another output")
     state = load_state(output) if resume else None
+    progress = Progress(**state["progress"]) if state else Progress()
+    _check_files(config, progress.stage)
     if processes.index == 0:
         write_config(config, output)
         for name in ("best", "last"):
             recover_model(output / name)
     model, score = _build(config), score or _score(config)
-    progress = Progress(**state["progress"]) if state else Progress()
     with closing(Trackers(config.trackers if processes.index == 0 else (), output)) as trackers:
         while progress.stage < len(config.stages):
             run = StageRun(
@@ -117,6 +119,28 @@ def _run_stages(
             processes.free()
             progress = Progress(stage=progress.stage + 1, best=progress.best)
             state = None
+
+
+def _check_files(config: TrainConfig, first: int) -> None:
+    """Check that what the stages from ``first`` on read is there, before hours of training.
+
+    Raises:
+        DataError: a file or folder is missing.
+    """
+    root = Path(config.data_root)
+    paths = [
+        source.path
+        for stage in config.stages[first:]
+        for source in stage.sources
+        if stage.shares[source.group or source.task] and not source.path.startswith(HUB)
+    ]
+    missing = [p for p in dict.fromkeys((*paths, *config.dev.paths)) if not (root / p).exists()]
+    if missing:
+        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DataError(
+            f"{root / missing[0]}: there is no such file{more}; say with --set data_root=FOLDER "
+            "what the paths of the sources are below"
+        )
 
 
 def _build(config: TrainConfig) -> Trainable:

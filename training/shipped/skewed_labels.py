@@ -32,7 +32,7 @@ from glinermt.training.config import Source
 from glinermt.training.dev_scores import entity_examples, predict
 from glinermt.types import Example, Extractor
 
-WAYS = {"none": (0.0, 0.0), "balance": (0.2, 0.0), "hard_share": (0.0, 0.3), "both": (0.2, 0.3)}
+WAYS = {"none": (0.0, 0.0), "balance": (0.2, 0.0), "hard_share": (0.0, 0.3)}
 """Name -> balance and hard_share; the values are those that the documentation names."""
 RARE = 0.2
 """A label is rare where fewer than this share of the sentences have it."""

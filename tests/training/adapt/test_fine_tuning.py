@@ -21,6 +21,7 @@ from glinermt.model import GlinerMT
 from glinermt.tasks import answer
 from glinermt.training.adapt.fine_tuning import (
     Callback,
+    Tuning,
     TuningReport,
     fine_tune,
     learning_curve,
@@ -310,6 +311,42 @@ def test_nothing_to_learn_is_an_error(model: GlinerMT, number: int, steps: int) 
         fine_tune(model, sentences(NAMES, CITIES)[:number], steps=steps)
 
 
+ONE = sentences(NAMES, CITIES)[0]
+
+
+@pytest.mark.parametrize(
+    ("slip", "message"),
+    [
+        ({"examples": "train.jsonl"}, r"examples must be a list of Examples, got 'train.jsonl'"),
+        ({"examples": ONE}, r"examples must be a list of Examples, got one; write \[example\]"),
+        ({"examples": [ONE.to_dict()]}, "examples 0 must be an Example, got dict; Example.from"),
+        ({"dev": ["ann lives in rome ."]}, "dev 0 must be an Example, got str"),
+        (
+            {"examples": [replace(ONE, spans=(Span(0, 3, "bob", "person"),))]},
+            "examples 0: span 'bob' is not at 0:3, where the text has 'ann'",
+        ),
+        (
+            {"examples": [replace(ONE, spans=(Span(0, 3, "ann", "name"),))]},
+            "examples 0: span 'ann' has the label 'name', which is not among those asked: 'person'",
+        ),
+        (
+            {"examples": [Example(Query("ann", "person"), ())]},  # type: ignore[arg-type]
+            "examples 0: labels must be several strings, got 'person'",
+        ),
+        ({"tuning": {"lora_rank": 8}}, r"tuning must be a Tuning, got .*; write Tuning\(lora_rank"),
+        ({"tuning": Tuning(balance=20)}, "tuning: balance: should be less than or equal to 1"),
+        ({"tuning": Tuning(lora_rank="8")}, "tuning: lora_rank: should be a valid integer"),  # type: ignore[arg-type]
+        ({"callbacks": [print]}, "a callback must be an object of a subclass of Callback, got"),
+        ({"steps": "10"}, "steps must be a whole number, got '10'"),
+        ({"model": "my-model"}, r"must be loaded: GlinerMT.from_pretrained\('my-model'\)"),
+    ],
+)
+def test_a_slip_is_named(model: GlinerMT, slip: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"model": model, "examples": [ONE], "steps": 1, **slip}
+    with pytest.raises((TypeError, ValueError), match=message):
+        fine_tune(**given)
+
+
 def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
     for name, examples in (("e", sentences(NAMES, CITIES[:3])), ("d", sentences(NAMES, CITIES))):
@@ -331,7 +368,8 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     assert not (tmp_path / "curve/model.safetensors").exists()
     (tmp_path / "file").write_text("")
     refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
-    assert isinstance(refused.exception, FileExistsError)
+    assert isinstance(refused.exception, DataError)
+    assert "a file; name a folder" in str(refused.exception)
     assert "F1" not in refused.output
     refused = CliRunner().invoke(app, arguments)
     assert isinstance(refused.exception, DataError)

@@ -82,6 +82,15 @@ def test_a_tiny_model_learns_its_sentences(tmp_path: Path) -> None:
     assert [(span.text, span.label) for span in spans] == [("eve", "person"), ("oslo", "city")]
 
 
+def test_a_missing_file_of_a_later_stage_is_named_before_the_first_begins(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    (source,) = config.stages[0].sources
+    later = replace(config.stages[0], name="later", sources=(replace(source, path="no.jsonl"),))
+    with pytest.raises(DataError, match=r"no\.jsonl: there is no such file; say with"):
+        train(replace(config, stages=(*config.stages, later)), console=Console(file=io.StringIO()))
+    assert not (Path(config.output) / "last").exists()
+
+
 def check_equal(parts: TrainConfig, whole: TrainConfig) -> None:
     """Both runs ended with the same bits and wrote down the same numbers."""
     expected, found = weights(whole), weights(parts)
@@ -402,7 +411,7 @@ def test_stages_follow_each_other_and_the_clock_can_end_one(tmp_path: Path) -> N
     records = journal(config)
     assert [r["step"] for r in records if r["stage"] == "tiny"] == [1, 2]
     assert records[-1]["stage"] == "second"
-    assert records[-1]["minutes"] < 0.1
+    assert records[-1]["step"] < 100_000
 
 
 def test_the_config_and_the_curves_stand_beside_the_model(tmp_path: Path) -> None:
