@@ -87,7 +87,8 @@ def verify(
 ) -> dict[str, Any]:
     """Judge a generated folder's examples, write what is left to another; return the report.
 
-    Replies are kept as they come: called again it asks only what is missing.
+    Replies are kept as they come: called again it asks only what is missing, and again for a reply
+    that was cut when it may be longer now.
 
     Raises:
         DataError: a file cannot be read, or ``out`` is the folder itself.
@@ -98,7 +99,7 @@ def verify(
     tally: Counter[str] = Counter()
     with locked(out):
         (out / "work").mkdir(exist_ok=True)
-        known = _known(out / REPLIES)
+        known = _known(out / REPLIES, checking.max_tokens)
         for file in data_files(folder):
             rows = [row for _, row in read_jsonl(file)]
             if any("id" not in row for row in rows):
@@ -141,7 +142,7 @@ def _judged(
             if silent >= max(FEW, checking.batch) or silent == len(missing):
                 raise given_up(silent, reply.error)
             if not reply.transient:  # asked again by the next run
-                stream.write(to_line(_line(row["id"], sample, reply)))
+                stream.write(to_line(_line(row["id"], sample, reply, checking.max_tokens)))
                 stream.flush()
     verdicts: dict[str, list[Verdict]] = {}
     for row, sample in wanted:
@@ -171,19 +172,24 @@ def _replies(
             yield batch[i], answer
 
 
-def _known(file: Path) -> dict[tuple[str, int], Reply]:
-    """Read the replies; a last line that was cut by a kill is removed."""
+def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
+    """Read the replies, but for those that were cut where they may be longer now.
+
+    A last line that was cut by a kill is removed.
+    """
     if not file.is_file():
         return {}
     cut_unfinished(file)
     known = {}
     for _, row in read_jsonl(file):
+        if row.get("max_tokens", max_tokens) < max_tokens and row["tokens_out"] >= row["max_tokens"]:
+            continue
         reply = Reply(row["reply"], row["tokens_in"], row["tokens_out"], row["error"])
         known[row["id"], row["sample"]] = reply
     return known
 
 
-def _line(id_: str, sample: int, reply: Reply) -> dict[str, Any]:
+def _line(id_: str, sample: int, reply: Reply, max_tokens: int) -> dict[str, Any]:
     return {
         "id": id_,
         "sample": sample,
@@ -191,6 +197,7 @@ def _line(id_: str, sample: int, reply: Reply) -> dict[str, Any]:
         "error": reply.error,
         "tokens_in": reply.tokens_in,
         "tokens_out": reply.tokens_out,
+        "max_tokens": max_tokens,
     }
 
 

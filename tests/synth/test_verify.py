@@ -174,3 +174,24 @@ def test_a_judge_that_follows_the_schema_leaves_no_span_out(folder: Path, tmp_pa
     judgements = judge.requests[0].schema["properties"]["judgements"]
     assert judgements["required"] == ["1", "2", "3"]
     assert judgements["properties"]["1"]["enum"][0] == "right"
+
+
+def test_a_reply_that_was_cut_is_asked_again_where_it_may_be_longer(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    class Cut(Judge):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+            for i, _ in enumerate(requests):
+                yield i, Reply('{"judgements": {"1": "ri', 10, 40)
+
+    verify(folder, out, Cut(), Checking(max_tokens=40))
+    again = Judge(says("wrong type", "right", "right"))
+    verify(folder, out, again, Checking(max_tokens=40))
+    assert again.requests == []
+    verify(folder, out, again, Checking(max_tokens=200))
+    assert len(again.requests) == 1
+    assert [span["label"] for span in left(out)[0]["spans"]] == ["city", "animal"]
+    verify(folder, out, again, Checking(max_tokens=200))
+    assert len(again.requests) == 1
