@@ -182,7 +182,8 @@ def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
     cut_unfinished(file)
     known = {}
     for _, row in read_jsonl(file):
-        if row.get("max_tokens", max_tokens) < max_tokens and row["tokens_out"] >= row["max_tokens"]:
+        allowed = row.get("max_tokens", max_tokens)
+        if allowed <= row["tokens_out"] and allowed < max_tokens:
             continue
         reply = Reply(row["reply"], row["tokens_in"], row["tokens_out"], row["error"])
         known[row["id"], row["sample"]] = reply
