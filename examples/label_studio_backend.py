@@ -1,7 +1,8 @@
 """A machine learning backend for Label Studio: it shows what a glinermt model finds in each task.
 
     pip install 'glinermt[serve]'
-    GLINERMT_MODEL=LOOP/round-1/model uvicorn label_studio_backend:app --port 9090
+    GLINERMT_MODEL=LOOP/round-1/model \
+        uvicorn --app-dir examples label_studio_backend:app --port 9090
 
 Then, in the project: Settings, Model, Connect Model, http://localhost:9090. The labels are those of
 the project's labelling configuration. Learning stays with ``glinermt annotate-loop``: this only
@@ -9,6 +10,8 @@ predicts.
 """
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 from xml.etree import ElementTree
@@ -25,7 +28,15 @@ MODEL = os.environ.get("GLINERMT_MODEL")
 VERSION = MODEL or "glinermt"
 Sent = Annotated[dict[str, Any], Body()]
 
-app = FastAPI(title="glinermt for Label Studio")
+
+@asynccontextmanager
+async def loaded(_: FastAPI) -> AsyncIterator[None]:
+    """Load the model at the start, so that a wrong folder is seen there and not in a project."""
+    load_extractor(MODEL)
+    yield
+
+
+app = FastAPI(title="glinermt for Label Studio", lifespan=loaded)
 
 
 @dataclass(frozen=True, slots=True)

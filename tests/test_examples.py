@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from glinermt.errors import CheckpointError
 from glinermt.formats.tools import label_studio_config
 from tests.stub import StubExtractor
 
@@ -61,3 +62,11 @@ def test_a_configuration_that_cannot_be_used_is_refused(
     answer = client.post("/predict", json={"tasks": [], "label_config": config})
     assert answer.status_code == 422
     assert message in answer.json()["detail"]
+
+
+def test_a_model_that_is_not_there_is_named_when_the_backend_starts(
+    backend: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "MODEL", "/no/such/model")
+    with pytest.raises(CheckpointError, match="no such folder here"), TestClient(backend.app):
+        pass
