@@ -91,10 +91,24 @@ def load(folder: Path) -> Parts:
     with torch.device("meta"):  # sizes that do not fit cost no memory, and no numbers are drawn
         loaded = parts()
     check(loaded.network, weights, where=folder)
-    if {name for name, _ in loaded.network.named_buffers()} - weights.keys():
-        loaded = parts()  # it computes what is not in the file
+    if not _is_all_in(loaded.network, weights):
+        loaded = parts()
     fill(loaded.network, weights, where=folder)
     return loaded
+
+
+def _is_all_in(network: torch.nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Say whether a network holds nothing but these weights, each once.
+
+    Others compute tensors when they are built (rotary encoders), or tie two weights (T5).
+    """
+    named = list(network.named_parameters(remove_duplicate=False))
+    tensors = (value for module in network.modules() for value in vars(module).values())
+    return (
+        {name for name, _ in network.named_buffers()} <= weights.keys()
+        and len(named) == len(list(network.parameters()))
+        and not any(isinstance(value, Tensor) for value in tensors)
+    )
 
 
 def _check_encoder(config: ModelConfig, weights: Mapping[str, Tensor], folder: Path) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
+from glinermt.config import ModelConfig
 from glinermt.errors import CheckpointError
 from glinermt.model import GlinerMT
 from glinermt.types import Query
-from tests.tiny_models import tiny_model
+from tests.tiny_models import save_tokenizer, tiny_model
 
 QUERIES = [Query("Bill Gates founded Microsoft in Paris.", ("person", "city"))]
 
@@ -30,13 +32,29 @@ def change(path: Path, **values: object) -> None:
     path.write_text(json.dumps(data))
 
 
-@pytest.mark.parametrize("head", ["token", "span"])
-def test_a_loaded_model_gives_the_same_scores(tmp_path: Path, head: str) -> None:
-    model = tiny_model(tmp_path / "encoder", head=head)
+@pytest.mark.parametrize(
+    ("kind", "head"), [("deberta", "token"), ("deberta", "span"), ("bert", "token")]
+)
+def test_a_loaded_model_gives_the_same_scores(tmp_path: Path, kind: str, head: str) -> None:
+    model = tiny_model(tmp_path / "encoder", kind=kind, head=head)
     model.save_pretrained(tmp_path / "model")
     loaded = GlinerMT.from_pretrained(tmp_path / "model")
     assert loaded.extract(QUERIES, threshold=0.2) == model.extract(QUERIES, threshold=0.2)
     assert loaded.config == model.config
+
+
+def test_what_an_encoder_computes_when_it_is_built_is_there_after_loading(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path / "encoder")
+    config = ModernBertConfig(
+        vocab_size=len(PreTrainedTokenizerFast.from_pretrained(tmp_path / "encoder")),
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3,
+    )  # fmt: skip
+    ModernBertModel(config).save_pretrained(tmp_path / "encoder")
+    model = GlinerMT.from_config(ModelConfig(encoder=str(tmp_path / "encoder"), dropout=0.0)).eval()
+    model.save_pretrained(tmp_path / "model")
+    loaded = GlinerMT.from_pretrained(tmp_path / "model")
+    assert loaded.extract(QUERIES, threshold=0.01) == model.extract(QUERIES, threshold=0.01) != [[]]
 
 
 def test_what_a_gliner_checkpoint_cannot_hold_is_refused_by_name(saved: Path) -> None:
