@@ -144,7 +144,9 @@ def _detect_row(path: Path) -> str:
 
 
 def read_documents(path: str | Path, format: str = "auto") -> list[Document]:
-    """Read an annotated file or folder in any format but our own.
+    """Read an annotated file or folder as Documents.
+
+    Of our own format, what several Examples say of one text is one Document.
 
     Raises:
         DataError: it cannot be read; the message names the file and the line or entry.
@@ -153,7 +155,7 @@ def read_documents(path: str | Path, format: str = "auto") -> list[Document]:
     path = Path(path)
     name = detect(path) if format == "auto" else format
     if name == OURS:
-        return [_document(one) for one in _own(path)]
+        return _merged(_own(path), Lost())
     if name not in FORMATS:
         raise UsageError(unknown_choice("format", name, [OURS, "auto", *FORMATS]))
     return list(FORMATS[name].read(path))
@@ -208,12 +210,14 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
     if to not in (OURS, *FORMATS):
         raise UsageError(unknown_choice("format", to, [OURS, *FORMATS]))
     lost: Lost = Lost()
-    target = Path(target)
+    source, target = Path(source), Path(target)
     if to == OURS:
         write_jsonl(target, (e.to_dict() for e in read_examples(source, format)))
         return lost
+    name = detect(source) if format == "auto" else format
+    documents = _merged(_own(source), lost) if name == OURS else read_documents(source, name)
     form = FORMATS[to]
-    form.write(count_lost(read_documents(source, format), form.holds, lost), target, lost)
+    form.write(count_lost(documents, form.holds, lost), target, lost)
     return +lost
 
 
@@ -229,7 +233,7 @@ def _examples(
         asked = Question(document.question)
         yield example(ANSWER, document.text, asked, document.spans, settings)
         return
-    if known[SPANS]:
+    if known[SPANS] and not document.unmarked:
         labels = read_labels(known[SPANS])
         yield example(TASKS["entities"], document.text, labels, document.spans, settings)
     if document.relations:
@@ -250,8 +254,35 @@ def _own(path: Path) -> Iterator[Example]:
             raise DataError(f"{path}:{number}: {error}") from error
 
 
-def _document(one: Example) -> Document:
-    """Return what an Example says of its text; a question's is its prompt."""
-    question = one.query.prompt if one.task == "answer" else None
-    classes = one.classes if one.query.classes else None
-    return Document(one.query.text, one.spans, one.relations, classes, question)
+def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
+    """Return a Document for each text, with all that its Examples say, and one for each question.
+
+    Left apart, each would seem to say that what the others found is not there.
+    """
+    merged: dict[object, Document] = {}
+    for number, one in enumerate(examples):
+        lost["ranges of which nobody said what is in them"] += len(one.silent)
+        query = one.query
+        classes = one.classes if query.classes else None
+        unmarked = not query.labels and not one.spans
+        if query.prompt and one.task not in ("entities", "redact", "classify"):
+            merged[number] = Document(query.text, one.spans, one.relations, classes, query.prompt)
+            continue
+        said = Document(query.text, one.spans, one.relations, classes, unmarked=unmarked)
+        before = merged.get(query.text)
+        merged[query.text] = said if before is None else _both(before, said)
+    return list(merged.values())
+
+
+def _both(one: Document, other: Document) -> Document:
+    """Return all that two Documents say of the same text."""
+    classes = one.classes
+    if other.classes is not None:
+        classes = tuple(dict.fromkeys([*(classes or ()), *other.classes]))
+    return Document(
+        one.text,
+        tuple(dict.fromkeys([*one.spans, *other.spans])),
+        tuple(dict.fromkeys([*one.relations, *other.relations])),
+        classes,
+        unmarked=one.unmarked and other.unmarked,
+    )

@@ -4,8 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from glinermt.errors import UsageError
+from glinermt.errors import DataError, UsageError
 from glinermt.types import Relation, Span
 from glinermt.words import split_graphemes
 
@@ -25,6 +26,20 @@ class Document:
     """The text's classes; None = nobody said any, an empty tuple = none of them holds."""
     question: str | None = None
     """What is asked of the text, where the document is a question with answers."""
+    unmarked: bool = False
+    """Whether nobody looked for entities here, so that no spans does not mean no entities."""
+
+
+def names(value: Any, where: str, key: str) -> list[str]:
+    """Return the names in a field, which is a list of them, or a string where it is a single one.
+
+    Raises:
+        DataError: it is neither, or a name is empty.
+    """
+    several = [value] if isinstance(value, str) else value
+    if not isinstance(several, list) or not all(isinstance(n, str) and n.strip() for n in several):
+        raise DataError(f"{where}: {key!r} should be a name or a list of names, got {value!r:.80}")
+    return several
 
 
 def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -116,6 +131,12 @@ def count_lost(
             continue
         if document.question is None and holds == {"questions"}:
             lost["documents without a question"] += 1
+            continue
+        said = (document.relations and "relations" in holds) or (
+            document.classes is not None and "classes" in holds
+        )
+        if document.unmarked and "spans" in holds and not said:
+            lost["texts in which nobody looked for entities"] += 1
             continue
         if document.relations and "relations" not in holds:
             lost["relations"] += len(document.relations)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-from glinermt.formats.document import Document, Lost
+from glinermt.formats.document import Document, Lost, names
 from glinermt.formats.tokens import rows
 from glinermt.jsonl import read_text, write_jsonl, write_text
 from glinermt.types import Relation, Span
@@ -25,7 +25,8 @@ def read_csv(path: Path) -> Iterator[Document]:
         raise DataError(f"{path}:1: expected columns 'text' and 'label', got {reader.fieldnames}")
     for row in reader:
         labels = [name.strip() for name in (row[names[0]] or "").split(_SEPARATOR)]
-        yield Document(row["text"], classes=tuple(name for name in labels if name))
+        classes = tuple(name for name in labels if name)
+        yield Document(row["text"], classes=classes, unmarked=True)
 
 
 def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:
@@ -101,7 +102,7 @@ def read_gliner2(path: Path) -> Iterator[Document]:
         spans = [
             span
             for label, mentions in (output.get("entities") or {}).items()
-            for mention in ([mentions] if isinstance(mentions, str) else mentions)
+            for mention in names(mentions, where, label)
             for span in _everywhere(text, mention, label, where)
         ]
         relations = [
@@ -110,8 +111,14 @@ def read_gliner2(path: Path) -> Iterator[Document]:
             for name, ends in one.items()
         ]
         chosen = [c.get("true_label") for c in output.get("classifications") or []]
-        classes = [name for c in chosen for name in ([c] if isinstance(c, str) else c or [])]
-        yield Document(text, tuple(spans), tuple(relations), tuple(classes) if chosen else None)
+        classes = [name for c in chosen for name in names(c or [], where, "true_label")]
+        yield Document(
+            text,
+            tuple(spans),
+            tuple(relations),
+            tuple(classes) if chosen else None,
+            unmarked="entities" not in output,
+        )
 
 
 def _everywhere(text: str, mention: str, label: str, where: str) -> Iterator[Span]:
@@ -139,7 +146,7 @@ def _gliner2_row(document: Document, lost: Lost) -> dict[str, Any]:
         if span.text not in mentions:
             mentions.append(span.text)
         lost["places of mentions that stand elsewhere, too"] += document.text.count(span.text) > 1
-    output: dict[str, Any] = {"entities": entities}
+    output: dict[str, Any] = {} if document.unmarked else {"entities": entities}
     if document.relations:
         output["relations"] = [
             {r.label: {"head": r.head.text, "tail": r.tail.text}} for r in document.relations

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from glinermt.errors import DataError, UsageError, unknown_choice
-from glinermt.formats.document import Document, Lost, Utf16
+from glinermt.formats.document import Document, Lost, Utf16, names
 from glinermt.formats.tokens import rows
 from glinermt.jsonl import write_jsonl, write_text
 from glinermt.types import Relation, Span
@@ -58,13 +58,18 @@ def _label_studio_document(text: Any, results: list[Any], where: str) -> Documen
         for kind in ("labels", "hypertextlabels"):
             if kind in value:
                 start, end = (units.to_characters(int(value[side])) for side in ("start", "end"))
+                label = next(iter(names(value[kind], where, kind)), None)
                 spans[result.get("id", str(len(spans)))] = _span(
-                    text, start, end, value[kind][0], value.get("text"), where
+                    text, start, end, label, value.get("text"), where
                 )
         if "choices" in value:
-            classes = [*(classes or []), *value["choices"]]
+            classes = [*(classes or []), *names(value["choices"], where, "choices")]
     relations = [
-        Relation(spans[r["from_id"]], (r.get("labels") or ["related to"])[0], spans[r["to_id"]])
+        Relation(
+            spans[r["from_id"]],
+            names(r.get("labels") or "related to", where, "labels")[0],
+            spans[r["to_id"]],
+        )
         for r in results
         if r.get("type") == "relation" and {r["from_id"], r["to_id"]} <= spans.keys()
     ]
@@ -178,12 +183,10 @@ def _prodigy(accepted: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Docu
                 for side in ("head", "child")
             )
             relations.append(Relation(head, raw["label"], tail))
-        classes = row.get("accept") if "options" in row else None
-        if classes is None and isinstance(row.get("label"), str):
-            classes = [row["label"]]
-        yield Document(
-            text, tuple(spans), tuple(relations), None if classes is None else tuple(classes)
-        )
+        classes = row.get("accept") if "options" in row else row.get("label")
+        said = None if classes is None else tuple(names(classes, where, "accept"))
+        unmarked = said is not None and "spans" not in row
+        yield Document(text, tuple(spans), tuple(relations), said, unmarked=unmarked)
 
 
 def write_prodigy(documents: Iterable[Document], path: Path, lost: Lost) -> None:  # noqa: ARG001
@@ -195,11 +198,9 @@ def _prodigy_row(document: Document) -> dict[str, Any]:
     def place(span: Span) -> dict[str, Any]:
         return {"start": span.start, "end": span.end, "label": span.label}
 
-    row: dict[str, Any] = {
-        "text": document.text,
-        "spans": [place(span) for span in document.spans],
-        "answer": "accept",
-    }
+    row: dict[str, Any] = {"text": document.text, "answer": "accept"}
+    if not document.unmarked:
+        row["spans"] = [place(span) for span in document.spans]
     if document.relations:
         row["relations"] = [
             {"head_span": place(r.head), "child_span": place(r.tail), "label": r.label}
@@ -228,17 +229,24 @@ def read_doccano(path: Path) -> Iterator[Document]:
                 for raw in row.get("relations") or []
             )
             yield Document(text, tuple(spans.values()), relations)
-        elif labels and all(isinstance(label, str) for label in labels):
-            yield Document(text, classes=tuple(labels))
+        elif labels and isinstance(labels, str | list) and isinstance(labels[0], str):
+            yield Document(text, classes=tuple(names(labels, where, "label")), unmarked=True)
         else:
-            triples = labels or []
-            if not all(isinstance(raw, list) and len(raw) == 3 for raw in triples):
-                raise DataError(
-                    f"{where}: a label should be [start, end, label], got {triples!r:.80}"
-                )
-            yield Document(
-                text, tuple(_span(text, a, b, label, None, where) for a, b, label in triples)
-            )
+            yield Document(text, tuple(_triples(text, labels, where)))
+
+
+def _triples(text: str, labels: Any, where: str) -> Iterator[Span]:
+    if labels is None or labels == "":
+        return
+    if not isinstance(labels, list) or not all(
+        isinstance(raw, list) and len(raw) == 3 for raw in labels
+    ):
+        raise DataError(
+            f"{where}: 'label' should be a name, names, or [start, end, name] for each span, got "
+            f"{labels!r:.80}"
+        )
+    for start, end, label in labels:
+        yield _span(text, start, end, label, None, where)
 
 
 def write_doccano(documents: Iterable[Document], path: Path, lost: Lost) -> None:

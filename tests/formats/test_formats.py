@@ -225,6 +225,33 @@ def test_formats_with_offsets_hold_every_span_and_relation(tmp_path: Path, name:
     assert read_documents(target, name) == [Document(TEXT, (ANN, ZURICH), (LIVES,))]
 
 
+def test_what_several_examples_say_of_a_text_is_one_document(tmp_path: Path) -> None:
+    sentence = "Ann lives in Bonn."
+    ann, bonn = Span(0, 3, "Ann", "person"), Span(13, 17, "Bonn", "city")
+    document = Document(sentence, (ann, bonn), (Relation(ann, "lives in", bonn),), ("news",))
+    FORMATS["label-studio"].write([document], tmp_path / "export.json", Lost())
+    ours = tmp_path / "ours.jsonl"
+    convert(tmp_path / "export.json", ours, "glinermt")
+    assert len(read_examples(ours)) == 3
+    assert read_documents(ours) == [document]
+    assert convert(ours, tmp_path / "a.conll", "conll") == {"relations": 1, "classes": 1}
+    (found,) = read_documents(tmp_path / "a.conll")
+    assert [span.label for span in found.spans] == ["person", "city"]
+
+
+@pytest.mark.parametrize("label", ["sport", ["sport"]])
+def test_texts_with_classes_only_do_not_become_texts_without_entities(
+    tmp_path: Path, label: Any
+) -> None:
+    source = save(tmp_path / "a.jsonl", [{"text": "Bonn won.", "label": label}])
+    (example,) = read_examples(source)
+    assert (example.task, example.classes) == ("classify", ("sport",))
+    convert(source, tmp_path / "ours.jsonl", "glinermt")
+    lost = convert(tmp_path / "ours.jsonl", tmp_path / "a.conll", "conll")
+    assert lost == {"texts in which nobody looked for entities": 1}
+    assert not list(read_documents(tmp_path / "a.conll"))
+
+
 WORDS = st.lists(st.sampled_from("Ann Lee Zürich x-1 😀 e\u0301 ,".split()), max_size=12)
 
 
@@ -289,6 +316,8 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     ("file", "data", "message"),
     [
         ("a.jsonl", [{"text": "Ann", "label": [[0, 9, "x"]]}], r"a.jsonl:1: span 0:9 lies outside"),
+        ("a.jsonl", [{"text": "Ann", "label": {"x": 1}}], r"a.jsonl:1: 'label' should be a name"),
+        ("a.jsonl", [{"text": "Ann", "label": ["x", 1]}], r"a.jsonl:1: 'label' should be a name"),
         ("a.jsonl", [{"what": 1}], r"its format cannot be told from the keys \['what'\]"),
         ("a.conll", "Ann\n", r"a.conll:1: expected a token and a tag, got 'Ann'"),
         ("a.txt", "Ann is in Rome.\n", r"a.txt:1: expected a tag such as O .* got 'Rome.'"),
