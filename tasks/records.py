@@ -353,19 +353,17 @@ class _Maker:
 
     def _drop_refused(self, places: Sequence[tuple[Any, ...]]) -> bool:
         """Drop the candidates that the schema refuses; say whether there were any."""
-        dropped = False
+        chosen = self._chosen()
+        refused: set[int] = set()
         for place in places:
-            path = next((p for p in self._left if p == place[: len(p)]), None)
-            if path is None or not self._left[path]:
-                continue
-            refused = self._left[path][0]
-            if path in self._many:
+            path = next((p for p in chosen if p == place[: len(p)]), None)
+            if path is not None:
                 rest = place[len(path) :]
-                chosen = self._chosen()[path]
-                refused = chosen[rest[0]] if rest and isinstance(rest[0], int) else chosen[-1]
-            self._left[path].remove(refused)
-            dropped = True
-        return dropped
+                is_item = path in self._many and rest and isinstance(rest[0], int)
+                refused.add(id(chosen[path][rest[0] if is_item else -1]))
+        for path, left in self._left.items():
+            self._left[path] = [one for one in left if id(one) not in refused]
+        return bool(refused)
 
     def _made(self, value: Any, error: str = "") -> Record[Any]:
         names = {field.path: field.name for field in self._asked.schema.fields}

@@ -14,7 +14,7 @@ from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
-from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, read_labels
+from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, read_labels, readable
 from glinermt.tasks.run import stream
 from glinermt.types import Extractor, Redaction, Span, Threshold
 
@@ -95,9 +95,21 @@ def _spec(
     spec: dict[str, Any] = {
         name: {"description": about} if isinstance(about, str) else about for name, about in items
     }
+    names: dict[str, str] = {}
+    for name in spec:
+        if isinstance(name, str):
+            names.setdefault(readable(name), name)
     for option, given in (("pattern", patterns), ("validator", validators)):
+        said: dict[str, str] = {}
         for name, value in given.items():
-            spec[name] = {**spec.get(name, {}), option: value}
+            own = names.setdefault(readable(name), name) if isinstance(name, str) else name
+            if said.setdefault(own, name) != name:
+                raise UsageError(
+                    f"{option}s: {said[own]!r} and {name!r} name the same label; give one {option}"
+                )
+            about = spec.get(own, {})
+            if isinstance(about, Mapping):  # else refused where labels are read
+                spec[own] = {**about, option: value}
     return spec
 
 

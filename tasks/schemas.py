@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -65,7 +65,8 @@ def read_schema(schema: Any) -> Schema:
 
     Raises:
         TypeError: it is neither a Pydantic class, dataclass or TypedDict nor a JSON schema.
-        ValueError: a field of it cannot be found in a text, such as a mapping with free keys.
+        ValueError: a field of it cannot be found in a text, such as a mapping with free keys, or
+            two of them read the same.
         BackendError: a package that reads schemas is missing.
     """
     if isinstance(schema, Mapping):
@@ -106,7 +107,7 @@ def _of_type(schema: Any) -> Schema:
             places = [tuple(one["loc"]) for one in error.errors()]
             raise InvalidRecord(str(error), places) from error
 
-    return Schema(tuple(_fields(described, described, ())), validate)
+    return Schema(_told_apart(_fields(described, described, ())), validate)
 
 
 def _of_json(schema: Mapping[str, Any]) -> Schema:
@@ -128,7 +129,27 @@ def _of_json(schema: Mapping[str, Any]) -> Schema:
             raise InvalidRecord(message, [tuple(error.absolute_path) for error in errors])
         return plain
 
-    return Schema(tuple(_fields(schema, schema, ())), validate)
+    return Schema(_told_apart(_fields(schema, schema, ())), validate)
+
+
+def _told_apart(fields: Iterable[Field]) -> tuple[Field, ...]:
+    """Return the fields, after a look that no two of them have one name or one label."""
+    seen: dict[str, Field] = {}
+    known: list[Field] = []
+    for field in fields:
+        for words in (field.name, field.label.asked):
+            other = seen.setdefault(words, field)
+            if other is not field:
+                raise UsageError(
+                    f"fields {_place(other)} and {_place(field)} both read {words!r}; describe "
+                    "them differently, or rename one"
+                )
+        known.append(field)
+    return tuple(known)
+
+
+def _place(field: Field) -> str:
+    return " in ".join(map(repr, reversed(field.path)))
 
 
 def _with_json_numbers(value: Any) -> Any:

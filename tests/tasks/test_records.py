@@ -104,6 +104,24 @@ def test_a_value_that_the_schema_refuses_gives_way_to_the_next_best() -> None:
     assert [span.text for span in record.spans["number"]] == ["AC-17"]
 
 
+CODES = {
+    "type": "object",
+    "properties": {
+        "codes": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("xx yy", None), ("xx yy ZZ", ["ZZ"]), ("AA xx BB yy ZZ", ["AA", "BB", "ZZ"])],
+)
+def test_a_list_keeps_the_items_that_its_schema_takes(text: str, codes: list[str] | None) -> None:
+    model = finds(*(("codes", code) for code in text.split()))
+    records = extract_records(text, CODES, model=model)
+    assert [record.value["codes"] for record in records] == ([codes] if codes else [])
+
+
 def test_a_record_that_cannot_be_valid_is_dropped_raised_or_kept() -> None:
     model = finds(("number", "Invoice"), ("total", "$ 1,234.50"))
     assert extract_records(INVOICE, Invoice, model=model) == []
@@ -266,9 +284,15 @@ class Order(BaseModel):
     lines: list[Address]
 
 
+class Bill(BaseModel):
+    seller_city: str
+    seller: Address
+
+
 @pytest.mark.parametrize(
     ("schema", "error", "message"),
     [
+        (Bill, ValueError, "fields 'seller_city' and 'city' in 'seller' both read 'seller city'"),
         ("Invoice", TypeError, "schema must be a Pydantic class, dataclass, TypedDict or JSON"),
         (Free, ValueError, "field 'anything': an object needs named properties"),
         (Node, ValueError, "a record inside itself cannot be filled"),

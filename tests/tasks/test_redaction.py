@@ -1,6 +1,7 @@
 """Redaction replaces what is private at its place, consistently, and finds the way back."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,38 @@ def test_patterns_and_validators_can_be_given_beside_the_labels() -> None:
         model=MODEL,
     )
     assert redaction.text == "[person] has ticket [ticket] and AB-99."
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "redacted"),
+    [
+        ("Ref 12345", {"patterns": {"phone_number": r"\d{5}"}}, "Ref [phone number]"),
+        (
+            "x A-77 y",
+            {"labels": ["Customer ID"], "patterns": {"customer id": r"A-\d+"}},
+            "x [Customer ID] y",
+        ),
+        (
+            "x A-77 A-9 y",
+            {
+                "labels": {"code": {"pattern": r"A-\d+"}},
+                "validators": {"Code": lambda text: len(text) > 3},
+            },
+            "x [code] A-9 y",
+        ),
+    ],
+)
+def test_a_pattern_is_for_the_label_that_reads_like_its_name(
+    text: str, options: dict[str, Any], redacted: str
+) -> None:
+    assert redact(text, model=StubExtractor(lambda _: []), **options).text == redacted
+
+
+def test_what_cannot_be_put_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="patterns: 'ID' and 'id' name the same label"):
+        redact("x", ["person"], patterns={"ID": "a", "id": "b"}, model=MODEL)
+    with pytest.raises(TypeError, match="'person': expected a description or a mapping, got None"):
+        redact("x", {"person": None}, patterns={"person": "a"}, model=MODEL)  # type: ignore[dict-item]
 
 
 def test_a_pattern_takes_the_place_of_what_the_model_says() -> None:
