@@ -126,7 +126,7 @@ def _alone(shard: Shard, job: Job, out: str, retry: bool, device: str, threads: 
         _end(pool)
     begun = time.perf_counter()
     outcomes = _row_by_row(list(read(shard)), job, device, threads)
-    write_shard(shard, job, out, outcomes, time.perf_counter() - begun, again=retry)
+    write_shard(shard, job, out, outcomes, time.perf_counter() - begun)
 
 
 def _row_by_row(rows: Sequence[Row], job: Job, device: str, threads: int) -> list[Outcome]:

@@ -56,7 +56,7 @@ def annotate_shard(shard: Shard, job: Job, out: str, model: Any, *, retry: bool 
     asked = [row for row in rows if row.number not in known]
     fresh = {outcome.row.number: outcome for outcome in annotate_rows(asked, job, model)}
     outcomes = [fresh.get(row.number) or Outcome(row, known.get(row.number)) for row in rows]
-    write_shard(shard, job, out, outcomes, time.perf_counter() - begun, again=retry)
+    write_shard(shard, job, out, outcomes, time.perf_counter() - begun)
 
 
 def annotate_rows(rows: Sequence[Row], job: Job, model: Any) -> Iterator[Outcome]:
@@ -76,29 +76,22 @@ def annotate_rows(rows: Sequence[Row], job: Job, model: Any) -> Iterator[Outcome
 
 
 def write_shard(
-    shard: Shard,
-    job: Job,
-    out: str,
-    outcomes: Sequence[Outcome],
-    seconds: float,
-    *,
-    again: bool = False,
+    shard: Shard, job: Job, out: str, outcomes: Sequence[Outcome], seconds: float
 ) -> None:
     """Write the shard's output and its counts, each beside and then renamed.
 
-    A shard whose file is there is done, so its counts are written before. Where a file is replaced
-    (``again``), its counts come after: a job killed in between still sees failures to retry.
+    A shard whose file is there is done, so its counts are written before. Where a file is replaced,
+    its counts come after: a job killed in between still sees failures to retry.
     """
     if job.format == "parquet":
         data = _parquet(shard, job, outcomes)
     else:
         data = _jsonl(shard, job, outcomes)
     counts = json.dumps({**_counts(job, outcomes), "seconds": round(seconds, 3)}, sort_keys=True)
-    files = [
-        (f"{out}/{STATS}/{shard.name}.json", counts.encode()),
-        (f"{out}/{shard.name}.{job.format}", data),
-    ]
-    for path, content in reversed(files) if again else files:
+    output = f"{out}/{shard.name}.{job.format}"
+    written = [(f"{out}/{STATS}/{shard.name}.json", counts.encode()), (output, data)]
+    files, place = fsspec.core.url_to_fs(output)
+    for path, content in reversed(written) if files.exists(place) else written:
         write_whole(path, content)
 
 
@@ -178,8 +171,14 @@ def _within(seconds: float) -> Iterator[None]:
 
 
 def _earlier(shard: Shard, job: Job, out: str) -> dict[int, Any]:
-    """Return the results that an earlier run found, by the row's number."""
-    with fsspec.open(f"{out}/{shard.name}.{job.format}", "rb") as file:
+    """Return the results that an earlier run found, by the row's number.
+
+    There are none where it was stopped before it came to this shard.
+    """
+    files, place = fsspec.core.url_to_fs(f"{out}/{shard.name}.{job.format}")
+    if not files.exists(place):
+        return {}
+    with files.open(place, "rb") as file:
         if job.format == "parquet":
             import pyarrow.parquet as pq  # type: ignore[import-untyped]
 

@@ -8,6 +8,7 @@ of the hub) is read once, by the driver, which hands each shard its rows.
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -298,9 +299,16 @@ def _csv_rows(source: Source) -> Iterator[Row]:
         errors="surrogateescape",
         newline="",
     ) as file:
-        reader = csv.DictReader(file, restkey="", restval=None)
+        # What a header cannot be: pandas leaves the header of its index empty.
+        reader = csv.DictReader(file, restkey=None, restval=None)
+        twice = [name for name, n in Counter(reader.fieldnames or ()).items() if name and n > 1]
+        if twice:
+            raise DataError(
+                f"{source.path}:1: two columns are called {twice[0]!r}, and one would be lost; "
+                "rename it"
+            )
         for number, fields in enumerate(reader):
-            more = fields.pop("", None)
+            more = fields.pop(None, None)
             error = f"more fields than the header names: {more!r:.80}" if more else ""
             yield Row(number, fields, error)
 

@@ -42,6 +42,21 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make jobs load no model and find each text's first word; return the model's name."""
+    from glinermt.annotate.job import Job
+    from glinermt.types import Span
+
+    def first_words(_: Job, texts: list[str], __: object) -> list[list[Span]]:
+        words = [text.split()[0] for text in texts]
+        return [[Span(0, len(word), word, "person", 0.9)] for word in words]
+
+    monkeypatch.setattr(Job, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(Job, "run", first_words)
+    return "a/stub"
+
+
 def write_jsonl(path: Path, rows: list[Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -212,6 +227,43 @@ def test_a_retry_killed_before_its_counts_are_written_is_done_again(
     )
     assert len(asked) == 1
     assert (report.counts.rows, report.counts.errors) == (2, 1)
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_failed_rows_are_retried_in_a_job_that_was_stopped(
+    tmp_path: Path, stub: str, format: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": t} for t in (None, "paris.", "bill.")])
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    job: dict[str, Any] = {"model": stub, "shard_rows": 1, "format": format}
+    with pytest.raises(KeyboardInterrupt):
+        annotate(path, tmp_path / "out", "entities", LABELS, watch=stop, **job)
+    report = annotate(path, tmp_path / "out", "entities", LABELS, retry_failed=True, **job)
+    assert [row["status"] for row in written(tmp_path / "out")] == ["error", "ok", "ok"]
+    assert (report.counts.rows, report.counts.errors) == (3, 1)
+
+
+def test_a_csv_whose_index_has_no_header_is_read_and_kept(tmp_path: Path, stub: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    path, out = tmp_path / "a.csv", tmp_path / "out"
+    pandas.DataFrame({"text": TEXTS[:2], "id": [7, 8]}).to_csv(path)
+    with path.open("a") as file:
+        file.write("2,paris.,9,more\n")
+    annotate(path, out, "entities", LABELS, model=stub, format="jsonl")
+    rows = written(out)
+    assert [row["status"] for row in rows] == ["ok", "ok", "error"]
+    assert [(row[""], row["id"]) for row in rows] == [("0", "7"), ("1", "8"), ("2", "9")]
+    assert "more fields than the header names: ['more']" in rows[2]["error"]
+
+
+def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, stub: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,note,note\nparis.,a,b\n")
+    with pytest.raises(DataError, match=r"a\.csv:1: two columns are called 'note'"):
+        annotate(path, tmp_path / "out", "entities", LABELS, model=stub)
 
 
 def test_a_slow_row_is_given_up(
