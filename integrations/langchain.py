@@ -113,6 +113,7 @@ class GlinerMTGraphTransformer:
         Raises:
             BackendError: langchain-community, which has the classes, is not installed.
         """
+        check_each(documents, Document, "documents", "Document(page_content=text)")
         try:
             from langchain_community.graphs.graph_document import (
                 GraphDocument,
@@ -123,7 +124,6 @@ class GlinerMTGraphTransformer:
             raise BackendError(
                 "graph documents need langchain-community: pip install 'glinermt[langchain]'"
             ) from error
-        check_each(documents, Document, "documents", "Document(page_content=text)")
         found = entities_and_relations(
             [document.page_content for document in documents],
             self.labels,
