@@ -63,6 +63,8 @@ def token_span(
     if not 0 <= first <= last < len(places):
         raise UsageError(f"span {first}:{last} lies outside the {len(places)} tokens")
     start, end = places[first][0], places[last][1]
+    if start == end:
+        raise UsageError(f"span {first}:{last} is of an empty token")
     return Span(start, end, text[start:end], label)
 
 
@@ -73,13 +75,15 @@ class Tokens:
     words: tuple[str, ...]
     spans: tuple[tuple[int, int, str], ...]
     """(first word, last word, label), in the order of the document's spans."""
+    kept: tuple[Span, ...]
+    """The document's spans that these are: all but those without a word."""
 
     @classmethod
     def of(cls, document: Document, lost: Lost) -> "Tokens":
         """Cut the text into words; count the spans that begin or end inside one."""
         places = split_graphemes(document.text)
         starts, ends = [start for start, _ in places], [end for _, end in places]
-        spans = []
+        spans, kept = [], []
         for span in document.spans:
             first = bisect_right(ends, span.start)
             last = bisect_left(starts, span.end) - 1
@@ -89,7 +93,9 @@ class Tokens:
             if (starts[first], ends[last]) != (span.start, span.end):
                 lost["borders of spans inside a word"] += 1
             spans.append((first, last, span.label))
-        return cls(tuple(document.text[a:b] for a, b in places), tuple(spans))
+            kept.append(span)
+        words = tuple(document.text[a:b] for a, b in places)
+        return cls(words, tuple(spans), tuple(kept))
 
 
 class Utf16:

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.formats.document import Document, Lost, names
-from glinermt.formats.tokens import rows
+from glinermt.formats.tokens import each_document, rows
 from glinermt.jsonl import read_text, write_jsonl, write_text
 from glinermt.types import Relation, Span
 
@@ -19,14 +19,34 @@ _SEPARATOR = "|"
 
 def read_csv(path: Path) -> Iterator[Document]:
     """Read columns ``text`` and ``label`` (or ``labels``); several labels stand between ``|``."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    names = [n for n in reader.fieldnames or [] if n.lower() in ("label", "labels", "class")]
-    if "text" not in (reader.fieldnames or []) or not names:
-        raise DataError(f"{path}:1: expected columns 'text' and 'label', got {reader.fieldnames}")
-    for row in reader:
-        labels = [name.strip() for name in (row[names[0]] or "").split(_SEPARATOR)]
+    table = _table(path)
+    _, header = next(table, (1, []))
+    known = [i for i, n in enumerate(header) if n.lower() in ("label", "labels", "class")]
+    if "text" not in header or not known:
+        raise DataError(f"{path}:1: expected columns 'text' and 'label', got {header}")
+    for line, row in table:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}:{line}: expected {len(header)} columns, got {len(row)}; a text with "
+                "commas stands in quotes"
+            )
+        labels = [name.strip() for name in row[known[0]].split(_SEPARATOR)]
         classes = tuple(name for name in labels if name)
-        yield Document(row["text"], classes=classes, unmarked=True)
+        yield Document(row[header.index("text")], classes=classes, unmarked=True)
+
+
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with the number of its last line."""
+    text = read_text(path)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    before = csv.field_size_limit(max(len(text), 1))  # of the process; 131,072 unless set
+    try:
+        table = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+    finally:
+        csv.field_size_limit(before)
+    yield from table
 
 
 def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:
@@ -95,30 +115,33 @@ def read_gliner2(path: Path) -> Iterator[Document]:
 
     Every place where it stands is a span, as gliner2 itself trains.
     """
-    for where, row in rows(path):
-        text, output = row.get("input", row.get("text")), row.get("output", row.get("schema"))
-        if not isinstance(text, str) or not isinstance(output, dict):
-            raise DataError(f"{where}: expected 'input' and 'output', got {sorted(row)}")
-        spans = [
-            span
-            for label, mentions in (output.get("entities") or {}).items()
-            for mention in names(mentions, where, label)
-            for span in _everywhere(text, mention, label, where)
-        ]
-        relations = [
-            Relation(_first(text, ends["head"], where), name, _first(text, ends["tail"], where))
-            for one in output.get("relations") or []
-            for name, ends in one.items()
-        ]
-        chosen = [c.get("true_label") for c in output.get("classifications") or []]
-        classes = [name for c in chosen for name in names(c or [], where, "true_label")]
-        yield Document(
-            text,
-            tuple(spans),
-            tuple(relations),
-            tuple(classes) if chosen else None,
-            unmarked="entities" not in output,
-        )
+    yield from each_document(rows(path), _gliner2_document)
+
+
+def _gliner2_document(row: Mapping[str, Any], where: str) -> Document:
+    text, output = row.get("input", row.get("text")), row.get("output", row.get("schema"))
+    if not isinstance(text, str) or not isinstance(output, dict):
+        raise DataError(f"{where}: expected 'input' and 'output', got {sorted(row)}")
+    spans = [
+        span
+        for label, mentions in (output.get("entities") or {}).items()
+        for mention in names(mentions, where, label)
+        for span in _everywhere(text, mention, label, where)
+    ]
+    relations = [
+        Relation(_first(text, ends["head"], where), name, _first(text, ends["tail"], where))
+        for one in output.get("relations") or []
+        for name, ends in one.items()
+    ]
+    chosen = [c.get("true_label") for c in output.get("classifications") or []]
+    classes = [name for c in chosen for name in names(c or [], where, "true_label")]
+    return Document(
+        text,
+        tuple(spans),
+        tuple(relations),
+        tuple(classes) if chosen else None,
+        unmarked="entities" not in output,
+    )
 
 
 def _everywhere(text: str, mention: str, label: str, where: str) -> Iterator[Span]:

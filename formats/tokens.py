@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from glinermt.errors import DataError
-from glinermt.formats.document import Document, Lost, Tokens, flat, joined, token_span
+from glinermt.formats.document import Document, Lost, Tokens, flat, joined, names, token_span
 from glinermt.jsonl import read_jsonl, read_text, write_beside, write_jsonl
 from glinermt.types import Relation, Span
 
@@ -42,6 +42,7 @@ def bio_tags(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:
     return tags
 
 
+_SPACES = re.compile(r"\s+")
 _TAG = re.compile(r"O|[BIESLU]-.+")
 
 
@@ -51,12 +52,20 @@ def _of_tokens(tokens: Sequence[str], spans: Iterable[tuple[int, int, str]]) -> 
 
 
 def read_conll(path: Path) -> Iterator[Document]:
-    """Read one token a line, its tag in the last column; an empty line ends a sentence."""
+    """Read one token a line, its tag in the last column; an empty line ends a sentence.
+
+    A line that begins with ``# `` is a comment, unless it has as many columns as the others (two,
+    if it is the first) and ends in a tag: then it is the token ``#``.
+    """
+    width = 2
     tokens: list[str] = []
     tags: list[str] = []
     for number, line in enumerate([*read_text(path).splitlines(), ""], start=1):
         columns = line.split()
-        if not columns or columns[0] == "-DOCSTART-" or line.startswith("# "):
+        comment = line.startswith("# ") and not (
+            len(columns) == width and _TAG.fullmatch(columns[-1])
+        )
+        if not columns or columns[0] == "-DOCSTART-" or comment:
             if tokens:
                 yield _of_tokens(tokens, tag_spans(tags))
             tokens, tags = [], []
@@ -68,6 +77,7 @@ def read_conll(path: Path) -> Iterator[Document]:
                 f"{columns[-1]!r:.40}; name another format if this is not CoNLL"
             )
         else:
+            width = len(columns)
             tokens.append(columns[0])
             tags.append(columns[-1])
 
@@ -79,7 +89,10 @@ def write_conll(documents: Iterable[Document], path: Path, lost: Lost) -> None:
             tokens = Tokens.of(_flat(document, lost), lost)
             tags = bio_tags(len(tokens.words), tokens.spans)
             for word, tag in zip(tokens.words, tags, strict=True):
-                file.write(f"{word} {tag.replace(' ', '_')}\n")
+                file.write(f"{word} {_SPACES.sub('_', tag)}\n")
+            lost["labels whose spaces are underscores now"] += sum(
+                _SPACES.search(label) is not None for _, _, label in tokens.spans
+            )
             file.write("\n")
 
 
@@ -92,19 +105,28 @@ def read_gliner(path: Path) -> Iterator[Document]:
 
     A relation is ``[head, tail, name]``, both indices of ``ner``.
     """
-    for where, row in rows(path):
-        try:
-            text, places = joined(row["tokenized_text"])
-            spans = [token_span(text, places, *span) for span in row.get("ner") or []]
-            relations = [
-                Relation(spans[head], name, spans[tail])
-                for head, tail, name in row.get("relations") or []
-            ]
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataError(
-                f"{where}: no row of gliner: {type(error).__name__}: {error}"
-            ) from error
-        yield Document(text, tuple(spans), tuple(relations))
+    yield from each_document(rows(path), _gliner_document)
+
+
+def _gliner_document(row: Mapping[str, Any], where: str) -> Document:
+    text, places = joined(_words(row, "tokenized_text", where))
+    spans = []
+    for first, last, label in row.get("ner") or []:
+        names(label, where, "ner")
+        spans.append(token_span(text, places, first, last, label))
+    relations = []
+    for head, tail, label in row.get("relations") or []:
+        if not (0 <= head < len(spans) and 0 <= tail < len(spans)):
+            raise DataError(f"{where}: relation {head}:{tail} has no entity among {len(spans)}")
+        relations.append(Relation(spans[head], label, spans[tail]))
+    return Document(text, tuple(spans), tuple(relations))
+
+
+def _words(row: Mapping[str, Any], key: str, where: str) -> list[str]:
+    words = row[key]
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise DataError(f"{where}: {key!r} should be a list of strings, got {words!r:.80}")
+    return words
 
 
 def write_gliner(documents: Iterable[Document], path: Path, lost: Lost) -> None:
@@ -119,7 +141,7 @@ def _gliner_row(document: Document, lost: Lost) -> dict[str, Any]:
         "ner": [list(span) for span in tokens.spans],
     }
     if document.relations:
-        index = {_key(span): i for i, span in enumerate(document.spans)}
+        index = {_key(span): i for i, span in enumerate(tokens.kept)}
         row["relations"] = [
             [index[_key(r.head)], index[_key(r.tail)], r.label]
             for r in document.relations
@@ -141,16 +163,25 @@ def read_token_classification(path: Path) -> Iterator[Document]:
     Raises:
         DataError: tags are numbers, whose names stand in the data set's features and not here.
     """
-    for where, row in rows(path):
-        tokens, tags = row.get("tokens"), row.get("ner_tags", row.get("tags"))
-        if not isinstance(tokens, list) or not isinstance(tags, list) or len(tokens) != len(tags):
-            raise DataError(f"{where}: expected 'tokens' and 'ner_tags' of one length")
-        if not all(isinstance(tag, str) for tag in tags):
+    yield from each_document(rows(path), _tagged_document)
+
+
+def _tagged_document(row: Mapping[str, Any], where: str) -> Document:
+    tokens, tags = _words(row, "tokens", where), row.get("ner_tags", row.get("tags"))
+    if not isinstance(tags, list) or len(tokens) != len(tags):
+        raise DataError(f"{where}: expected 'tokens' and 'ner_tags' of one length")
+    for tag in tags:
+        if not isinstance(tag, str):
             raise DataError(
                 f"{where}: ner_tags are numbers; write their names, which are in "
                 "dataset.features['ner_tags'].feature.names"
             )
-        yield _of_tokens(tokens, tag_spans(tags))
+        if not _TAG.fullmatch(tag):
+            raise DataError(
+                f"{where}: expected tags such as O or B-person, got {tag!r:.40}; write I- before "
+                "the names of tags that have no such beginning"
+            )
+    return _of_tokens(tokens, tag_spans(tags))
 
 
 def write_token_classification(documents: Iterable[Document], path: Path, lost: Lost) -> None:
@@ -162,6 +193,30 @@ def write_token_classification(documents: Iterable[Document], path: Path, lost: 
         return {"tokens": list(tokens.words), "ner_tags": tags}
 
     write_jsonl(path, map(row, documents))
+
+
+def each_document(
+    located: Iterable[tuple[str, Mapping[str, Any]]],
+    read: Callable[[Mapping[str, Any], str], Document | None],
+) -> Iterator[Document]:
+    """Yield the Document of each row, of those that have one.
+
+    Args:
+        located: rows, each with where it stands, as ``rows`` yields them.
+        read: returns the Document of a row; is given where it stands, too.
+
+    Raises:
+        DataError: a row has another shape; begins with where it stands.
+    """
+    for where, row in located:
+        try:
+            document = read(row, where)
+        except KeyError as error:
+            raise DataError(f"{where}: there is no {error}") from error
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DataError(f"{where}: has not the shape of this format: {error}") from error
+        if document is not None:
+            yield document
 
 
 def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.formats.document import Document, Lost, Utf16, names
-from glinermt.formats.tokens import rows
+from glinermt.formats.tokens import each_document, rows
 from glinermt.jsonl import write_jsonl, write_text
 from glinermt.types import Relation, Span
 
@@ -27,17 +27,18 @@ def read_label_studio(path: Path) -> Iterator[Document]:
 
 
 def _label_studio(path: Path, *, predictions: bool) -> Iterator[Document]:
-    for where, task in rows(path):
+    def read(task: Mapping[str, Any], where: str) -> Document | None:
         said = task.get("annotations") or []
         annotations = [each for each in said if not each.get("was_cancelled")]
         if predictions and not said:
             annotations = task.get("predictions") or []
         if not annotations:
-            continue
+            return None
         data = task.get("data") or {}
-        text = data.get(_text_key(data, where))
-        results = annotations[0].get("result") or []
-        yield _label_studio_document(text, results, where)
+        text = data[_text_key(data, where)]
+        return _label_studio_document(text, annotations[0].get("result") or [], where)
+
+    yield from each_document(rows(path), read)
 
 
 def _text_key(data: Mapping[str, Any], where: str) -> str:
@@ -57,7 +58,7 @@ def _label_studio_document(text: Any, results: list[Any], where: str) -> Documen
         value = result.get("value") or {}
         for kind in ("labels", "hypertextlabels"):
             if kind in value:
-                start, end = (units.to_characters(int(value[side])) for side in ("start", "end"))
+                start, end = (units.to_characters(place) for place in _places(value, where))
                 label = next(iter(names(value[kind], where, kind)), None)
                 spans[result.get("id", str(len(spans)))] = _span(
                     text, start, end, label, value.get("text"), where
@@ -76,6 +77,18 @@ def _label_studio_document(text: Any, results: list[Any], where: str) -> Documen
     return Document(
         text, tuple(spans.values()), tuple(relations), None if classes is None else tuple(classes)
     )
+
+
+def _places(value: Mapping[str, Any], where: str) -> tuple[int, int]:
+    """Return where a result begins and ends; those of HTML have XPaths, and places beside them."""
+    said = value.get("globalOffsets") or value
+    try:
+        return int(said["start"]), int(said["end"])
+    except ValueError as error:
+        raise DataError(
+            f"{where}: a region begins at {said['start']!r:.60}; export it with globalOffsets, "
+            "which Label Studio writes for regions of HyperText"
+        ) from error
 
 
 def _span(text: str, start: Any, end: Any, label: Any, said: Any, where: str) -> Span:
@@ -159,34 +172,34 @@ def _key(span: Span) -> tuple[int, int, str]:
 
 def read_prodigy(path: Path) -> Iterator[Document]:
     """Read what ``prodigy db-out`` writes; rejected and ignored examples are passed over."""
-    yield from _prodigy(row for row in rows(path) if row[1].get("answer", "accept") == "accept")
+    accepted = (row for row in rows(path) if row[1].get("answer", "accept") == "accept")
+    yield from each_document(accepted, _prodigy_document)
 
 
-def _prodigy(accepted: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Document]:
-    for where, row in accepted:
-        text = _text(row, where)
-        spans = [
-            _span(text, s.get("start"), s.get("end"), s.get("label"), None, where)
-            for s in row.get("spans") or []
-        ]
-        relations = []
-        for raw in row.get("relations") or []:
-            head, tail = (
-                _span(
-                    text,
-                    raw[f"{side}_span"]["start"],
-                    raw[f"{side}_span"]["end"],
-                    raw[f"{side}_span"].get("label") or "entity",
-                    None,
-                    where,
-                )
-                for side in ("head", "child")
+def _prodigy_document(row: Mapping[str, Any], where: str) -> Document:
+    text = _text(row, where)
+    spans = [
+        _span(text, s.get("start"), s.get("end"), s.get("label"), None, where)
+        for s in row.get("spans") or []
+    ]
+    relations = []
+    for raw in row.get("relations") or []:
+        head, tail = (
+            _span(
+                text,
+                raw[f"{side}_span"]["start"],
+                raw[f"{side}_span"]["end"],
+                raw[f"{side}_span"].get("label") or "entity",
+                None,
+                where,
             )
-            relations.append(Relation(head, raw["label"], tail))
-        classes = row.get("accept") if "options" in row else row.get("label")
-        said = None if classes is None else tuple(names(classes, where, "accept"))
-        unmarked = said is not None and "spans" not in row
-        yield Document(text, tuple(spans), tuple(relations), said, unmarked=unmarked)
+            for side in ("head", "child")
+        )
+        relations.append(Relation(head, raw["label"], tail))
+    classes = row.get("accept") if "options" in row else row.get("label")
+    said = None if classes is None else tuple(names(classes, where, "accept"))
+    unmarked = said is not None and "spans" not in row
+    return Document(text, tuple(spans), tuple(relations), said, unmarked=unmarked)
 
 
 def write_prodigy(documents: Iterable[Document], path: Path, lost: Lost) -> None:  # noqa: ARG001
@@ -214,25 +227,35 @@ def _prodigy_row(document: Document) -> dict[str, Any]:
 
 def read_doccano(path: Path) -> Iterator[Document]:
     """Read JSON lines of doccano: ``label`` or ``labels`` of spans or names, or ``entities``."""
-    for where, row in rows(path):
-        text = _text(row, where)
-        labels = row.get("label", row.get("labels"))
-        if "entities" in row:
-            spans = {
-                raw["id"]: _span(
-                    text, raw["start_offset"], raw["end_offset"], raw["label"], None, where
-                )
-                for raw in row["entities"]
-            }
-            relations = tuple(
-                Relation(spans[raw["from_id"]], raw["type"], spans[raw["to_id"]])
-                for raw in row.get("relations") or []
-            )
-            yield Document(text, tuple(spans.values()), relations)
-        elif labels and isinstance(labels, str | list) and isinstance(labels[0], str):
-            yield Document(text, classes=tuple(names(labels, where, "label")), unmarked=True)
-        else:
-            yield Document(text, tuple(_triples(text, labels, where)))
+    yield from each_document(rows(path), _doccano_document)
+
+
+def _doccano_document(row: Mapping[str, Any], where: str) -> Document:
+    text = _text(row, where)
+    if "entities" in row:
+        return _doccano_entities(text, row, where)
+    labels = row.get("label", row.get("labels"))
+    if labels and isinstance(labels, str | list) and isinstance(labels[0], str):
+        return Document(text, classes=tuple(names(labels, where, "label")), unmarked=True)
+    return Document(text, tuple(_triples(text, labels, where)))
+
+
+def _doccano_entities(text: str, row: Mapping[str, Any], where: str) -> Document:
+    spans: list[Span] = []
+    by_id: dict[Any, Span] = {}
+    for raw in row["entities"] or []:
+        span = _span(text, raw["start_offset"], raw["end_offset"], raw["label"], None, where)
+        spans.append(span)
+        if "id" in raw:  # only relations need it
+            by_id[raw["id"]] = span
+    relations = []
+    for raw in row.get("relations") or []:
+        head, tail = raw["from_id"], raw["to_id"]
+        for end in (head, tail):
+            if end not in by_id:
+                raise DataError(f"{where}: a relation names {end!r}, which is no entity's id")
+        relations.append(Relation(by_id[head], raw["type"], by_id[tail]))
+    return Document(text, tuple(spans), tuple(relations))
 
 
 def _triples(text: str, labels: Any, where: str) -> Iterator[Span]:
@@ -337,7 +360,7 @@ def read_corrected(path: Path, tool: str) -> Iterator[Document]:
     if tool == "label-studio":
         yield from _label_studio(path, predictions=False)
     elif tool == "prodigy":
-        answered = (row for row in rows(path) if row[1].get("answer") == "accept")
-        yield from _prodigy(answered)
+        accepted = (row for row in rows(path) if row[1].get("answer") == "accept")
+        yield from each_document(accepted, _prodigy_document)
     else:
         yield from read_doccano(path)

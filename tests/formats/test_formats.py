@@ -252,6 +252,52 @@ def test_texts_with_classes_only_do_not_become_texts_without_entities(
     assert not list(read_documents(tmp_path / "a.conll"))
 
 
+def test_a_number_sign_is_a_token_and_not_a_comment(tmp_path: Path) -> None:
+    text = "He is a C # developer in Paris today"
+    document = Document(text, (Span(8, 11, "C #", "language"), Span(25, 30, "Paris", "city")))
+    FORMATS["conll"].write([document], tmp_path / "a.conll", Lost())
+    assert read_documents(tmp_path / "a.conll") == [document]
+    lines = "# sent_id = 1\nC NN B-language\n# SYM I-language\n# global.columns = O\n"
+    (found,) = read_documents(save(tmp_path / "b.conll", lines))
+    assert (found.text, found.spans[0].text) == ("C #", "C #")
+
+
+def test_a_csv_text_may_be_long(tmp_path: Path) -> None:
+    text = "word " * 30_000
+    (document,) = read_documents(save(tmp_path / "a.csv", f"text,label\n{text},x\n"))
+    assert document.text == text
+
+
+def test_relations_keep_their_ends_where_a_span_without_a_word_is_left_out(tmp_path: Path) -> None:
+    text = "  Ann met Bob"
+    ann, bob = Span(2, 5, "Ann", "person"), Span(10, 13, "Bob", "person")
+    document = Document(text, (Span(0, 1, " ", "x"), ann, bob), (Relation(ann, "met", bob),))
+    FORMATS["gliner"].write([document], tmp_path / "a.jsonl", Lost())
+    (found,) = read_documents(tmp_path / "a.jsonl")
+    assert [(r.head.text, r.tail.text) for r in found.relations] == [("Ann", "Bob")]
+
+
+def test_regions_of_html_are_read_by_their_places_in_the_text(tmp_path: Path) -> None:
+    value: dict[str, Any] = {
+        "start": "/div[1]/text()[1]", "end": "/div[1]/text()[1]", "text": "Ann",
+        "hypertextlabels": ["person"],
+    }  # fmt: skip
+    task = {"data": {"text": "Ann sings"}, "annotations": [{"result": [{"value": value}]}]}
+    with pytest.raises(DataError, match=r"a.json: entry 1: .* export it with globalOffsets"):
+        read_documents(save(tmp_path / "a.json", [task]))
+    value["globalOffsets"] = {"start": 0, "end": 3}
+    (document,) = read_documents(save(tmp_path / "a.json", [task]))
+    assert document.spans == (Span(0, 3, "Ann", "person"),)
+
+
+def test_entities_of_doccano_need_no_number(tmp_path: Path) -> None:
+    entity = {"label": "person", "start_offset": 0, "end_offset": 3}
+    (document,) = read_documents(
+        save(tmp_path / "a.jsonl", [{"text": "Ann", "entities": [entity]}])
+    )
+    assert document.spans == (Span(0, 3, "Ann", "person"),)
+
+
 WORDS = st.lists(st.sampled_from("Ann Lee Zürich x-1 😀 e\u0301 ,".split()), max_size=12)
 
 
@@ -318,6 +364,31 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
         ("a.jsonl", [{"text": "Ann", "label": [[0, 9, "x"]]}], r"a.jsonl:1: span 0:9 lies outside"),
         ("a.jsonl", [{"text": "Ann", "label": {"x": 1}}], r"a.jsonl:1: 'label' should be a name"),
         ("a.jsonl", [{"text": "Ann", "label": ["x", 1]}], r"a.jsonl:1: 'label' should be a name"),
+        ("a.csv", "label,text\npos\n", r"a.csv:2: expected 2 columns, got 1"),
+        ("a.csv", "text,label\nwell, good,pos\n", r"a.csv:2: expected 2 columns, got 3"),
+        ("a.jsonl", [{"tokens": ["a"], "ner_tags": ["PER"]}], r"a.jsonl:1: .* got 'PER'; write I-"),
+        ("a.jsonl", [{"tokenized_text": "Ann", "ner": []}], r"a.jsonl:1: 'tokenized_text' should"),
+        (
+            "a.jsonl",
+            [{"tokenized_text": ["Ann"], "ner": [[0, 0, "x"]], "relations": [[0, -1, "r"]]}],
+            r"a.jsonl:1: relation 0:-1 has no entity among 1",
+        ),
+        (
+            "a.jsonl",
+            [{"text": "Ann", "answer": "accept", "relations": [{"head": 0, "label": "r"}]}],
+            r"a.jsonl:1: there is no 'head_span'",
+        ),
+        ("a.jsonl", [{"text": "Ann", "entities": [1]}], r"a.jsonl:1: has not the shape"),
+        (
+            "a.jsonl",
+            [{"text": "Ann", "entities": [], "relations": [{"from_id": 1, "to_id": 2}]}],
+            r"a.jsonl:1: a relation names 1, which is no entity's id",
+        ),
+        (
+            "a.jsonl",
+            [{"input": "Ann", "output": {"entities": {"p": {"Ann": 1}}}}],
+            r"a.jsonl:1: 'p' should be a name or a list of names",
+        ),
         ("a.jsonl", [{"what": 1}], r"its format cannot be told from the keys \['what'\]"),
         ("a.conll", "Ann\n", r"a.conll:1: expected a token and a tag, got 'Ann'"),
         ("a.txt", "Ann is in Rome.\n", r"a.txt:1: expected a tag such as O .* got 'Rome.'"),
@@ -337,7 +408,7 @@ def test_files_that_cannot_be_read_are_refused(
         read_documents(save(tmp_path / file, data))
 
 
-@given(st.text(), st.data())
+@given(st.text(st.sampled_from("aé€\n😀𝄞")), st.data())
 def test_utf16_offsets_are_those_of_javascript(text: str, data: Any) -> None:
     place = data.draw(st.integers(0, len(text)))
     units = len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
