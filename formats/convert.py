@@ -1,7 +1,7 @@
 """The formats by name, how to tell which one a file has, and what reads and writes them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glinermt.config import TaskSettings
@@ -39,7 +39,7 @@ from glinermt.tasks import TASKS
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.task import example
-from glinermt.types import Example, Query
+from glinermt.types import Example, Query, Span
 
 Read = Callable[[Path], Iterator[Document]]
 Write = Callable[[Iterable[Document], Path, Lost], None]
@@ -271,7 +271,20 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
         said = Document(query.text, one.spans, one.relations, classes, unmarked=unmarked)
         before = merged.get(query.text)
         merged[query.text] = said if before is None else _both(before, said)
-    return list(merged.values())
+    return [_typed(document) for document in merged.values()]
+
+
+def _typed(document: Document) -> Document:
+    """Return the Document with a label on every end of a relation: its entity's, or ``entity``."""
+    at = {(span.start, span.end): span for span in document.spans}
+
+    def typed(end: Span) -> Span:
+        return end if end.label else at.get((end.start, end.end), replace(end, label="entity"))
+
+    relations = tuple(
+        replace(r, head=typed(r.head), tail=typed(r.tail)) for r in document.relations
+    )
+    return replace(document, relations=relations)
 
 
 def _both(one: Document, other: Document) -> Document:

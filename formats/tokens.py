@@ -90,7 +90,7 @@ def write_conll(documents: Iterable[Document], path: Path, lost: Lost) -> None:
             tags = bio_tags(len(tokens.words), tokens.spans)
             for word, tag in zip(tokens.words, tags, strict=True):
                 file.write(f"{word} {_SPACES.sub('_', tag)}\n")
-            lost["labels whose spaces are underscores now"] += sum(
+            lost["names that come back otherwise"] += sum(
                 _SPACES.search(label) is not None for _, _, label in tokens.spans
             )
             file.write("\n")

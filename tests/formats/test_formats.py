@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glinermt.errors import DataError
 from glinermt.formats import FORMATS, Document, convert, detect, read_documents, read_examples
 from glinermt.formats.document import Lost, Utf16
-from glinermt.types import Relation, Span
+from glinermt.types import Example, Query, Relation, Span
 
 TEXT = "Ann 😀 Lee\nlives in Zürich."
 ANN, ZURICH = Span(0, 9, "Ann 😀 Lee", "person"), Span(19, 25, "Zürich", "city")
@@ -296,6 +296,49 @@ def test_entities_of_doccano_need_no_number(tmp_path: Path) -> None:
         save(tmp_path / "a.jsonl", [{"text": "Ann", "entities": [entity]}])
     )
     assert document.spans == (Span(0, 3, "Ann", "person"),)
+
+
+def test_a_folder_of_brat_that_is_written_anew_has_the_new_documents_only(tmp_path: Path) -> None:
+    folder, old = tmp_path / "out", Document("Ann", (Span(0, 3, "Ann", "person"),))
+    FORMATS["brat"].write([old, old, old], folder, Lost())
+    (folder / "annotation.conf").write_text("[entities]\n")
+    new = Document("Bob", (Span(0, 3, "Bob", "person"),))
+    FORMATS["brat"].write([new], folder, Lost())
+    assert read_documents(folder) == [new]
+    assert (folder / "annotation.conf").exists()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"it has mine.txt, .* name an empty folder"):
+        FORMATS["brat"].write([old], folder, Lost())
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_names_that_come_back_otherwise_are_counted(tmp_path: Path) -> None:
+    document = Document("Ann", (Span(0, 3, "Ann", "first_name"),))
+    lost = Lost()
+    FORMATS["brat"].write([document], tmp_path / "out", lost)
+    assert +lost == {"names that come back otherwise": 1}
+    lost = Lost()
+    document = Document("Ann", (Span(0, 3, "Ann", "first name"),))
+    FORMATS["conll"].write([document], tmp_path / "a.conll", lost)
+    assert +lost == {"names that come back otherwise": 1}
+
+
+def test_lines_of_brat_that_are_not_understood_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.txt", "Ann")
+    save(tmp_path / "a.ann", "T1 person 0 3 Ann\n")
+    with pytest.raises(DataError, match=r"a.ann:1: expected an entity .* between tabs, got 'T1"):
+        read_documents(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["brat", "doccano", "label-studio", "prodigy"])
+def test_ends_of_relations_whose_type_nobody_said_are_entities(tmp_path: Path, name: str) -> None:
+    ann, bonn = Span(0, 3, "Ann", ""), Span(13, 17, "Bonn", "")
+    query = Query("Ann lives in Bonn.", relations=("lives in",), entities=(ann, bonn))
+    example = Example(query, (), "relations", (Relation(ann, "lives in", bonn),))
+    target = tmp_path / TO_FILE[name]
+    assert not convert(save(tmp_path / "ours.jsonl", [example.to_dict()]), target, name)
+    (found,) = read_documents(target, name)
+    assert [(r.head.text, r.head.label) for r in found.relations] == [("Ann", "entity")]
 
 
 WORDS = st.lists(st.sampled_from("Ann Lee Zürich x-1 😀 e\u0301 ,".split()), max_size=12)
