@@ -95,8 +95,8 @@ def write_brat(documents: Iterable[Document], path: Path, lost: Lost) -> None:
         lost["names that come back otherwise"] += sum(_read(_name(n)) != n for n in named)
         lost["empty texts"] += not document.text
         text, notes = path / f"{index:05d}.txt", path / f"{index:05d}.ann"
-        with write_beside(text) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-            file.write(document.text)
+        with write_beside(text) as beside:
+            beside.write_text(document.text, encoding="utf-8", newline="")
         write_text(notes, "".join(f"{line}\n" for line in lines))
         written |= {text, notes}
     for file in before:
