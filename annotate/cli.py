@@ -39,6 +39,7 @@ def annotate_command(
     keep: Annotated[
         Many, typer.Option(help="Input column to keep (repeatable); all without.")
     ] = None,
+    result: Annotated[str, typer.Option(help="Name of the result column.")] = "result",
     format: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
     shard_rows: Annotated[int, typer.Option(min=1, help="Rows of a shard.")] = 1000,
     max_chars: Annotated[
@@ -107,6 +108,7 @@ def annotate_command(
             precision=precision,
             field=field,
             keep=None if keep is None else tuple(keep),
+            result=result,
             format=format,
             shard_rows=shard_rows,
             max_chars=max_chars,

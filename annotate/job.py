@@ -50,7 +50,8 @@ class Job:
     field: str = "text"
     """Column or key that holds the text."""
     keep: tuple[str, ...] | None = None
-    """Input columns written beside the result; None = all."""
+    """Input columns written beside the result, as ``input_NAME`` where the output has a NAME of its
+    own; None = all."""
     result: str = "result"
     """Name of the result column."""
     format: str = "parquet"

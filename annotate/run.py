@@ -16,8 +16,8 @@ from glinermt.annotate.job import Job, describe, differences
 from glinermt.annotate.local import here, in_processes
 from glinermt.annotate.ray import on_ray
 from glinermt.annotate.report import Counts, Report, write_report
-from glinermt.annotate.shard import STATS, write_whole
-from glinermt.annotate.sources import Shard, cut, find_sources
+from glinermt.annotate.shard import STATS, check_timeout, write_whole
+from glinermt.annotate.sources import Shard, check_columns, cut, find_sources
 from glinermt.errors import ConfigError, DataError, needs, unknown_choice
 
 MANIFEST = "manifest.json"
@@ -50,6 +50,11 @@ class Engine:
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
             raise ConfigError(unknown_choice("engine", self.name, ENGINES))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the work is done in this process."""
+        return self.name == "local" and not self.devices
 
     def annotate(
         self, shards: Iterator[Shard], job: Job, out: str, *, retry: bool
@@ -101,7 +106,8 @@ def annotate(
         The counts of the whole job, as ``report.json`` has them.
 
     Raises:
-        ConfigError: an impossible setting, or ``out`` holds another job (without ``force``).
+        ConfigError: an impossible setting, an input below ``out``, or ``out`` holds another job
+            (without ``force``).
         DataError: an input cannot be found or read, or another process works on ``out``.
         BackendError: a package that the job needs is not installed.
     """
@@ -109,9 +115,12 @@ def annotate(
     job = Job(tuple(map(str, given)), task, dict(arguments or {}), **settings)
     if job.format == "parquet" or any(each.endswith(".parquet") for each in job.inputs):
         needs("pyarrow", extra="annotate")
+    if engine.is_here:
+        check_timeout(job)
     folder = Folder(str(out))
     with folder.locked():
-        sources = find_sources(job.inputs)
+        sources = find_sources(job.inputs, out=folder.path)
+        check_columns(sources, job.keep or ())
         description = describe(job, sources)
         folder.claim(description, force=force)
         kept = folder.counts(folder.finished(job))

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def annotate_shard(shard: Shard, job: Job, out: str, model: Any, *, retry: bool 
         model: as the job's ``load_model`` returns it.
         retry: keep what an earlier run found, and ask again only about the rows that failed.
     """
+    check_timeout(job)
     begun = time.perf_counter()
     rows = list(sources.read(shard))
     known = _earlier(shard, job, out) if retry else {}
@@ -57,6 +58,19 @@ def annotate_shard(shard: Shard, job: Job, out: str, model: Any, *, retry: bool 
     fresh = {outcome.row.number: outcome for outcome in annotate_rows(asked, job, model)}
     outcomes = [fresh.get(row.number) or Outcome(row, known.get(row.number)) for row in rows]
     write_shard(shard, job, out, outcomes, time.perf_counter() - begun)
+
+
+def check_timeout(job: Job) -> None:
+    """Refuse a job whose timeout cannot be kept here: its signal reaches the main thread only.
+
+    Raises:
+        ConfigError: the job has a timeout, and this is another thread.
+    """
+    if job.timeout and threading.current_thread() is not threading.main_thread():
+        raise ConfigError(
+            f"timeout: {job.timeout:g} seconds can be kept in a process's main thread only; "
+            'leave it out, or pass engine=Engine(devices=("cpu",)), which begins a process'
+        )
 
 
 def annotate_rows(rows: Sequence[Row], job: Job, model: Any) -> Iterator[Outcome]:
@@ -153,10 +167,6 @@ def _within(seconds: float) -> Iterator[None]:
     if not seconds:
         yield
         return
-    if threading.current_thread() is not threading.main_thread():
-        raise ConfigError(
-            "a timeout needs the main thread of a process; use processes of 1 or more"
-        )
 
     def stop(*_: object) -> None:
         raise TimedOut(f"the row took more than {seconds:g} seconds")
@@ -200,17 +210,26 @@ def _own_columns(shard: Shard, job: Job, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _kept(job: Job, row: Row) -> dict[str, Any]:
-    fields = row.fields
-    if job.keep is not None:
-        fields = {name: fields.get(name) for name in job.keep}
-    return {name: value for name, value in fields.items() if name not in OWN_COLUMNS}
+def _kept(job: Job, row: Row) -> Mapping[str, Any]:
+    return row.fields if job.keep is None else {name: row.fields.get(name) for name in job.keep}
+
+
+def _beside_own(job: Job, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of the input, ``input_status`` for what the output calls ``status``."""
+    own = {*OWN_COLUMNS, job.result}
+    columns = dict[str, Any]()
+    for name, value in kept.items():
+        free = name
+        while free in own or (free != name and free in kept):
+            free = f"input_{free}"
+        columns[free] = value
+    return columns
 
 
 def _jsonl(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> bytes:
     lines = io.BytesIO()
     for outcome in outcomes:
-        row = {**_kept(job, outcome.row), **_own_columns(shard, job, outcome)}
+        row = {**_beside_own(job, _kept(job, outcome.row)), **_own_columns(shard, job, outcome)}
         text = json.dumps(row, ensure_ascii=False, default=str)
         lines.write(text.encode("utf-8", "backslashreplace") + b"\n")
     return lines.getvalue()
@@ -220,7 +239,7 @@ def _parquet(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = _kept_columns(shard, job, outcomes)
+    columns = _beside_own(job, _kept_columns(shard, job, outcomes))
     own = [_own_columns(shard, job, outcome) for outcome in outcomes]
     types = {"source": pa.string(), "row": pa.int64(), job.result: result_type(job.task)}
     for name in ("source", "row", job.result, "status", "error"):
@@ -241,11 +260,7 @@ def _kept_columns(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> dict[s
     if shard.source.kind == "parquet":
         table = sources.parquet_table(shard)
         names = table.column_names if job.keep is None else job.keep
-        return {
-            name: table.column(name)
-            for name in names
-            if name in table.column_names and name not in OWN_COLUMNS
-        }
+        return {name: table.column(name) for name in names if name in table.column_names}
     rows = [_kept(job, outcome.row) for outcome in outcomes]
     if job.keep is None and shard.source.kind != "text":
         return {"input": pa.array([_as_text(row) for row in rows], pa.string())}

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import fsspec
 
-from glinermt.errors import ConfigError, DataError
+from glinermt.errors import ConfigError, DataError, unknown_choice
 
 COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
 _HASHED = 1 << 20
@@ -72,23 +72,62 @@ class Shard:
     """The rows themselves, of a source that cannot be cut."""
 
 
-def find_sources(inputs: Sequence[str]) -> list[Source]:
+def find_sources(inputs: Sequence[str], out: str) -> list[Source]:
     """Return the inputs' files in a fixed order; a folder stands for all readable files below it.
 
+    What lies in the output folder ``out`` is left out.
+
     Raises:
+        ConfigError: there is no input, or one is the output folder or lies in it.
         DataError: an input is not there, holds nothing, or is of a kind that is not known.
     """
     if not inputs:
         raise ConfigError("annotating needs at least one input: a file, a folder, or hf://NAME")
-    return [source for given in inputs for source in _sources_of(given)]
+    return [source for given in inputs for source in _sources_of(given, out)]
 
 
-def _sources_of(given: str) -> list[Source]:
+def check_columns(sources: Sequence[Source], wanted: Sequence[str]) -> None:
+    """Check that each wanted column is in an input; JSON lines may have any.
+
+    Raises:
+        ConfigError: no input has it.
+    """
+    missing, there = set(wanted), set[str]()
+    for source in sources:
+        if not missing:
+            return
+        names = _columns(source)
+        if names is None:
+            return
+        there.update(names)
+        missing -= there
+    if missing:
+        raise ConfigError(unknown_choice("column to keep", min(missing), sorted(there)))
+
+
+def _columns(source: Source) -> Sequence[str] | None:
+    """Return the names of a source's columns, None where rows may differ."""
+    if source.kind == "parquet":
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        with fsspec.open(source.path, "rb") as file:
+            return list(pq.read_schema(file).names)
+    if source.kind == "csv":
+        with _csv_text(source) as file:
+            return csv.DictReader(file).fieldnames or ()
+    return ("text",) if source.kind == "text" else None
+
+
+def _sources_of(given: str, out: str) -> list[Source]:
     if given.startswith("hf://") and not given.startswith("hf://datasets/"):
         return [Source(given, "hub")]
     files, path = _file_system(given)
+    out_files, out_path = _file_system(out)
+    written = f"{out_path.rstrip('/')}/" if type(files) is type(out_files) else None
+    if written and f"{path.rstrip('/')}/".startswith(written):
+        raise ConfigError(f"{given} lies in the output folder {out}; name another one for it")
     if files.isdir(path):
-        inside = sorted(files.find(path))
+        inside = sorted(p for p in files.find(path) if not (written and p.startswith(written)))
         known = [files.unstrip_protocol(p) if "://" in given else p for p in inside]
         found = [source for p in known if (source := _source(p))]
         if not found:
@@ -190,7 +229,7 @@ def _lines(file: IO[bytes], count: int) -> Iterator[bytes]:
 
 
 def _cut_parquet(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     with fsspec.open(source.path, "rb") as file:
         total = pq.ParquetFile(file).metadata.num_rows
@@ -291,14 +330,7 @@ def _text_row(data: bytes) -> Row:
 
 def _csv_rows(source: Source) -> Iterator[Row]:
     csv.field_size_limit(1 << 30)
-    with fsspec.open(
-        source.path,
-        "rt",
-        compression=source.compression,
-        encoding="utf-8-sig",
-        errors="surrogateescape",
-        newline="",
-    ) as file:
+    with _csv_text(source) as file:
         # What a header cannot be: pandas leaves the header of its index empty.
         reader = csv.DictReader(file, restkey=None, restval=None)
         twice = [name for name, n in Counter(reader.fieldnames or ()).items() if name and n > 1]
@@ -311,6 +343,17 @@ def _csv_rows(source: Source) -> Iterator[Row]:
             more = fields.pop(None, None)
             error = f"more fields than the header names: {more!r:.80}" if more else ""
             yield Row(number, fields, error)
+
+
+def _csv_text(source: Source) -> Any:
+    return fsspec.open(
+        source.path,
+        "rt",
+        compression=source.compression,
+        encoding="utf-8-sig",
+        errors="surrogateescape",
+        newline="",
+    )
 
 
 def _hub_parts(source: Source) -> tuple[str, str | None, str]:

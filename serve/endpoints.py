@@ -139,6 +139,7 @@ def _relations(body: schemas.RelationsRequest, offsets: list[Offsets]) -> dict[s
     given = _fields(body, offsets)
     if not body.entities:
         return given
+    _check_nesting(body)
     if isinstance(body.text, str):
         return {**given, "entities": _entities(body.text, body.entities, offsets[0], "entities")}
     texts = body.texts()
@@ -156,6 +157,21 @@ def _relations(body: schemas.RelationsRequest, offsets: list[Offsets]) -> dict[s
         **given,
         "entities": [_entities(t, e, o, f"entities.{i}") for i, (t, e, o) in enumerate(each)],
     }
+
+
+def _check_nesting(body: schemas.RelationsRequest) -> None:
+    """Refuse spans of which it is not clear whose they are: one list for many texts, or many."""
+    given = body.entities if isinstance(body.entities, list) else []
+    many = not isinstance(body.text, str)
+    if many and any(isinstance(entity, schemas.GivenSpan) for entity in given):
+        message = (
+            f"spans are of one text, not of {len(body.text)}; give a list of them for each text"
+        )
+    elif not many and any(isinstance(entity, list) for entity in given):
+        message = "one text takes one list of spans or types, not a list of lists"
+    else:
+        return
+    raise RequestError(422, f"entities: {message}", field="entities")
 
 
 def _entities(text: str, given: Any, offsets: Offsets, where: str) -> Any:

@@ -56,8 +56,6 @@ async def reply_lines(
             reading = _next(lines)
         while pending:
             yield await pending.popleft()
-    except RequestError as error:  # a line without end
-        yield _line(error.body())
     except ClientDisconnect:
         return
     finally:
@@ -83,22 +81,16 @@ def _next(lines: AsyncIterator[Line]) -> "asyncio.Task[Line | None]":
 
 
 async def _lines(request: Request, most_bytes: int) -> AsyncIterator[Line]:
-    """Read numbered lines that are not empty.
-
-    Raises:
-        RequestError: a line is too long.
-    """
+    """Read numbered lines that are not empty; of one that is too long, only so much as shows it."""
     number, rest = 0, b""
     async for chunk in request.stream():
+        if len(rest) > most_bytes and b"\n" not in chunk:
+            continue
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             number += 1
             if line.strip():
                 yield number, line
-        if len(rest) > most_bytes:
-            raise RequestError(
-                413, f"line {number + 1}: more than {most_bytes} bytes", field="body"
-            )
     if rest.strip():
         yield number + 1, rest
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,71 @@ def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, stub: str
     path.write_text("text,note,note\nparis.,a,b\n")
     with pytest.raises(DataError, match=r"a\.csv:1: two columns are called 'note'"):
         annotate(path, tmp_path / "out", "entities", LABELS, model=stub)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_columns_called_as_ours_are_kept_under_another_name(
+    ending: str, format: str, tmp_path: Path, stub: str
+) -> None:
+    row = {"text": "paris.", "source": "wiki", "input_source": "old", "result": "mine"}
+    path = tmp_path / f"a.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    elif ending == "csv":
+        path.write_text("\n".join([",".join(row), ",".join(row.values())]))
+    else:
+        write_jsonl(path, [row])
+    renamed = {"input_input_source": "wiki", "input_source": "old", "input_result": "mine"}
+    annotate(path, tmp_path / "all", "entities", LABELS, model=stub, format=format)
+    annotate(
+        path, tmp_path / "kept", "entities", LABELS, model=stub, format=format, keep=tuple(row)
+    )
+    (whole,), (kept,) = written(tmp_path / "all"), written(tmp_path / "kept")
+    assert (kept["source"], kept["status"]) == (str(path), "ok")
+    assert renamed.items() <= kept.items()
+    if format == "parquet" and ending != "parquet":
+        assert json.loads(whole["input"]) == row
+    else:
+        assert renamed.items() <= whole.items()
+
+
+def test_a_column_to_keep_that_no_input_has_is_refused(tmp_path: Path, stub: str) -> None:
+    pq.write_table(pa.table({"text": ["paris."], "title": ["x"]}), tmp_path / "a.parquet")
+    (tmp_path / "b.csv").write_text("text,id\nparis.,1\n")
+    inputs = [tmp_path / "a.parquet", tmp_path / "b.csv"]
+    with pytest.raises(ConfigError, match=r"column to keep 'titel' .did you mean 'title'"):
+        annotate(inputs, tmp_path / "out", "entities", LABELS, model=stub, keep=("id", "titel"))
+    report = annotate(
+        inputs, tmp_path / "out", "entities", LABELS, model=stub, keep=("id", "title")
+    )
+    assert (report.counts.rows, report.counts.errors) == (2, 0)
+
+
+def test_an_output_inside_its_input_is_not_read(tmp_path: Path, stub: str) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}])
+    out = tmp_path / "out"
+    for force in (False, False, True):
+        report = annotate(
+            tmp_path, out, "entities", LABELS, model=stub, format="jsonl", force=force
+        )
+        assert report.counts.rows == 1
+    with pytest.raises(ConfigError, match=r"lies in the output folder .*; name another"):
+        annotate(out / SHARD, out, "entities", LABELS, model=stub, force=True)
+    assert len(written(out)) == 1
+
+
+def test_a_timeout_that_cannot_be_kept_is_refused_before_the_work(
+    tmp_path: Path, stub: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}])
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(
+            annotate, path, tmp_path / "out", "entities", LABELS, model=stub, timeout=5
+        )
+        with pytest.raises(ConfigError, match=r"timeout: 5 seconds .* main thread"):
+            job.result()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_slow_row_is_given_up(

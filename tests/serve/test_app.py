@@ -1,11 +1,12 @@
 """The server answers as the library does, and refuses what it should in words of use."""
 
+import asyncio
 import json
 import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 
+import httpx
 from fastapi.testclient import TestClient
 
 from glinermt import tasks
@@ -422,6 +424,42 @@ def test_a_line_without_end_is_not_kept(stub: StubExtractor) -> None:
     with serving(stub, max_body_bytes=1000) as client:
         reply = client.post("/v1/entities/batch", content=b"x" * 5000)
     assert json.loads(reply.text)["error"]["code"] == "too_large"
+
+
+def test_a_line_that_is_too_long_costs_no_other_its_reply(stub: StubExtractor) -> None:
+    app = create_app({"small": stub}, ServeSettings(max_body_bytes=1000))
+    good = b'{"text": "in Paris", "labels": ["city"]}\n'
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (good + b"x" * 600, b"x" * 600, b"x" * 600, b"x\n" + good):
+            yield part
+
+    async def ask() -> str:
+        transport = httpx.ASGITransport(app)
+        client = httpx.AsyncClient(transport=transport, base_url="http://testserver")
+        async with app.router.lifespan_context(app), client:
+            return (await client.post("/v1/entities/batch", content=parts())).text
+
+    replies = [json.loads(line) for line in asyncio.run(ask()).splitlines()]
+    assert [reply["line"] for reply in replies] == [1, 2, 3]
+    assert replies[1]["error"]["code"] == "too_large"
+    assert [replies[i]["result"][0]["text"] for i in (0, 2)] == ["Paris", "Paris"]
+
+
+@pytest.mark.parametrize(
+    ("text", "entities", "message"),
+    [
+        ([TEXT, TEXT], [{"start": 0, "end": 3}] * 2, "give a list of them for each text"),
+        (TEXT, [[{"start": 0, "end": 3}]], "one text takes one list"),
+    ],
+)
+def test_spans_whose_texts_are_not_clear_are_refused(
+    text: Any, entities: Any, message: str, client: TestClient
+) -> None:
+    body = {"text": text, "relations": ["works for"], "entities": entities}
+    reply = client.post("/v1/relations", json=body)
+    assert (reply.status_code, reply.json()["error"]["field"]) == (422, "entities")
+    assert message in reply.json()["error"]["message"]
 
 
 def test_the_log_has_no_text_unless_asked(
