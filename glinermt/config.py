@@ -73,6 +73,10 @@ class TaskSettings:
     those of start and end (the package gliner), or the ``geometric`` mean of the start's, the
     end's and the least inside one."""
 
+    evidence: float = 0.0
+    """What an answer's log odds lose where all of the question's words stand in the text but none
+    near the answer; where some do, that part of it."""
+
     def __post_init__(self) -> None:
         for name in ("thresholds", "temperatures", "prompts", "labels", "words_at_once"):
             for task in getattr(self, name):
@@ -99,6 +103,8 @@ class TaskSettings:
         for task, number in self.words_at_once.items():
             _number(f"words_at_once.{task}", number)
             _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
+        _number("evidence", self.evidence)
+        _expect(0 <= self.evidence < math.inf, "a number from 0 on", self.evidence, "evidence")
 
 
 MOST = {

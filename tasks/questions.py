@@ -1,6 +1,9 @@
 """Question answering with abstention: the question is the prompt, the answer a span."""
 
+import math
+import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Any, overload
 
 from glinermt.config import TaskSettings, check_count
 from glinermt.default_model import load_extractor
+from glinermt.long_texts import sentences
 from glinermt.tasks.inputs import Several, check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label
 from glinermt.tasks.run import stream
@@ -185,8 +189,13 @@ def _query(text: str, asked: Question, settings: TaskSettings) -> list[Query]:
     return [Query(text, (label,), prompt, across_lines=True, best=best)]
 
 
-def _read(_: str, asked: Question, found: Sequence[Found], settings: TaskSettings) -> list[Answer]:
+def _read(
+    text: str, asked: Question, found: Sequence[Found], settings: TaskSettings
+) -> list[Answer]:
     chosen = ranked(found[0].spans, asked.most)
+    if settings.evidence:
+        weighed = [_weighed(span, text, asked.text, settings.evidence) for span in chosen]
+        chosen = sorted(weighed, key=lambda span: -span.score)
     no_answer = 1.0 - (chosen[0].score if chosen else 0.0)
     (label,) = _labels(asked, settings)
     answers = [
@@ -195,6 +204,29 @@ def _read(_: str, asked: Question, found: Sequence[Found], settings: TaskSetting
         if span.score >= ANSWER.limit(label, settings)
     ]
     return answers or [Answer(None, 0.0, no_answer)]
+
+
+def _weighed(span: Span, text: str, question: str, evidence: float) -> Span:
+    """Lower the score of an answer away from words of the question that the text has.
+
+    Paragraphs that do not answer a question often hold its words, but not in one place (SQuAD 2.0:
+    Rajpurkar et al. 2018, section 4). Near are the answer's sentence and the one before.
+    """
+    sought = _words(question)
+    places = sentences(text)
+    own = max(0, bisect_right(places, span.start, key=lambda place: place[0]) - 1)
+    start, end = places[max(0, own - 1)][0], max(places[own][1], span.end)
+    near = _words(text[start : span.start]) | _words(text[span.end : end])
+    elsewhere = sought & _words(text) - near
+    if not elsewhere:
+        return span
+    doubt = math.exp(-evidence * len(elsewhere) / len(sought))
+    return replace(span, score=span.score * doubt / (1.0 - span.score + span.score * doubt))
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of four letters or more; shorter ones mostly bind others."""
+    return set(re.findall(r"\w{4,}", text.casefold()))
 
 
 def ranked(spans: Sequence[Span], most: int) -> list[Span]:

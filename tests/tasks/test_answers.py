@@ -1,11 +1,13 @@
 """Answers: ranked, whole, not overlapping, and none where the text does not answer."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from glinermt.config import TaskSettings
+from glinermt.errors import ConfigError
 from glinermt.tasks import answer, answers
 from glinermt.types import Answer, Query, Span
 from tests.stub import StubExtractor
@@ -162,3 +164,24 @@ def test_a_question_that_asks_nothing_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         answer(question, TEXT, model=scripted())
+
+
+def test_an_answer_away_from_the_words_of_its_question_is_doubted() -> None:
+    text = "The bridge was built in 1871. It burnt. The mill was painted in 1902 by Ida Voss."
+    found = [("1871", 0.8), ("1902", 0.7)]
+    settings = TaskSettings(evidence=2.0)
+
+    def asked(question: str, evidence: TaskSettings) -> list[tuple[str, float]]:
+        given = answers(question, text, model=scripted(*found, settings=evidence))
+        return [(each.text, round(each.score, 3)) for each in given]
+
+    assert asked("When was the mill painted?", TaskSettings()) == found
+    # "mill" and "painted" stand elsewhere: two of three words of four letters or more.
+    assert asked("When was the mill painted?", settings) == [("1902", 0.7), ("1871", 0.513)]
+    assert asked("When did they build ships?", settings) == found  # nothing of it is in the text
+    assert answer(
+        "When was the mill painted?", text, model=scripted(("1871", 0.6), settings=settings)
+    ) == (Answer(None, 0.0, pytest.approx(1 / (1 + 1.5 * math.exp(-4 / 3)))))
+    assert asked("When was the bridge built by Ida Voss?", settings)[0][1] < 0.8
+    with pytest.raises(ConfigError, match="evidence"):
+        TaskSettings(evidence=-1)
