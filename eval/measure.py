@@ -169,11 +169,13 @@ def limit_cases(cases: Sequence[Any], limit: int | None) -> list[Any]:
     groups: dict[str, list[Any]] = {}
     for case in cases:
         groups.setdefault(case.group, []).append(case)
-    kept = []
-    for members in groups.values():
-        number = min(limit, len(members))
-        kept += [members[index * len(members) // number] for index in range(number)]
-    return kept
+    return [case for members in groups.values() for case in evenly(members, limit)]
+
+
+def evenly(cases: Sequence[Any], limit: int | None) -> list[Any]:
+    """Keep at most ``limit`` cases, evenly spaced, in order."""
+    number = len(cases) if limit is None else min(limit, len(cases))
+    return [cases[index * len(cases) // number] for index in range(number)]
 
 
 def _write_scores(

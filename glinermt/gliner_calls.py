@@ -250,15 +250,24 @@ def _for_each(
     if isinstance(labels, str) or not isinstance(labels, Sequence | Mapping):
         hint = f"; write [{labels!r}]" if isinstance(labels, str) else ""
         raise TypeError(f"{what} must be a list or a mapping, got {labels!r:.80}{hint}")
-    several = not isinstance(labels, Mapping) and labels and not isinstance(labels[0], str)
-    for each in labels if several else ():
-        if not isinstance(each, Sequence | Mapping):
-            raise TypeError(f"one of {what} must be str, got {type(each).__name__}: {each!r:.80}")
-    if not several:
+    lists = [isinstance(each, Sequence | Mapping) and not isinstance(each, str) for each in labels]
+    if isinstance(labels, Mapping) or not any(lists):
+        _check_names(labels, what)
         return [labels] * number  # type: ignore[list-item]  # one list for all
+    for i, (each, is_list) in enumerate(zip(labels, lists, strict=True)):
+        if not is_list:
+            hint = f"; write [{each!r}]" if isinstance(each, str) else ""
+            raise TypeError(f"{what} of text {i} must be a list or a mapping, got {each!r}{hint}")
+        _check_names(each, what)
     if len(labels) != number:
         raise UsageError(f"{number} texts have {len(labels)} lists of labels; give each text one")
     return labels  # type: ignore[return-value]
+
+
+def _check_names(names: Iterable[Any], what: str) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"one of {what} must be str, got {type(name).__name__}: {name!r:.80}")
 
 
 def _asked(labels: Labels, replaced: bool) -> dict[str, str]:

@@ -142,7 +142,8 @@ def _sigmoid(value: float) -> float:
 def _softmax(values: Sequence[float]) -> list[float]:
     most = max(values, default=0.0)
     parts = [math.exp(value - most) for value in values]
-    return [part / sum(parts) for part in parts]
+    total = sum(parts)
+    return [part / total for part in parts]
 
 
 def _passes(

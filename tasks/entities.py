@@ -64,7 +64,7 @@ def extract_entities(
             ``invariant`` asks in four orders and takes the mean, at four times the cost.
         shortlist: of hundreds of labels, ask a text only for the so many likeliest, which are
             found by words and sentence vectors: much faster, and not exact (docs/performance.md
-            says what it misses). None = all labels.
+            says what it misses). Those with a pattern are asked besides. None = all labels.
         model: a loaded model, a folder or hub id, or None for the shipped one.
 
     Raises:
@@ -155,6 +155,7 @@ def chosen(spans: Iterable[Span], *, overlap: Overlap, multi_label: bool) -> lis
     """Choose by score what does not conflict, as the engine does; in the order of the text."""
     kept: list[Span] = []
     places: list[tuple[int, int]] = []
+    longest = 0
     for span in sorted(spans, key=lambda s: (-s.score, s.start, s.end, s.label)):
         place = span.start, span.end
         at = bisect_left(places, place)
@@ -163,9 +164,13 @@ def chosen(spans: Iterable[Span], *, overlap: Overlap, multi_label: bool) -> lis
             if multi_label:
                 kept.append(span)
         elif overlap == "nested":
-            if not any(_cross(place, other) for other in places):
+            near = range(
+                bisect_left(places, (span.start - longest, 0)), bisect_left(places, (span.end, 0))
+            )
+            if not any(_cross(place, places[i]) for i in near):
                 insort(places, place)
                 kept.append(span)
+                longest = max(longest, span.end - span.start)
         elif not any(_meet(place, other) for other in places[max(at - 1, 0) : at + 1]):
             insort(places, place)
             kept.append(span)

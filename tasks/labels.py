@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,14 +127,44 @@ def spec_argument(
     """Return an argument that is a specification for all texts or one for each.
 
     Raises:
-        ValueError: ``threshold`` names a label that no text is asked for.
+        ValueError: ``threshold`` names a label that no text is asked for; where the specifications
+            come one by one, when the last has been read.
     """
     for_all = is_one_spec(value)
-    if isinstance(threshold, Mapping) and for_all and isinstance(value, Sequence | Mapping):
-        for label in threshold:
-            if label not in value:
-                raise UsageError(f"threshold: {unknown_choice('label', label, map(str, value))}")
+    if isinstance(threshold, Mapping):
+        checked = _checked([value] if for_all else value, name.removesuffix("s"), threshold)
+        if for_all or isinstance(value, Sequence):
+            list(checked)
+        else:
+            value = checked
     return Argument[LabelSpec](name, value, for_all, "a list of names or a mapping")
+
+
+def _checked(
+    specs: Iterable[Any], what: str, threshold: Mapping[str, float]
+) -> Iterator[LabelSpec]:
+    """Yield the specifications, and then check the threshold."""
+    known: dict[str, None] = {}
+    for spec in specs:
+        labels = read_labels(spec, what=what, options={*ENTITY_OPTIONS, *RELATION_OPTIONS})
+        known.update((label.name, None) for label in labels)
+        yield spec
+    check_threshold(threshold, known)
+
+
+def check_threshold(threshold: Threshold | None, names: Iterable[str]) -> None:
+    """Refuse a threshold for a label that is not asked for.
+
+    Of labels that read the same the first names the findings, and so the threshold.
+
+    Raises:
+        ValueError: the label, and those that are asked for.
+    """
+    if isinstance(threshold, Mapping):
+        known = list(names)
+        for label in threshold:
+            if label not in known:
+                raise UsageError(f"threshold: {unknown_choice('label', label, known)}")
 
 
 def is_one_spec(labels: Any) -> bool:

@@ -15,6 +15,7 @@ from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import (
     ENTITY_OPTIONS,
     Label,
+    check_threshold,
     read_labels,
     read_relations,
     readable,
@@ -129,11 +130,7 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
         "records" in kinds,
         settings,
     )
-    if isinstance(threshold, Mapping):
-        known = dict.fromkeys(_names(asked))
-        for name in threshold:
-            if name not in known:
-                raise UsageError(f"threshold: {unknown_choice('label', name, known)}")
+    check_threshold(threshold, dict.fromkeys(_names(asked)))
     return asked
 
 

@@ -13,11 +13,12 @@ from glinermt.errors import UsageError
 from glinermt.structures import Field as StructureField
 from glinermt.structures import Structure
 from glinermt.tasks.inputs import by_shape, restore, rows
-from glinermt.tasks.labels import Label
+from glinermt.tasks.labels import Label, check_threshold
 from glinermt.tasks.record_groups import Candidate, Group, Place, groups
 from glinermt.tasks.run import kinds_of, stream
-from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, parse, read_schema
+from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task, no_labels, uncut
+from glinermt.tasks.values import parse
 from glinermt.types import Extractor, Found, Instance, Query, Record, Relation, Span, Threshold
 
 OnInvalid = Literal["drop", "raise", "keep"]
@@ -75,6 +76,7 @@ def extract_records(
     extractor = load_extractor(model)
     kinds = kinds_of(extractor)
     asked = wanted(schema, many=many, anchor=anchor, on_invalid=on_invalid, kinds=kinds)
+    check_threshold(threshold, (field.name for field in asked.schema.fields))
     given = ((one, asked) for (one,) in rows(text))
     task = INSTANCES if "records" in kinds else RECORDS
     return restore(text, stream(task, extractor, given, threshold=threshold))
@@ -264,20 +266,28 @@ def _value(field: Field, text: str) -> Any:
     """Return what a span says as a value of the field, or None."""
     if field.kind != "choice":
         return parse(field.kind, text)
+    by_words = {_plain(str(choice)): choice for choice in reversed(field.choices)}
     said = _plain(text)
-    for choice in field.choices:
-        if _plain(str(choice)) == said:
-            return choice
-    named = [c for c in field.choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", said)]
-    return named[0] if len(named) == 1 else None
+    if said in by_words:
+        return by_words[said]
+    named = {_plain(match[0]) for match in _choices(field).finditer(text)}
+    return by_words[named.pop()] if len(named) == 1 else None
+
+
+def _choices(field: Field) -> re.Pattern[str]:
+    """Return the pattern of the field's choices as words; of one inside another the longer."""
+    words = {form for choice in field.choices for form in (str(choice), str(choice).casefold())}
+    either = "|".join(
+        r"[\s_]+".join(map(re.escape, word.replace("_", " ").split()))
+        for word in sorted(words, key=lambda word: (-len(word), word))
+    )
+    return re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
 
 
 def _named(field: Field, text: str) -> list[Candidate]:
     """Return the choices that stand in the text word for word; of one inside another the longer."""
-    words = sorted({str(choice) for choice in field.choices}, key=len, reverse=True)
-    pattern = "|".join(r"[\s_]+".join(map(re.escape, _plain(word).split())) for word in words)
     found = []
-    for match in re.finditer(rf"\b(?:{pattern})\b", text, re.IGNORECASE):
+    for match in _choices(field).finditer(text):
         value = _value(field, match[0])
         if value is not None:
             span = Span(match.start(), match.end(), match[0], field.name)

@@ -14,7 +14,7 @@ from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
-from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, read_labels, readable
+from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, check_threshold, read_labels, readable
 from glinermt.tasks.run import stream
 from glinermt.types import Extractor, Redaction, Span, Threshold
 
@@ -75,6 +75,7 @@ def redact(
         TypeError, ValueError: as in ``extract_entities``; a placeholder with another field.
     """
     asked = read_labels(_spec(labels, patterns or {}, validators or {}), options=ENTITY_OPTIONS)
+    check_threshold(threshold, (label.name for label in asked))
     write = _Writer(placeholder, key)
     for_model, for_us = tee(given for (given,) in rows(text))
     found = stream(

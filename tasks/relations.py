@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
-from glinermt.tasks.entities import ENTITIES, extract_entities
+from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import Argument, by_shape, chunks, restore, rows
 from glinermt.tasks.labels import (
+    ENTITY_OPTIONS,
     Label,
     LabelSpec,
     check_ends,
+    check_threshold,
     is_one_spec,
     read_labels,
     read_relations,
@@ -20,7 +22,7 @@ from glinermt.tasks.labels import (
 )
 from glinermt.tasks.relation_labels import RELATIONS, WORDS_AROUND, Related
 from glinermt.tasks.relation_pairs import PAIRS, Paired
-from glinermt.tasks.run import in_force, kinds_of, run
+from glinermt.tasks.run import in_force, kinds_of, run, stream
 from glinermt.types import Extractor, Relation, Span, SpanScore, Threshold
 
 __all__ = [
@@ -90,6 +92,8 @@ def extract_relations(
             entities is None or isinstance(text, str) or _are_for_all(entities),
         ),
     )
+    if isinstance(entity_threshold, Mapping) and is_one_spec(relations):
+        _check_entity_threshold(entity_threshold, entities, read_relations(relations))  # type: ignore[arg-type]  # one spec
     extractor = load_extractor(model)
     if chosen_method(method, extractor) == "pairs":
         found = _by_pairs(given, extractor, entity_threshold, threshold, span_score, joint=joint)
@@ -98,6 +102,17 @@ def extract_relations(
     else:
         found = _by_labels(given, extractor, entity_threshold, threshold, span_score)
     return restore(text, found)
+
+
+def _check_entity_threshold(
+    threshold: Mapping[str, float], entities: Any, relations: Sequence[Label]
+) -> None:
+    """Refuse a threshold for a type that no text is searched for; given Spans need none."""
+    types = entity_types(relations) if entities is None else entities
+    if isinstance(types, Mapping) or (
+        isinstance(types, Sequence) and types and all(isinstance(kind, str) for kind in types)
+    ):
+        check_threshold(threshold, (label.name for label in read_labels(types)))
 
 
 Rows = Iterable[tuple[str, LabelSpec, Any]]
@@ -223,12 +238,9 @@ def _find_entities(
     """Return each text's entities, finding those that only types are given for."""
     result: list[Sequence[Span]] = [[s for s in spans if isinstance(s, Span)] for spans in given]
     missing = [i for i, spans in enumerate(given) if spans and not result[i]]
-    found = extract_entities(
-        [texts[i] for i in missing],
-        [given[i] for i in missing],  # type: ignore[misc]  # these hold types
-        threshold=threshold,
-        model=model,
-    )
+    asked = (read_labels(given[i], options=ENTITY_OPTIONS) for i in missing)  # type: ignore[arg-type]  # these hold types
+    of_texts = zip((texts[i] for i in missing), asked, strict=True)
+    found = stream(ENTITIES, model, of_texts, threshold=threshold)
     for i, spans in zip(missing, found, strict=True):
         result[i] = spans
     return result

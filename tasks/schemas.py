@@ -1,20 +1,18 @@
-"""Schemas of records, read as fields, and the values that the text of a span says for one."""
+"""Schemas of records, read as fields."""
 
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
 from decimal import Decimal
-from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 from typing_extensions import is_typeddict
 
-from glinermt.errors import BackendError, UsageError
+from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label
+from glinermt.tasks.values import Kind, needed
 
-Kind = Literal["text", "number", "integer", "boolean", "date", "datetime", "time", "choice"]
 Path = tuple[str, ...]
 """Where a value stands in a record: the names from the record down to it."""
 _FORMATS: Mapping[str, Kind] = {"date": "date", "date-time": "datetime", "time": "time"}
@@ -84,16 +82,8 @@ def _is_dataclass(schema: Any) -> bool:
     return isinstance(schema, type) and dataclasses.is_dataclass(schema)
 
 
-def _needed(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = module.replace("_", "-")
-        raise BackendError(f"records need {name}: pip install 'glinermt[records]'") from error
-
-
 def _of_type(schema: Any) -> Schema:
-    pydantic = _needed("pydantic")
+    pydantic = needed("pydantic")
     try:
         adapter = pydantic.TypeAdapter(schema)
         described = adapter.json_schema()
@@ -111,7 +101,7 @@ def _of_type(schema: Any) -> Schema:
 
 
 def _of_json(schema: Mapping[str, Any]) -> Schema:
-    jsonschema = _needed("jsonschema")
+    jsonschema = needed("jsonschema")
     checker = jsonschema.Draft202012Validator(
         schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
@@ -119,7 +109,7 @@ def _of_json(schema: Mapping[str, Any]) -> Schema:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise UsageError(f"schema is not a JSON schema: {error.message}") from error
-    to_json = _needed("pydantic_core").to_jsonable_python
+    to_json = needed("pydantic_core").to_jsonable_python
 
     def validate(values: dict[str, Any]) -> Any:
         plain = to_json(_with_json_numbers(values))
@@ -212,23 +202,49 @@ def _words(name: str) -> str:
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    """Follow references, and take from a union the first type that is not null."""
+    """Follow references, join what must hold together, and where a schema says nothing of its own
+    take from a union the first type that is not null."""
     for _ in range(20):
         if "$ref" in schema:
-            schema = _referenced(schema["$ref"], root)
-            continue
-        several = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
-        if several:
-            real = [one for one in several if one.get("type") != "null"]
-            if not real:
-                break
-            schema = real[0]
-            continue
-        if isinstance(schema.get("type"), list):
+            rest = {key: value for key, value in schema.items() if key != "$ref"}
+            schema = _joined([_referenced(schema["$ref"], root), rest])
+        elif "allOf" in schema:
+            rest = {key: value for key, value in schema.items() if key != "allOf"}
+            schema = _joined([*(_resolved(one, root, path) for one in schema["allOf"]), rest])
+        elif (several := schema.get("anyOf") or schema.get("oneOf")) and not _says_its_own(schema):
+            rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
+            schema = _joined([rest, _one_of(several)])
+        elif isinstance(schema.get("type"), list):
             kinds = [kind for kind in schema["type"] if kind != "null"]
             return {**schema, "type": kinds[0] if kinds else "null"}
-        return schema
+        elif "properties" in schema and "type" not in schema:
+            return {**schema, "type": "object"}
+        else:
+            return schema
     raise UsageError(f"field {'.'.join(path)!r}: its schema refers to itself")
+
+
+def _says_its_own(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema says what its values are beside a union, which only limits them then."""
+    is_open = schema.get("type") in (None, "object", "array")
+    return not is_open or any(key in schema for key in ("properties", "items", "enum", "const"))
+
+
+def _one_of(several: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the choices of all schemas if they name values, else the first that is not null."""
+    real = [one for one in several if one.get("type") != "null"]
+    if real and all("const" in one or "enum" in one for one in real):
+        return {"enum": [c for one in real for c in one.get("enum", [one.get("const")])]}
+    return real[0] if real else {"type": "null"}
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return schemas that hold together as one, with the properties of all."""
+    joined = {key: value for part in parts for key, value in part.items()}
+    properties = [part["properties"] for part in parts if "properties" in part]
+    if len(properties) > 1:
+        joined["properties"] = {name: one for each in properties for name, one in each.items()}
+    return joined
 
 
 def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -239,67 +255,3 @@ def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
         found = found[part]
     result: Mapping[str, Any] = found
     return result
-
-
-_YES = {"yes", "true", "y", "on", "checked", "☑", "☒", "✓", "✔", "x"}
-_NO = {"no", "false", "n", "off", "unchecked", "☐"}
-_NEGATIVE = re.compile(r"\s*(?:[-−–]|\(.*\)\s*$|[^\w\s]{1,3}\s*[-−]\s*\d|[A-Za-z]{3}\s+[-−]\s*\d)")
-_CODE = re.compile(r"[A-Za-z][-/]\d|\d[-/]\d")
-"""Reference numbers and dates, whose digits are no amount."""
-_DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
-"""Dates with dots have the day first."""
-
-
-def parse(kind: str, text: str) -> Any:
-    """Return the value of a span's text, or None where it says none of that kind.
-
-    Nothing is filled in: a date needs its day, month and year, a time its hour.
-    """
-    if kind == "text":
-        return text
-    if kind == "number":
-        return number(text)
-    if kind == "integer":
-        value = number(text)
-        return int(value) if value is not None and value == value.to_integral_value() else None
-    if kind == "boolean":
-        said = text.strip().casefold()
-        return True if said in _YES else False if said in _NO else None
-    if kind == "date":
-        found = moment(text, ["year", "month", "day"])
-        return None if found is None else found.date()
-    if kind == "datetime":
-        return moment(text, ["year", "month", "day"])
-    return clock_time(text)
-
-
-def number(text: str) -> Decimal | None:
-    """Return the number in a text, whatever stands around it: ``$ 1,234.50``, ``1.234,50 €``."""
-    if _CODE.search(text):
-        return None
-    amount = _needed("price_parser").Price.fromstring(text.replace("%", " ")).amount
-    if amount is None:
-        return None
-    value = Decimal(amount)
-    return -value if value > 0 and _NEGATIVE.match(text) else value
-
-
-def moment(text: str, parts: list[str]) -> datetime | None:
-    """Return the point of time that a text names with all ``parts``; "tomorrow" names none."""
-    settings: dict[str, Any] = {
-        "REQUIRE_PARTS": parts,
-        "RETURN_AS_TIMEZONE_AWARE": False,
-        "PARSERS": ["custom-formats", "absolute-time"],
-    }
-    if _DOTTED.match(text):
-        settings["DATE_ORDER"] = "DMY"
-    found: datetime | None = _needed("dateparser").parse(text, settings=settings)
-    return found
-
-
-def clock_time(text: str) -> time | None:
-    """Return the time of day that a text names."""
-    if not re.search(r"\d", text):
-        return None
-    found = moment(text, [])
-    return None if found is None else found.time()

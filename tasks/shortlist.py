@@ -31,6 +31,8 @@ def shortlisted(
 ) -> Iterator[tuple[str, Sequence[Label]]]:
     """Leave each text its ``number`` likeliest labels, in the order they were given.
 
+    Labels with a pattern stay, beside that number: what it matches is found by the form.
+
     Each label is read once and each text once, whatever the number of labels. It is not exact: a
     label that is left out finds nothing.
 
@@ -52,7 +54,9 @@ def _shortlisted(
 ) -> Iterator[tuple[str, Sequence[Label]]]:
     known: dict[str, tuple[np.ndarray, list[str]]] = {}
     for chunk in chunks(rows):
-        many = [(text, labels) for text, labels in chunk if len(labels) > number]
+        many = [
+            (text, own) for text, labels in chunk if len(own := _without_pattern(labels)) > number
+        ]
         new = dict.fromkeys(
             label.asked for _, labels in many for label in labels if label.asked not in known
         )
@@ -62,14 +66,20 @@ def _shortlisted(
         )
         of_texts = iter(vectors[len(new) :])
         for text, labels in chunk:
-            if len(labels) <= number:
+            own = _without_pattern(labels)
+            if len(own) <= number:
                 yield text, labels
                 continue
-            of_labels, names = zip(*(known[label.asked] for label in labels), strict=True)
+            of_labels, names = zip(*(known[label.asked] for label in own), strict=True)
             likeness = (next(of_texts) @ np.stack(of_labels).T).max(0)
             likeness += SHARED * _shared(text, names)
             best = np.argsort(-likeness, kind="stable")[:number]
-            yield text, [labels[i] for i in sorted(best.tolist())]
+            out = {label.asked for label in own} - {own[i].asked for i in best.tolist()}
+            yield text, [label for label in labels if label.asked not in out]
+
+
+def _without_pattern(labels: Sequence[Label]) -> list[Label]:
+    return [label for label in labels if label.options.get("pattern") is None]
 
 
 def _words(text: str) -> list[str]:

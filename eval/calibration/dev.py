@@ -10,7 +10,7 @@ from glinermt.errors import DataError
 from glinermt.eval.data.cases import NerCase, QaCase, RelationCase, SummaryCase
 from glinermt.eval.data.readers import read_ner, read_qa, read_summaries
 from glinermt.eval.data.relations import read_relations
-from glinermt.eval.measure import limit_cases
+from glinermt.eval.measure import evenly, limit_cases
 from glinermt.jsonl import data_files, read_jsonl
 from glinermt.types import Example, Relation, Span
 
@@ -80,7 +80,8 @@ def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]
             _read_examples(path, group) if kind == EXAMPLES else {kind: READERS[kind](path, group)}
         )
         for task, own in found.items():
-            cases.setdefault(task, []).extend(limit_cases(own, limit) if _grouped(own) else own)
+            cut = limit_cases if _grouped(own) else evenly
+            cases.setdefault(task, []).extend(cut(own, limit))
     if len({isinstance(case, Example) for case in cases.get("relations", ())}) > 1:
         raise DataError("relations come as Examples and as pairs; calibrate on one of the two")
     return cases

@@ -39,6 +39,9 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
             ledger.drop("surrogate: not consistent", ", ".join(values))
         return []
     text, spans = _replaced(source, values)
+    if left := _left(text, spans, values):
+        ledger.drop("surrogate: the value stands in the text in another form, too", left)
+        return []
     labels = read_labels({kind: "" for kind in KINDS})
     made = example(ENTITIES, text, labels, spans)
     return [replace(made, task="redact")]
@@ -88,6 +91,14 @@ def _replaced(source: Source, values: dict[str, tuple[str, str]]) -> tuple[str, 
         spans.append(Span(len(text), len(text) + len(surrogate), surrogate, label))
         text, last = text + surrogate, end
     return text + source.text[last:], spans
+
+
+def _left(text: str, spans: list[Span], values: dict[str, tuple[str, str]]) -> str | None:
+    """Return a value that the text still says outside of surrogates, such as in capitals."""
+    ends = [0, *(span.end for span in spans)]
+    starts = [*(span.start for span in spans), len(text)]
+    between = [Source(text[start:end]) for start, end in zip(ends, starts, strict=True)]
+    return next((value for value in values if any(one.says(value) for one in between)), None)
 
 
 _ASKED = ", ".join(KINDS)

@@ -45,6 +45,15 @@ def test_no_threshold_is_better_than_the_chosen_one(
     assert all(f1 >= f1_at(pairs, score, num_gold) - 1e-9 for score, _ in pairs)
 
 
+def test_a_limit_holds_for_examples_of_every_task(tmp_path: Path) -> None:
+    row = {"labels": ["keyphrase"], "prompt": "", "spans": [], "task": "keyphrases"}
+    rows = [{"text": f"Ann {i}", **row} for i in range(10)]
+    path = tmp_path / "a.dev.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (cases,) = read_dev([path], limit=3).values()
+    assert [case.query.text for case in cases] == ["Ann 0", "Ann 3", "Ann 6"]
+
+
 def test_the_answer_threshold_lies_between_the_right_and_the_wrong() -> None:
     answers = [
         ScoredAnswer("a", 0.2, ("a",)),

@@ -119,6 +119,12 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
         (lambda m: m.predict_entities(TEXT, "city"), r"labels must be .* write \['city'\]"),
         (lambda m: m.predict_entities(TEXT, {"city"}), r"labels must be .* got \{'city'\}"),
         (lambda m: m.predict_entities(TEXT, [1]), "one of labels must be str, got int: 1"),
+        (
+            lambda m: m.inference([TEXT] * 2, [["person"], "city"]),
+            r"labels of text 1 must be .* write \['city'\]",
+        ),
+        (lambda m: m.inference([TEXT] * 2, ["city", ["person"]]), "labels of text 0 must be"),
+        (lambda m: m.inference([TEXT], [["city", 3]]), "one of labels must be str, got int: 3"),
         (lambda m: m.inference([TEXT, None], LABELS), "text 1 must be str, got NoneType"),
         (lambda m: m.predict_entities([TEXT], LABELS), "text must be str, got list"),
         (lambda m: m.inference([TEXT], LABELS, flat_ner=1), "flat_ner must be True or False"),

@@ -127,6 +127,15 @@ def test_a_text_that_would_keep_somebodys_data_is_dropped_whole(
     assert ledger.drops == {cause: 1}
 
 
+def test_a_value_that_stands_in_another_form_too_is_nobodys_training_data() -> None:
+    text = "Sarah Miller called. Signed: SARAH MILLER."
+    source = Source(text)
+    items = [quote("Sarah Miller", label="person", surrogate="Eva Moss")]
+    ledger = Ledger()
+    assert not RECIPES["redact"].build(source, {"items": items}, ledger)
+    assert ledger.drops == {"surrogate: the value stands in the text in another form, too": 1}
+
+
 def test_a_part_of_a_name_has_the_part_of_its_surrogate() -> None:
     last = quote("Curie", "1903 Marie", label="person", surrogate="Berg")
     items = [REPLIES["redact"]["items"][0], last]

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
-from glinermt.tasks import extract_entities, extract_relations
+from glinermt.tasks import extract_entities, extract_records, extract_relations, redact
 from glinermt.types import Query
 from tests.stub import StubExtractor
 
@@ -173,6 +174,45 @@ def test_thresholds_may_be_given_by_label(model: StubExtractor) -> None:
         found(labels, model, threshold={"persn": 0.7})
     with pytest.raises(ValueError, match=r"label 'person': threshold 7 lies outside \[0, 1\]"):
         found(labels, model, threshold={"person": 7})
+
+
+class City(BaseModel):
+    name: str
+
+
+THRESHOLD = {"persn": 0.4}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: extract_entities(
+            [TEXT] * 2, [["person"], ["city"]], threshold=THRESHOLD, model=m
+        ),
+        lambda m: extract_entities(
+            [TEXT] * 2, iter([["person"], ["city"]]), threshold=THRESHOLD, model=m
+        ),
+        lambda m: redact(TEXT, ["person"], threshold=THRESHOLD, model=m),
+        lambda m: extract_records(TEXT, City, threshold=THRESHOLD, model=m),
+        lambda m: extract_relations(TEXT, ["met"], entity_threshold=THRESHOLD, model=m),
+        lambda m: extract_relations(
+            TEXT, ["met"], entities=["person"], entity_threshold=THRESHOLD, model=m
+        ),
+    ],
+)
+def test_a_threshold_for_a_label_that_no_text_is_asked_for_is_refused(
+    call: Any, model: StubExtractor
+) -> None:
+    with pytest.raises(ValueError, match="threshold: unknown label 'persn'"):
+        call(model)
+
+
+def test_a_threshold_is_for_the_name_that_findings_have(model: StubExtractor) -> None:
+    with pytest.raises(ValueError, match=r"unknown label 'person' .*choose from 'Person'"):
+        found(["Person", "person"], model, threshold={"person": 0.4})
+    specs = [["person"], ["city"]]
+    spans, _ = extract_entities([TEXT] * 2, specs, threshold={"person": 0.25}, model=model)
+    assert len(spans) == 3
 
 
 @pytest.mark.parametrize("name", [" City", "CITY", "city_", "City!", "(city)", "  city  "])

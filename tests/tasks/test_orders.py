@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glinermt.tasks import extract_entities
+from glinermt.tasks.entities import chosen
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
 
@@ -57,6 +58,23 @@ def test_overlaps_and_thresholds_are_as_without() -> None:
     assert spans([*LABELS, "x"], order="invariant", threshold={"person": 1, "event": 1}) == [
         span for span in spans([*LABELS, "x"], order="invariant") if span.label == "city"
     ]
+
+
+PLACES = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9), st.floats(0.1, 1)), max_size=30)
+
+
+@given(PLACES)
+def test_the_surest_spans_are_kept_that_cross_none(drawn: list[tuple[int, int, float]]) -> None:
+    given_spans = [Span(start, start + size, "x" * size, "a", s) for start, size, s in drawn]
+    kept: list[Span] = []
+    for span in sorted(given_spans, key=lambda s: (-s.score, s.start, s.end)):
+        crossed = any(
+            a.start < b.start < a.end < b.end for o in kept for a, b in ((span, o), (o, span))
+        )
+        if not crossed and (span.start, span.end) not in [(o.start, o.end) for o in kept]:
+            kept.append(span)
+    found = chosen(given_spans, overlap="nested", multi_label=False)
+    assert found == sorted(kept, key=lambda s: (s.start, s.end))
 
 
 def test_each_text_gets_its_own_result() -> None:

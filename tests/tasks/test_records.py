@@ -343,5 +343,56 @@ def test_a_choice_that_stands_in_the_text_goes_before_the_class_head() -> None:
     assert record.spans["status"] == ()
 
 
+NAME = {"properties": {"name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"properties": {**NAME["properties"], "age": {"type": "integer"}}, "anyOf": [NAME]},
+        {"allOf": [NAME, {"properties": {"age": {"type": "integer"}}}]},
+        {"allOf": [{"$ref": "#/$defs/name"}], "properties": {"age": {"type": "integer"}}},
+        {"$ref": "#/$defs/name", "properties": {"age": {"type": "integer"}}},
+        {"type": "object", "oneOf": [{"properties": {"name": {}, "age": {"type": "integer"}}}]},
+        {
+            "type": ["object", "null"],
+            "properties": {"name": {"type": "string", "oneOf": [{"minLength": 1}]}, "age": {}},
+            "anyOf": [{"required": ["name"]}, {"required": ["age"]}],
+        },
+    ],
+)
+def test_a_json_schema_has_the_properties_of_all_its_parts(about: dict[str, Any]) -> None:
+    schema = {"properties": {"who": about}, "$defs": {"name": NAME}}
+    model = finds(("who name", "Ann"), ("who age", "42"))
+    (record,) = extract_records("Ann, 42", schema, model=model)
+    assert set(record.spans) == {"who.name", "who.age"}
+
+
+def test_the_choices_of_a_union_of_values_are_all_looked_for() -> None:
+    schema = {"properties": {"size": {"oneOf": [{"const": "small"}, {"const": "large"}]}}}
+    (record,) = extract_records("a large one", schema, model=finds())
+    assert record.value == {"size": "large"}
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("Auto in Weiß.", "weiß"),
+        ("WEISS lackiert", "weiß"),
+        ("knows C++, too", "C++"),
+        ("knows C.", "C"),
+        ("a .NET shop", ".NET"),
+        ("ABC", None),
+    ],
+)
+def test_a_choice_is_found_word_for_word(text: str, choice: str | None) -> None:
+    schema = {"properties": {"one": {"enum": ["weiß", "C", "C++", ".NET"]}}}
+    records = extract_records(text, schema, model=finds())
+    assert [record.value["one"] for record in records] == ([choice] if choice else [])
+    if choice:
+        whole = finds(("one", text))
+        assert extract_records(text, schema, model=whole)[0].value == {"one": choice}
+
+
 class Invoiced(BaseModel):
     status: Status | None = None

@@ -68,6 +68,14 @@ def test_few_labels_are_all_asked_and_not_compared() -> None:
     assert model.read == []
 
 
+def test_labels_with_a_pattern_are_asked_besides() -> None:
+    model = comparing()
+    labels = {"code": {"pattern": r"\d+"}, "law": {}, "song": {}, "guitar": {}}
+    spans = extract_entities("It was music 77", labels, shortlist=1, model=model)
+    assert asked(model) == [("code", "song")]
+    assert ("77", "code") in [(span.text, span.label) for span in spans]
+
+
 def test_what_cannot_be_shortlisted_is_refused() -> None:
     with pytest.raises(ValueError, match="shortlist must be 1 or more, got 0"):
         extract_entities("It", LABELS, shortlist=0, model=comparing())
