@@ -261,7 +261,7 @@ def _for_each(
         _check_names(each, what)
     if len(labels) != number:
         raise UsageError(f"{number} texts have {len(labels)} lists of labels; give each text one")
-    return labels  # type: ignore[return-value]
+    return labels
 
 
 def _check_names(names: Iterable[Any], what: str) -> None:
