@@ -36,7 +36,7 @@ from glinermt.formats.tools import (
 )
 from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.tasks import TASKS
-from glinermt.tasks.labels import read_labels
+from glinermt.tasks.labels import read_labels, readable
 from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.task import example
 from glinermt.types import Example, Query, Span
@@ -275,11 +275,15 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
 
 
 def _typed(document: Document) -> Document:
-    """Return the Document with a label on every end of a relation: its entity's, or ``entity``."""
-    at = {(span.start, span.end): span for span in document.spans}
+    """Return the Document with a label on every end of a relation: its entity's, or ``entity``.
+
+    Entities are labelled as they are asked for, ``home city``, and ends may say ``home_city``.
+    """
+    at = {(s.start, s.end, label): s for s in document.spans for label in ("", readable(s.label))}
 
     def typed(end: Span) -> Span:
-        return end if end.label else at.get((end.start, end.end), replace(end, label="entity"))
+        own = replace(end, label=end.label or "entity")
+        return at.get((end.start, end.end, readable(end.label) if end.label else ""), own)
 
     relations = tuple(
         replace(r, head=typed(r.head), tail=typed(r.tail)) for r in document.relations

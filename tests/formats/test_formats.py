@@ -341,6 +341,15 @@ def test_ends_of_relations_whose_type_nobody_said_are_entities(tmp_path: Path, n
     assert [(r.head.text, r.head.label) for r in found.relations] == [("Ann", "entity")]
 
 
+def test_relations_survive_labels_that_are_reworded(tmp_path: Path) -> None:
+    row = {"tokenized_text": ["Ann", "in", "Bonn"], "ner": [[0, 0, "person"], [2, 2, "home_city"]]}
+    save(tmp_path / "a.jsonl", [{**row, "relations": [[0, 1, "lives in"]]}])
+    convert(tmp_path / "a.jsonl", tmp_path / "ours.jsonl", "glinermt")
+    assert not convert(tmp_path / "ours.jsonl", tmp_path / "b.jsonl", "gliner")
+    (found,) = read_documents(tmp_path / "b.jsonl")
+    assert [(r.head.text, r.tail.text) for r in found.relations] == [("Ann", "Bonn")]
+
+
 WORDS = st.lists(st.sampled_from("Ann Lee Zürich x-1 😀 e\u0301 ,".split()), max_size=12)
 
 
