@@ -185,17 +185,17 @@ def _labels(_: Question, settings: TaskSettings) -> Sequence[Label]:
 def _query(text: str, asked: Question, settings: TaskSettings) -> list[Query]:
     prompt = ANSWER.word_prompt(settings, question=asked.text)
     label = ANSWER.word_label(settings)
-    best = Best(asked.most, TIE, settings.temperatures.get(ANSWER.name, 1.0))
+    best = Best(_candidates(asked, settings), TIE, settings.temperatures.get(ANSWER.name, 1.0))
     return [Query(text, (label,), prompt, across_lines=True, best=best)]
 
 
 def _read(
     text: str, asked: Question, found: Sequence[Found], settings: TaskSettings
 ) -> list[Answer]:
-    chosen = ranked(found[0].spans, asked.most)
+    chosen = ranked(found[0].spans, _candidates(asked, settings))
     if settings.evidence:
         weighed = [_weighed(span, text, asked.text, settings.evidence) for span in chosen]
-        chosen = sorted(weighed, key=lambda span: -span.score)
+        chosen = sorted(weighed, key=lambda span: -span.score)[: asked.most]
     no_answer = 1.0 - (chosen[0].score if chosen else 0.0)
     (label,) = _labels(asked, settings)
     answers = [
@@ -204,6 +204,11 @@ def _read(
         if span.score >= ANSWER.limit(label, settings)
     ]
     return answers or [Answer(None, 0.0, no_answer)]
+
+
+def _candidates(asked: Question, settings: TaskSettings) -> int:
+    """Return of how many spans the answers are chosen: one that is doubted may cede its place."""
+    return max(asked.most, FEW) if settings.evidence else asked.most
 
 
 def _weighed(span: Span, text: str, question: str, evidence: float) -> Span:
