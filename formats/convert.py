@@ -265,10 +265,11 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
         query = one.query
         classes = one.classes if query.classes else None
         unmarked = not query.labels and not one.spans
-        if query.prompt and one.task not in ("entities", "redact", "classify"):
-            merged[number] = Document(query.text, one.spans, one.relations, classes, query.prompt)
-            continue
         said = Document(query.text, one.spans, one.relations, classes, unmarked=unmarked)
+        if query.prompt and one.task not in ("entities", "redact", "classify"):
+            question = query.prompt if one.task == "answer" else None
+            merged[number] = replace(said, question=question)
+            continue
         before = merged.get(query.text)
         merged[query.text] = said if before is None else _both(before, said)
     return [_typed(document) for document in merged.values()]

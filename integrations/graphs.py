@@ -1,7 +1,7 @@
 """Entities and the relations between them, and both as the nodes and edges of a graph."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from glinermt.tasks import extract_entities, extract_relations
 from glinermt.tasks.labels import (
@@ -12,6 +12,8 @@ from glinermt.tasks.labels import (
     read_relations,
 )
 from glinermt.types import Extractor, Overlap, Relation, Span
+
+T = TypeVar("T")
 
 
 def entities_and_relations(
@@ -48,8 +50,8 @@ def entities_and_relations(
     return list(zip(found, related, strict=True))
 
 
-def check_each(given: Any, kind: type, name: str, how: str) -> None:
-    """Check that what a framework hands over is a list of its own kind of thing.
+def check_each(given: Any, kind: type[T], name: str, how: str) -> list[T]:
+    """Return what a framework hands over as a list, of which each is its own kind of thing.
 
     Args:
         given: what was handed over.
@@ -62,10 +64,12 @@ def check_each(given: Any, kind: type, name: str, how: str) -> None:
     """
     if isinstance(given, kind | str):
         raise TypeError(f"{name} must be a list of {kind.__name__}, got one {_kind(given)}")
-    for number, one in enumerate(given):
+    each = list(given)
+    for number, one in enumerate(each):
         if not isinstance(one, kind):
             hint = f"; write {how}" if isinstance(one, str) else ""
             raise TypeError(f"{name} {number} must be a {kind.__name__}, got {_kind(one)}{hint}")
+    return each
 
 
 def _kind(value: Any) -> str:

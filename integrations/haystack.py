@@ -87,7 +87,7 @@ class GlinerMTExtractor:
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
         """Return copies of the Documents with what was found in their meta data."""
-        check_each(documents, Document, "documents", "Document(content=text)")
+        documents = check_each(documents, Document, "documents", "Document(content=text)")
         self.warm_up()
         texts = [document.content or "" for document in documents]
         found = entities_and_relations(

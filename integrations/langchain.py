@@ -67,7 +67,7 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
         Raises:
             TypeError: what is given is no list of texts.
         """
-        check_each(inputs, str, "inputs", "")
+        inputs = check_each(inputs, str, "inputs", "")
         if return_exceptions:
             each: list[list[Span]] = super().batch(inputs, config, return_exceptions=True, **kwargs)
             return each
@@ -113,7 +113,7 @@ class GlinerMTGraphTransformer:
         Raises:
             BackendError: langchain-community, which has the classes, is not installed.
         """
-        check_each(documents, Document, "documents", "Document(page_content=text)")
+        documents = check_each(documents, Document, "documents", "Document(page_content=text)")
         try:
             from langchain_community.graphs.graph_document import (
                 GraphDocument,

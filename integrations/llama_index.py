@@ -134,8 +134,8 @@ def _check_options(kind: type[BaseModel], given: Mapping[str, Any]) -> None:
 
 
 def _texts(nodes: Sequence[BaseNode]) -> list[str]:
-    check_each(nodes, BaseNode, "nodes", "TextNode(text=text)")
-    return [node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
+    given = check_each(nodes, BaseNode, "nodes", "TextNode(text=text)")
+    return [node.get_content(metadata_mode=MetadataMode.NONE) for node in given]
 
 
 def _names(spans: Sequence[Span]) -> dict[str, list[str]]:

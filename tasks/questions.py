@@ -193,9 +193,8 @@ def _read(
     text: str, asked: Question, found: Sequence[Found], settings: TaskSettings
 ) -> list[Answer]:
     chosen = ranked(found[0].spans, _candidates(asked, settings))
-    if settings.evidence:
-        weighed = [_weighed(span, text, asked.text, settings.evidence) for span in chosen]
-        chosen = sorted(weighed, key=lambda span: -span.score)[: asked.most]
+    if chosen and settings.evidence:
+        chosen = _doubted(chosen, text, asked.text, settings.evidence)[: asked.most]
     no_answer = 1.0 - (chosen[0].score if chosen else 0.0)
     (label,) = _labels(asked, settings)
     answers = [
@@ -211,22 +210,24 @@ def _candidates(asked: Question, settings: TaskSettings) -> int:
     return max(asked.most, FEW) if settings.evidence else asked.most
 
 
-def _weighed(span: Span, text: str, question: str, evidence: float) -> Span:
-    """Lower the score of an answer away from words of the question that the text has.
+def _doubted(spans: Sequence[Span], text: str, question: str, evidence: float) -> list[Span]:
+    """Lower the scores of answers away from words of the question that the text has; best first.
 
     Paragraphs that do not answer a question often hold its words, but not in one place (SQuAD 2.0:
     Rajpurkar et al. 2018, section 4). Near are the answer's sentence and the one before.
     """
     sought = _words(question)
+    held = sought & _words(text)
     places = sentences(text)
-    own = max(0, bisect_right(places, span.start, key=lambda place: place[0]) - 1)
-    start, end = places[max(0, own - 1)][0], max(places[own][1], span.end)
-    near = _words(text[start : span.start]) | _words(text[span.end : end])
-    elsewhere = sought & _words(text) - near
-    if not elsewhere:
-        return span
-    doubt = math.exp(-evidence * len(elsewhere) / len(sought))
-    return replace(span, score=span.score * doubt / (1.0 - span.score + span.score * doubt))
+    doubted = []
+    for span in spans:
+        own = max(0, bisect_right(places, span.start, key=lambda place: place[0]) - 1)
+        start, end = places[max(0, own - 1)][0], max(places[own][1], span.end)
+        near = _words(text[start : span.start]) | _words(text[span.end : end])
+        doubt = math.exp(-evidence * len(held - near) / max(1, len(sought)))
+        score = span.score * doubt / (1.0 - span.score + span.score * doubt)
+        doubted.append(replace(span, score=score))
+    return sorted(doubted, key=lambda span: -span.score)
 
 
 def _words(text: str) -> set[str]:

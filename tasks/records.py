@@ -270,7 +270,7 @@ def _value(field: Field, text: str) -> Any:
     said = _plain(text)
     if said in by_words:
         return by_words[said]
-    named = {_plain(match[0]) for match in _choices(field).finditer(text)}
+    named = {_plain(match[0]) for match in _choices(field).finditer(text)} & by_words.keys()
     return by_words[named.pop()] if len(named) == 1 else None
 
 

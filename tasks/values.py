@@ -71,7 +71,7 @@ def needed(module: str) -> Any:
 def parse(kind: Kind, text: str) -> Any:
     """Return the value of a span's text, or None where it says none of that kind.
 
-    Nothing is filled in: a date needs its day, month and year, a time its hour.
+    Nothing is filled in: a date needs its day, month and year, a time its minutes, or am, pm, Uhr.
     """
     if kind == "text":
         return text

@@ -223,7 +223,8 @@ def _way(find: Find, gold: Gold, *, floor: float = FLOOR, scores_add_up: bool = 
 
 WAYS = {
     "entities": Way(_judge_entities, partial(_f1, ner20(Options(threshold=None)))),
-    "answer": Way(_judge_answers, partial(_f1, Squad2())),
+    # Evidence is taken off the log odds that the temperature has divided.
+    "answer": Way(_judge_answers, partial(_f1, Squad2()), scores_add_up=True),
     "relations": _way(_relations, _related),
     **{name: _way(partial(_found, name), _gold) for name in ("open_entities", "matches")},
     "classify": _way(_classes, _classes_of, floor=0.0, scores_add_up=True),

@@ -466,3 +466,11 @@ def test_utf16_offsets_are_those_of_javascript(text: str, data: Any) -> None:
     units = len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
     assert Utf16(text).to_units(place) == units
     assert Utf16(text).to_characters(units) == place
+
+
+def test_only_answers_are_questions(tmp_path: Path) -> None:
+    found = Span(0, 3, "Ann", "key phrase")
+    one = Example(Query("Ann lives in Bonn.", ("key phrase",), "Find it:"), (found,), "keyphrases")
+    (document,) = read_documents(save(tmp_path / "a.jsonl", [one.to_dict()]))
+    assert document.question is None
+    assert [span.text for span in document.spans] == ["Ann"]

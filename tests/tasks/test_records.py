@@ -383,10 +383,11 @@ def test_the_choices_of_a_union_of_values_are_all_looked_for() -> None:
         ("knows C.", "C"),
         ("a .NET shop", ".NET"),
         ("ABC", None),
+        ("in İstanbul", None),
     ],
 )
 def test_a_choice_is_found_word_for_word(text: str, choice: str | None) -> None:
-    schema = {"properties": {"one": {"enum": ["weiß", "C", "C++", ".NET"]}}}
+    schema = {"properties": {"one": {"enum": ["weiß", "C", "C++", ".NET", "Istanbul"]}}}
     records = extract_records(text, schema, model=finds())
     assert [record.value["one"] for record in records] == ([choice] if choice else [])
     if choice:

@@ -163,12 +163,12 @@ def learning_curve(
     Raises:
         ValueError: there is no dev example, or a size is not one of 1 to the number of examples.
     """
+    examples, dev = checked_examples(examples, "examples"), checked_examples(dev, "dev")
     if not dev:
         raise UsageError("a learning curve needs dev examples")
     if wrong := [size for size in sizes if not 1 <= size <= len(examples)]:
         raise UsageError(f"sizes must be from 1 to {len(examples)}, not {wrong}")
     tuning = _checked(tuning)
-    dev = checked_examples(dev, "dev")
     start, training = copy.deepcopy(model.state_dict()), model.training
     score = _dev_score(dev, tuning.threshold)
     model.eval()

@@ -1,4 +1,4 @@
-"""``python -m glinermt.training.shipped.written``: builds the files of written passages."""
+"""``python -m glinermt.training.shipped.written``: builds the files of written texts."""
 
 import random
 from collections import Counter, defaultdict
