@@ -33,6 +33,10 @@ TASKS = (
 
 EXPORT_FILE = "glinermt_export.json"
 """The file that tells a folder with an exported model."""
+GLINER_FILE = "gliner_config.json"
+"""The same of a checkpoint of the packages gliner and gliformer."""
+GLINER2_FILE = "config.json"
+"""The same of a checkpoint of the package gliner2."""
 
 
 SpanScore = Literal["mean", "min", "geometric"]

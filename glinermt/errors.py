@@ -12,7 +12,8 @@ An argument of the wrong type raises ``TypeError``, as Python users expect.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 
@@ -65,6 +66,19 @@ def missing(error: ModuleNotFoundError) -> str:
     if extra is None:
         return str(error)
     return f"this needs {package}: pip install 'glinermt[{extra}]'"
+
+
+@contextmanager
+def named_extra() -> Iterator[None]:
+    """Around imports of an optional package: where it is missing, say which extra brings it.
+
+    Raises:
+        ModuleNotFoundError: it is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 def _extra_of(package: str) -> str | None:

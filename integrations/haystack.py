@@ -5,14 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import missing
+from glinermt.errors import named_extra
 from glinermt.integrations.graphs import check_each, entities_and_relations
 from glinermt.types import Extractor
 
-try:
+with named_extra():
     from haystack import Document, component, default_from_dict, default_to_dict
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 @component

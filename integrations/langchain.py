@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import BackendError, missing
+from glinermt.errors import BackendError, named_extra
 from glinermt.integrations.graphs import (
     check_each,
     edge_properties,
@@ -15,11 +15,9 @@ from glinermt.integrations.graphs import nodes as nodes_of
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
-try:
+with named_extra():
     from langchain_core.documents import Document
     from langchain_core.runnables import Runnable, RunnableConfig
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 class GlinerMTExtractor(Runnable[str, list[Span]]):

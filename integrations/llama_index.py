@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import UsageError, missing, unknown_choice
+from glinermt.errors import UsageError, named_extra, unknown_choice
 from glinermt.integrations.graphs import (
     check_each,
     edge_properties,
@@ -15,7 +15,7 @@ from glinermt.integrations.graphs import nodes as nodes_of
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor, Span
 
-try:
+with named_extra():
     from llama_index.core.bridge.pydantic import BaseModel, Field, PrivateAttr
     from llama_index.core.extractors import BaseExtractor
     from llama_index.core.graph_stores.types import (
@@ -25,8 +25,6 @@ try:
         Relation,
     )
     from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 
 class GlinerMTEntityExtractor(BaseExtractor):

@@ -3,13 +3,11 @@
 from collections.abc import Hashable
 from typing import Any
 
-from glinermt.errors import UsageError, missing, unknown_choice
+from glinermt.errors import UsageError, named_extra, unknown_choice
 from glinermt.tasks import extract_entities
 
-try:
+with named_extra():
     import pandas
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 COLUMNS = ["start", "end", "text", "label", "score"]
 

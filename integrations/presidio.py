@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glinermt.default_model import load_extractor
-from glinermt.errors import UsageError, missing
+from glinermt.errors import UsageError, named_extra
 from glinermt.tasks import extract_entities
 from glinermt.types import Extractor
 
-try:
+with named_extra():
     from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(missing(error), name=error.name) from error
 
 LABELS = {
     "person": "PERSON",

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from loading import load_gliner
 from torch import Tensor
 
 from glinermt.checkpoints import SHIPPED
@@ -112,9 +113,7 @@ def _their_model(settings: dict[str, Any]) -> Any:
 
 @quietly
 def their_saved_model(folder: Path) -> Any:
-    import gliner
-
-    return gliner.GLiNER.from_pretrained(str(folder), local_files_only=True).eval()
+    return load_gliner(str(folder))
 
 
 def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,10 +35,10 @@ from contest import (
     disagreements,
     quietly,
     random_deberta,
-    their_saved_model,
     usual_threshold,
     workloads,
 )
+from loading import PACKAGES
 from report import machine_line
 from rich.console import Console
 
@@ -137,20 +137,6 @@ def package_of(family: str) -> str:
     if family in GLINER2:
         return "gliner2"
     return "gliformer" if family == GLIFORMER else "gliner"
-
-
-@quietly
-def loaded_by_package(family: str, folder: Path) -> Any:
-    """Return the model that the family's package loads."""
-    if family in GLINER2:
-        import gliner2
-
-        return gliner2.AutoExtractor.from_pretrained(str(folder)).eval()
-    if family == GLIFORMER:
-        import gliformer
-
-        return gliformer.GLiFormer.from_pretrained(str(folder)).eval()
-    return their_saved_model(folder)
 
 
 def theirs(family: str, model: Any, batch_size: int) -> Run:
@@ -271,7 +257,7 @@ def row(family: str, folder: Path, turns: int) -> tuple[list[str], list[str]]:
 
     Answers are compared with those of the package at batch size 1: its padding moves some scores.
     """
-    package = loaded_by_package(family, folder)
+    package = quietly(PACKAGES[package_of(family)])(str(folder))
     runs = [ours(family, GlinerMT.from_pretrained(folder))]
     runs += [theirs(family, package, size) for size in ((1, 8) if turns else (1,))]
     texts = workloads(quick=not turns)[2].texts[:TEXTS]

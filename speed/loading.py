@@ -12,30 +12,31 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
-def load_glinermt(folder: str) -> None:
+def load_glinermt(folder: str) -> Any:
     from glinermt import GlinerMT
 
-    GlinerMT.from_pretrained(folder)
+    return GlinerMT.from_pretrained(folder)
 
 
-def load_gliner(folder: str) -> None:
+def load_gliner(folder: str) -> Any:
     from gliner import GLiNER
 
-    GLiNER.from_pretrained(folder, local_files_only=True)
+    return GLiNER.from_pretrained(folder, local_files_only=True).eval()
 
 
-def load_gliner2(folder: str) -> None:
+def load_gliner2(folder: str) -> Any:
     from gliner2 import AutoExtractor
 
-    AutoExtractor.from_pretrained(folder)
+    return AutoExtractor.from_pretrained(folder).eval()
 
 
-def load_gliformer(folder: str) -> None:
+def load_gliformer(folder: str) -> Any:
     from gliformer import GLiFormer
 
-    GLiFormer.from_pretrained(folder)
+    return GLiFormer.from_pretrained(folder).eval()
 
 
 PACKAGES = {

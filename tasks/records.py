@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -270,13 +271,16 @@ def _value(field: Field, text: str) -> Any:
     said = _plain(text)
     if said in by_words:
         return by_words[said]
-    named = {_plain(match[0]) for match in _choices(field).finditer(text)} & by_words.keys()
+    named = {
+        _plain(match[0]) for match in _choices(tuple(map(str, field.choices))).finditer(text)
+    } & by_words.keys()
     return by_words[named.pop()] if len(named) == 1 else None
 
 
-def _choices(field: Field) -> re.Pattern[str]:
-    """Return the pattern of the field's choices as words; of one inside another the longer."""
-    words = {form for choice in field.choices for form in (str(choice), str(choice).casefold())}
+@lru_cache(maxsize=256)  # asked for with each place of each text
+def _choices(choices: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of a field's choices as words; of one inside another the longer."""
+    words = {form for choice in choices for form in (choice, choice.casefold())}
     either = "|".join(
         r"[\s_]+".join(map(re.escape, word.replace("_", " ").split()))
         for word in sorted(words, key=lambda word: (-len(word), word))
@@ -287,7 +291,7 @@ def _choices(field: Field) -> re.Pattern[str]:
 def _named(field: Field, text: str) -> list[Candidate]:
     """Return the choices that stand in the text word for word; of one inside another the longer."""
     found = []
-    for match in _choices(field).finditer(text):
+    for match in _choices(tuple(map(str, field.choices))).finditer(text):
         value = _value(field, match[0])
         if value is not None:
             span = Span(match.start(), match.end(), match[0], field.name)

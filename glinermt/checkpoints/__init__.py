@@ -9,15 +9,15 @@ import torch
 
 from glinermt.build import Parts
 from glinermt.checkpoints import hub, native
-from glinermt.config import EXPORT_FILE
+from glinermt.config import EXPORT_FILE, GLINER2_FILE, GLINER_FILE
 from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 LOADERS = {
     native.CONFIG: "native.load",
     EXPORT_FILE: "native.load_export",
-    "gliner_config.json": "gliner.load",
-    "config.json": "gliner2.load",
+    GLINER_FILE: "gliner.load",
+    GLINER2_FILE: "gliner2.load",
 }
 """The file that tells a family's checkpoints, and what reads a folder that has it.
 

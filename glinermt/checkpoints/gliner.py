@@ -17,7 +17,6 @@ from torch import Tensor
 from glinermt.build import Parts, assemble, position_limit, token_ids
 from glinermt.checkpoints import gliformer, gliner_bi, native, relex
 from glinermt.checkpoints.gliner_folder import (
-    CONFIG,
     ENCODER,
     FLERT,
     POOLINGS,
@@ -32,7 +31,7 @@ from glinermt.checkpoints.gliner_folder import (
 )
 from glinermt.checkpoints.hub import write_card
 from glinermt.checkpoints.weights import WEIGHTS, fill, published_names, renamed, vocabulary_size
-from glinermt.config import ModelConfig, TaskSettings, from_mapping
+from glinermt.config import GLINER_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
 from glinermt.families.base import RowEncoder
@@ -40,7 +39,7 @@ from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.prompted_reader import PromptedReader, RowFormat
 from glinermt.words import LIBRARY_SPLITTERS, word_splitter
 
-__all__ = ["CONFIG", "load", "names", "save"]
+__all__ = ["load", "names", "save"]
 
 _NAMES = {
     ENCODER: "encoder.encoder.",
@@ -99,7 +98,7 @@ def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) 
         CheckpointError: the format has no place for something that the model does.
     """
     folder = Path(folder)
-    if parts.source is not None and (parts.source / CONFIG).exists():
+    if parts.source is not None and (parts.source / GLINER_FILE).exists():
         native.save(parts, folder, dtype=dtype)  # as it was read
         return
     refused = list(_not_held(parts))
@@ -134,7 +133,7 @@ def save(parts: Parts, folder: str | Path, *, dtype: torch.dtype | None = None) 
     write_card(parts, folder, library="gliner")
     save_file(weights, folder / WEIGHTS)
     parts.query_encoder.tokenizer.save_pretrained(folder)
-    (folder / CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    (folder / GLINER_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _not_held(parts: Parts) -> Iterator[str]:

@@ -19,7 +19,7 @@ from glinermt.checkpoints.weights import (
     renamed,
     vocabulary_size,
 )
-from glinermt.config import ModelConfig, TaskSettings, from_mapping
+from glinermt.config import GLINER2_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError
 from glinermt.families.base import RowEncoder
@@ -32,7 +32,6 @@ from glinermt.families.gliner2_rows import ADDED_TOKENS, split_gliner2
 from glinermt.families.gliner2_scores import SpanScorer
 from glinermt.tokenizer import FastTokenizer
 
-CONFIG = "config.json"
 NAMES = {"span_rep.span_rep_layer.": "span_rep."}
 """Beginnings of published names of weights, and ours; all others are the same."""
 UNUSED = (
@@ -73,7 +72,7 @@ def load(folder: Path) -> Parts:
     Raises:
         CheckpointError: another kind of model, an unknown part, or weights that do not fit.
     """
-    path = folder / CONFIG
+    path = folder / GLINER2_FILE
     data = read_json(path)
     if data.get("model_type") != "extractor":
         raise CheckpointError(

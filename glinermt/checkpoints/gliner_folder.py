@@ -10,6 +10,7 @@ from torch import Tensor
 
 from glinermt.build import empty_encoder, load_tokenizer
 from glinermt.checkpoints.weights import one_of, read_json, read_weights, vocabulary_size
+from glinermt.config import GLINER_FILE
 from glinermt.errors import CheckpointError
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.span_modes import SPAN_VECTORS, VectorSpanHead
@@ -19,7 +20,6 @@ from glinermt.words import LIBRARY_SPLITTERS
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-CONFIG = "gliner_config.json"
 ENCODER = "token_rep_layer.bert_layer.model."
 LABEL_ENCODER = "token_rep_layer.labels_encoder.model."
 VECTORS = "span_rep_layer.span_rep_layer."
@@ -57,11 +57,11 @@ class GlinerFolder:
 
     @classmethod
     def read(cls, folder: Path) -> "GlinerFolder":
-        return cls(folder, read_json(folder / CONFIG), read_weights(folder))
+        return cls(folder, read_json(folder / GLINER_FILE), read_weights(folder))
 
     @property
     def path(self) -> Path:
-        return self.folder / CONFIG
+        return self.folder / GLINER_FILE
 
     def get(self, key: str, default: Any) -> Any:
         """Return a value; null counts as missing."""
