@@ -65,3 +65,11 @@ def test_the_reference_has_every_public_name() -> None:
             members = vars(importlib.import_module(whole)).items()
             there |= {name for name, each in members if getattr(each, "__module__", "") == whole}
     assert not set(glinermt.__all__) - there
+
+
+def test_a_version_of_the_changelog_has_each_of_its_headings_once() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for version in text.split("\n## ")[1:]:
+        headings = re.findall(r"^### (.+)", version, re.M)
+        assert headings
+        assert len(headings) == len(set(headings)), version[:20]

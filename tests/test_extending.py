@@ -1,6 +1,7 @@
 """A new head and a new task are one file and one line: here both are toys of this file."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,32 @@ def test_a_toy_head_is_built_trained_used_and_saved(
     with torch.no_grad():
         again.head.scale.zero_()  # now every probability is a half
     assert again.extract([query], threshold=0.51) == [[]]
+
+
+class ShiftedHead(TokenHead):
+    """A token head that computes tensors when it is built, and keeps them where no name is."""
+
+    def __init__(self, hidden_size: int, dropout: float = 0.1) -> None:
+        super().__init__(hidden_size, dropout)
+        self.steps = [torch.full((), 0.25)]
+        self.tables = {"all": (torch.full((), 0.5), None)}
+        self.moved = partial(torch.add, torch.full((), 1.0))
+
+    def forward(self, words: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.moved(super().forward(words, labels))
+        return logits + self.steps[0] + self.tables["all"][0]
+
+
+def test_tensors_that_a_head_keeps_in_lists_and_dicts_are_there_after_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HEADS, "shifted", ShiftedHead)
+    model = tiny_model(tmp_path / "encoder", kind="bert", head="shifted")
+    model.save_pretrained(tmp_path / "saved")
+    again = GlinerMT.from_pretrained(tmp_path / "saved")
+    query = Query("bill gates lives in paris .", ("person", "city"))
+    found = model.extract([query], threshold=0.2, multi_label=True)
+    assert again.extract([query], threshold=0.2, multi_label=True) == found != [[]]
 
 
 class FirstWords(torch.nn.Module):

@@ -1,7 +1,9 @@
 """Saves and loads our own format, and loads exported models where torch is installed."""
 
 import dataclasses
+import io
 import json
+import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,15 +102,34 @@ def load(folder: Path) -> Parts:
 def _is_all_in(network: torch.nn.Module, weights: Mapping[str, Tensor]) -> bool:
     """Say whether a network holds nothing but these weights, each once.
 
-    Others compute tensors when they are built (rotary encoders), or tie two weights (T5).
+    Others compute tensors when they are built (rotary encoders), in whatever they keep them, or tie
+    two weights (T5).
     """
-    named = list(network.named_parameters(remove_duplicate=False))
-    tensors = (value for module in network.modules() for value in vars(module).values())
-    return (
-        {name for name, _ in network.named_buffers()} <= weights.keys()
-        and len(named) == len(list(network.parameters()))
-        and not any(isinstance(value, Tensor) for value in tensors)
-    )
+    own = [
+        *network.named_parameters(remove_duplicate=False),
+        *network.named_buffers(remove_duplicate=False),
+    ]
+    held = _Held()
+    try:
+        held.dump(network)
+    except Exception:  # pickle raises whatever an object that it cannot read raises
+        return False
+    ids = {id(tensor) for name, tensor in own if name in weights}
+    return len(ids) == len(own) and held.ids <= ids
+
+
+class _Held(pickle.Pickler):
+    """Notes which tensors an object holds, however deep; pickle goes through all that there is."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO())
+        self.ids: set[int] = set()
+
+    def persistent_id(self, value: object) -> bool | None:
+        if not isinstance(value, Tensor):
+            return None
+        self.ids.add(id(value))
+        return True
 
 
 def _check_encoder(config: ModelConfig, weights: Mapping[str, Tensor], folder: Path) -> int:
