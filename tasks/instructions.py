@@ -8,7 +8,7 @@ from glinermt.config import TaskSettings
 from glinermt.default_model import load_extractor
 from glinermt.tasks.inputs import by_shape, check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label, LabelSpec, read_labels, renamed, spec_argument
-from glinermt.tasks.run import stream
+from glinermt.tasks.run import one_threshold, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Query, Span, SpanScore, Threshold
 
@@ -85,7 +85,9 @@ def extract_matches(
     given = rows(text, string_argument("instruction", instruction))
     asked = ((t, _instruction(words)) for t, words in given)
     task = replace(MATCHES, span_score=span_score)
-    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
+    return restore(
+        text, stream(task, load_extractor(model), asked, threshold=one_threshold(threshold))
+    )
 
 
 def _instruction(words: str, labels: tuple[Label, ...] = _MATCH) -> Instruction:

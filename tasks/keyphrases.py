@@ -8,7 +8,7 @@ from glinermt.config import TaskSettings, check_count
 from glinermt.default_model import load_extractor
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
-from glinermt.tasks.run import stream
+from glinermt.tasks.run import one_threshold, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Query, Span, SpanScore
 
@@ -49,7 +49,9 @@ def extract_keyphrases(
     phrases = Phrases(check_count("top_k", top_k))
     task = replace(KEYPHRASES, span_score=span_score)
     asked = ((t, phrases) for (t,) in rows(text))
-    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
+    return restore(
+        text, stream(task, load_extractor(model), asked, threshold=one_threshold(threshold))
+    )
 
 
 def _labels(_: Phrases, settings: TaskSettings) -> Sequence[Label]:

@@ -152,7 +152,9 @@ def _checked(
     check_threshold(threshold, known)
 
 
-def check_threshold(threshold: Threshold | None, names: Iterable[str]) -> None:
+def check_threshold(
+    threshold: Threshold | None, names: Iterable[str], *, argument: str = "threshold"
+) -> None:
     """Refuse a threshold for a label that is not asked for.
 
     Of labels that read the same the first names the findings, and so the threshold.
@@ -164,7 +166,7 @@ def check_threshold(threshold: Threshold | None, names: Iterable[str]) -> None:
         known = list(names)
         for label in threshold:
             if label not in known:
-                raise UsageError(f"threshold: {unknown_choice('label', label, known)}")
+                raise UsageError(f"{argument}: {unknown_choice('label', label, known)}")
 
 
 def is_one_spec(labels: Any) -> bool:

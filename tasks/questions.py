@@ -14,7 +14,7 @@ from glinermt.default_model import load_extractor
 from glinermt.long_texts import sentences
 from glinermt.tasks.inputs import Several, check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label
-from glinermt.tasks.run import stream
+from glinermt.tasks.run import one_threshold, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Answer, Best, Extractor, Found, Query, Span, SpanScore
 
@@ -175,7 +175,7 @@ def _ask(
     given = rows(text, string_argument("question", question))
     asked = ((t, Question(check_string("question", words), most)) for t, words in given)
     task = replace(ANSWER, span_score=span_score or ANSWER.span_score)
-    return stream(task, load_extractor(model), asked, threshold=threshold)
+    return stream(task, load_extractor(model), asked, threshold=one_threshold(threshold))
 
 
 def _labels(_: Question, settings: TaskSettings) -> Sequence[Label]:

@@ -1,6 +1,6 @@
 """Relation extraction: which entities of a text stand in which relations."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -83,17 +83,17 @@ def extract_relations(
         ValueError: an entity that is not at its place in the text, an empty or unknown option, or
             numbers that do not match.
     """
-    given = rows(
-        text,
-        spec_argument("relations", relations, threshold),
-        Argument[Any](
-            "entities",
-            entities,
-            entities is None or isinstance(text, str) or _are_for_all(entities),
-        ),
+    of_relations = spec_argument("relations", relations, threshold)
+    of_entities = Argument[Any](
+        "entities", entities, entities is None or isinstance(text, str) or _are_for_all(entities)
     )
-    if isinstance(entity_threshold, Mapping) and is_one_spec(relations):
-        _check_entity_threshold(entity_threshold, entities, read_relations(relations))  # type: ignore[arg-type]  # one spec
+    given = rows(text, of_relations, of_entities)
+    if isinstance(entity_threshold, Mapping):
+        if of_relations.for_all and of_entities.for_all and not isinstance(text, str):
+            list(_checked([("", of_relations.value, entities)], entity_threshold))
+        else:
+            given = _checked(given, entity_threshold)
+            given = iter(list(given)) if isinstance(text, Sized) else given
     extractor = load_extractor(model)
     if chosen_method(method, extractor) == "pairs":
         found = _by_pairs(given, extractor, entity_threshold, threshold, span_score, joint=joint)
@@ -104,19 +104,32 @@ def extract_relations(
     return restore(text, found)
 
 
-def _check_entity_threshold(
-    threshold: Mapping[str, float], entities: Any, relations: Sequence[Label]
-) -> None:
-    """Refuse a threshold for a type that no text is searched for; given Spans need none."""
-    types = entity_types(relations) if entities is None else entities
-    if isinstance(types, Mapping) or (
-        isinstance(types, Sequence) and types and all(isinstance(kind, str) for kind in types)
-    ):
-        check_threshold(threshold, (label.name for label in read_labels(types)))
-
-
 Rows = Iterable[tuple[str, LabelSpec, Any]]
 """Text, relations, and entities or their types."""
+
+
+def _checked(given: Rows, threshold: Mapping[str, float]) -> Iterator[tuple[str, LabelSpec, Any]]:
+    """Yield the rows, and then check that each threshold is of a type that a text is searched for.
+
+    Spans that are given are searched for nowhere.
+    """
+    known: dict[str, None] = {}
+    for text, spec, entities in given:
+        if isinstance(entities, Iterator):
+            entities = list(entities)
+        known.update(dict.fromkeys(_sought(spec, entities)))
+        yield text, spec, entities
+    if known:
+        check_threshold(threshold, known, argument="entity_threshold")
+
+
+def _sought(spec: LabelSpec, entities: Any) -> list[str]:
+    types = entity_types(read_relations(spec)) if entities is None else entities
+    if isinstance(types, Mapping) or (
+        isinstance(types, Sequence) and all(isinstance(kind, str) for kind in types)
+    ):
+        return [label.name for label in read_labels(types)]
+    return []
 
 
 def chosen_method(method: Method | None, model: Extractor) -> Method:

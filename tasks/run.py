@@ -97,6 +97,16 @@ def ask(
     return [_joined(found[first:last]) for first, last in places]
 
 
+def one_threshold(threshold: object) -> float | None:
+    """Return the threshold of a task whose findings have one label, None without any.
+
+    Raises:
+        TypeError: it is no number, such as one for each of some labels.
+        ValueError: it lies outside [0, 1].
+    """
+    return None if threshold is None else check_share("threshold", threshold)
+
+
 def in_force(
     task: Task[Any, Any], settings: TaskSettings, threshold: Threshold | None
 ) -> TaskSettings:

@@ -13,7 +13,7 @@ from glinermt.errors import UsageError
 from glinermt.long_texts import sentences as places_of_sentences
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label
-from glinermt.tasks.run import stream
+from glinermt.tasks.run import one_threshold, stream
 from glinermt.tasks.task import Task
 from glinermt.types import Extractor, Found, Query, Span, SpanScore, Summary
 
@@ -99,7 +99,9 @@ def summarize(
     asked = ((t, budget) for (t,) in rows(text))
     task = SUMMARIZE if unit == "span" else OF_SENTENCES
     task = replace(task, span_score=span_score or task.span_score)
-    return restore(text, stream(task, load_extractor(model), asked, threshold=threshold))
+    return restore(
+        text, stream(task, load_extractor(model), asked, threshold=one_threshold(threshold))
+    )
 
 
 def _labels(_: Budget, settings: TaskSettings) -> Sequence[Label]:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from glinermt.tasks import extract_entities, extract_records, extract_relations, redact
+from glinermt.tasks import (
+    answer,
+    extract_entities,
+    extract_keyphrases,
+    extract_matches,
+    extract_records,
+    extract_relations,
+    redact,
+    summarize,
+)
 from glinermt.types import Query
 from tests.stub import StubExtractor
 
@@ -198,12 +207,60 @@ THRESHOLD = {"persn": 0.4}
         lambda m: extract_relations(
             TEXT, ["met"], entities=["person"], entity_threshold=THRESHOLD, model=m
         ),
+        lambda m: extract_relations(
+            TEXT, ["met"], entities=iter(["person"]), entity_threshold=THRESHOLD, model=m
+        ),
+        lambda m: extract_relations([TEXT] * 2, [["met"]] * 2, entity_threshold=THRESHOLD, model=m),
+        lambda m: extract_relations(
+            [TEXT] * 2,
+            ["met"],
+            entities=[["person"], ["city"]],
+            entity_threshold=THRESHOLD,
+            model=m,
+        ),
+        lambda m: extract_relations(iter([TEXT]), ["met"], entity_threshold=THRESHOLD, model=m),
+        lambda m: list(
+            extract_relations(
+                iter([TEXT] * 2),
+                ["met"],
+                entities=iter([["person"], ["city"]]),
+                entity_threshold=THRESHOLD,
+                model=m,
+            )
+        ),
     ],
 )
 def test_a_threshold_for_a_label_that_no_text_is_asked_for_is_refused(
     call: Any, model: StubExtractor
 ) -> None:
     with pytest.raises(ValueError, match="threshold: unknown label 'persn'"):
+        call(model)
+
+
+def test_a_threshold_for_a_type_of_one_of_the_texts_holds(model: StubExtractor) -> None:
+    types = [["person"], ["city"]]
+    limits = {"person": 0.25}
+    extract_relations(
+        [TEXT] * 2, ["met"], entities=types, entity_threshold=limits, method="labels", model=model
+    )
+    assert model.calls[0]["threshold"]["person"] == 0.25
+    spans = extract_entities(TEXT, ["person"], model=model)
+    extract_relations(TEXT, ["met"], entities=spans, entity_threshold=limits, model=model)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: extract_keyphrases(TEXT, threshold=THRESHOLD, model=m),
+        lambda m: extract_matches(TEXT, "all names", threshold=THRESHOLD, model=m),
+        lambda m: answer("Who?", TEXT, threshold=THRESHOLD, model=m),
+        lambda m: summarize(iter([TEXT]), unit="span", threshold=THRESHOLD, model=m),
+    ],
+)
+def test_where_findings_have_one_label_thresholds_by_label_are_refused(
+    call: Any, model: StubExtractor
+) -> None:
+    with pytest.raises(TypeError, match=r"threshold must be a number, got \{'persn': 0\.4\}"):
         call(model)
 
 
