@@ -1,7 +1,7 @@
 """Values: what the text of a span says as a number, a date, a time, or yes and no."""
 
 import re
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, Literal
@@ -44,13 +44,18 @@ _NEAR = re.compile(r"[\s.-]*(?:[€$£¥]|[A-Z]{3})?\s*")
 """What may stand between a number and its scale."""
 _CLOCK = re.compile(
     r"""(?<![\d.,:+])(?P<hour>\d{1,2})
-    (?: [:.h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?(?:\s?[+-]\d\d:?\d\d)?)?(?![.:]?\d)
+    (?: [:.h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?(?:\s?(?P<west>-\d\d:?\d\d))?)?
+        (?:\s?(?P<zone>(?:Z|UTC|GMT)\b(?![+-])|\+\d\d:?\d\d))?(?![.:]?\d)
         (?:\s*(?P<half>[ap])\.?m\b)?
       | \s*(?:uhr(?:\s(?P<behind>\d\d)\b)?|o['’]clock)\b
       | \s*(?P<of_hour>[ap])\.?m\b
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_OFFSET = re.compile(
+    r"(?:\d\d|\b[ap]\.?m\.?)\s?(?:(?:Z|UTC|GMT)\b|[+-]\d\d:?\d\d\b)", re.IGNORECASE
+)
+"""A time with its offset to UTC. Names of zones are not read: "IST" is three of them."""
 _DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
 """Dates with dots have the day first."""
 
@@ -72,6 +77,8 @@ def parse(kind: Kind, text: str) -> Any:
     """Return the value of a span's text, or None where it says none of that kind.
 
     Nothing is filled in: a date needs its day, month and year, a time its minutes, or am, pm, Uhr.
+    A date alone is midnight where date and time are asked for, and an offset to UTC that is said is
+    kept, both as Pydantic has it.
     """
     if kind == "text":
         return text
@@ -142,18 +149,20 @@ def moment(text: str, parts: list[str]) -> datetime | None:
     """Return the point of time that a text names with all ``parts``; "tomorrow" names none."""
     settings: dict[str, Any] = {
         "REQUIRE_PARTS": parts,
-        "RETURN_AS_TIMEZONE_AWARE": False,
         "PARSERS": ["custom-formats", "absolute-time"],
     }
     if _DOTTED.match(text):
         settings["DATE_ORDER"] = "DMY"
     found: datetime | None = needed("dateparser").parse(text, settings=settings)
-    return found
+    offset = found.utcoffset() if found else None
+    if found is None or offset is None:
+        return found
+    return found.replace(tzinfo=timezone(offset) if _OFFSET.search(text) else None)
 
 
 def clock_time(text: str) -> time | None:
     """Return the time of day that a text names: hours and minutes, or an hour that is said to be
-    one (``9 pm``, ``9 Uhr``); None where it names two."""
+    one (``9 pm``, ``9 Uhr``), with the offset to UTC that is said; None where it names two."""
     found = list(_CLOCK.finditer(text))
     if len(found) != 1:
         return None
@@ -164,6 +173,17 @@ def clock_time(text: str) -> time | None:
     if half:
         hour = hour % 12 + 12 * (half == "p")
     try:
-        return time(hour, minute or int(found[0]["behind"] or 0), second)
+        zone = _zone(found[0]["west"] or found[0]["zone"])
+        return time(hour, minute or int(found[0]["behind"] or 0), second, tzinfo=zone)
     except ValueError:
         return None
+
+
+def _zone(said: str | None) -> timezone | None:
+    """Return the offset to UTC that ``Z``, ``UTC`` or ``+02:00`` says."""
+    if said is None:
+        return None
+    if said[0] not in "+-":
+        return UTC
+    size = timedelta(hours=int(said[1:3]), minutes=int(said[-2:]))
+    return timezone(-size if said[0] == "-" else size)

@@ -1,6 +1,6 @@
 """What a span's text says as a value: scales count, and nothing is made up."""
 
-from datetime import time
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,10 @@ class Amount(BaseModel):
 
 class Clock(BaseModel):
     value: time
+
+
+class Moment(BaseModel):
+    value: datetime
 
 
 def said(text: str, schema: type[BaseModel]) -> Any:
@@ -66,9 +70,36 @@ def test_a_number_counts_its_scale_and_is_the_only_one(text: str, value: Decimal
         ("12 May 2024", None),
         ("12.05.2024", None),
         ("2024", None),
+        ("14:30Z", time(14, 30, tzinfo=UTC)),
+        ("14:30:15 -05:00", time(14, 30, 15, tzinfo=timezone(timedelta(hours=-5)))),
         ("9:00-17:00", None),
         ("25:00", None),
     ],
 )
 def test_a_time_needs_its_minutes_or_what_makes_it_an_hour(text: str, value: time | None) -> None:
     assert said(text, Clock) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-05-12", "2024-05-12T14:30", "2024-05-12T14:30:00Z", "2024-05-12 14:30:00+02:00"]
+)
+def test_a_datetime_is_what_pydantic_makes_of_it(text: str) -> None:
+    value, expected = said(text, Moment), Moment.model_validate({"value": text}).value
+    assert (value, value.utcoffset()) == (expected, expected.utcoffset())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12 May 2024", datetime(2024, 5, 12)),
+        ("12 May 2024 at 9 pm", datetime(2024, 5, 12, 21)),
+        ("12 May 2024, 14:30 UTC", datetime(2024, 5, 12, 14, 30, tzinfo=UTC)),
+        ("12 May 2024, 14:30 IST", datetime(2024, 5, 12, 14, 30)),
+        ("12 May 2024 by Art", datetime(2024, 5, 12)),
+        ("May 2024, 14:30", None),
+    ],
+)
+def test_a_datetime_has_the_offset_that_is_said_and_midnight_without_a_time(
+    text: str, value: datetime | None
+) -> None:
+    assert repr(said(text, Moment)) == repr(value)
