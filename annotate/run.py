@@ -120,7 +120,7 @@ def annotate(
     folder = Folder(str(out))
     with folder.locked():
         sources = find_sources(job.inputs, out=folder.path)
-        check_columns(sources, job.keep or ())
+        check_columns(sources, job.field, job.keep or ())
         description = describe(job, sources)
         folder.claim(description, force=force)
         kept = folder.counts(folder.finished(job))

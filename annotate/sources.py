@@ -8,8 +8,7 @@ of the hub) is read once, by the driver, which hands each shard its rows.
 import csv
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -17,10 +16,13 @@ from typing import IO, Any
 import fsspec
 
 from glinermt.errors import ConfigError, DataError, unknown_choice
+from glinermt.jsonl import check_header
 
 COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
 _HASHED = 1 << 20
 """Bytes that are hashed at a time."""
+_LOOKED_AT = 1000
+"""Rows of JSON lines that are looked at before a job begins."""
 _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -86,26 +88,47 @@ def find_sources(inputs: Sequence[str], out: str) -> list[Source]:
     return [source for given in inputs for source in _sources_of(given, out)]
 
 
-def check_columns(sources: Sequence[Source], wanted: Sequence[str]) -> None:
-    """Check that each wanted column is in an input; JSON lines may have any.
+def check_columns(sources: Sequence[Source], field: str, keep: Sequence[str]) -> None:
+    """Check that an input has the column of the texts, and one each column to keep.
+
+    Rows of JSON lines may have any, so that of these the first 1,000 are asked for the texts.
 
     Raises:
         ConfigError: no input has it.
     """
+    _check_columns(sources, [field], "column of texts", _keys)
+    _check_columns(sources, keep, "column to keep", _columns)
+
+
+def _check_columns(
+    sources: Sequence[Source],
+    wanted: Sequence[str],
+    what: str,
+    columns: Callable[[Source], Collection[str] | None],
+) -> None:
     missing, there = set(wanted), set[str]()
     for source in sources:
         if not missing:
             return
-        names = _columns(source)
+        names = columns(source)
         if names is None:
             return
         there.update(names)
         missing -= there
     if missing:
-        raise ConfigError(unknown_choice("column to keep", min(missing), sorted(there)))
+        raise ConfigError(unknown_choice(what, min(missing), there))
 
 
-def _columns(source: Source) -> Sequence[str] | None:
+def _keys(source: Source) -> Collection[str] | None:
+    """Return the names that a source's first rows have, None where none of them can be read."""
+    if source.kind != "jsonl":
+        return _columns(source)
+    with fsspec.open(source.path, "rb", compression=source.compression) as file:
+        rows = [_json_row(number, line) for number, line in enumerate(_lines(file, _LOOKED_AT))]
+    return {name for row in rows for name in row.fields} or None
+
+
+def _columns(source: Source) -> Collection[str] | None:
     """Return the names of a source's columns, None where rows may differ."""
     if source.kind == "parquet":
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -232,7 +255,9 @@ def _cut_parquet(source: Source, index: int, shard_rows: int) -> Iterator[Shard]
     import pyarrow.parquet as pq
 
     with fsspec.open(source.path, "rb") as file:
-        total = pq.ParquetFile(file).metadata.num_rows
+        parquet = pq.ParquetFile(file)
+        check_header(parquet.schema_arrow.names, source.path)
+        total = parquet.metadata.num_rows
     for number, first in enumerate(range(0, total, shard_rows)):
         count = min(shard_rows, total - first)
         yield Shard(_name(index, number), source, first, count)
@@ -333,12 +358,7 @@ def _csv_rows(source: Source) -> Iterator[Row]:
     with _csv_text(source) as file:
         # What a header cannot be: pandas leaves the header of its index empty.
         reader = csv.DictReader(file, restkey=None, restval=None)
-        twice = [name for name, n in Counter(reader.fieldnames or ()).items() if name and n > 1]
-        if twice:
-            raise DataError(
-                f"{source.path}:1: two columns are called {twice[0]!r}, and one would be lost; "
-                "rename it"
-            )
+        check_header(reader.fieldnames or (), f"{source.path}:1")
         for number, fields in enumerate(reader):
             more = fields.pop(None, None)
             error = f"more fields than the header names: {more!r:.80}" if more else ""

@@ -24,6 +24,8 @@ def read_csv(path: Path) -> Iterator[Document]:
     known = [i for i, n in enumerate(header) if n.lower() in ("label", "labels", "class")]
     if "text" not in header or not known:
         raise DataError(f"{path}:1: expected columns 'text' and 'label', got {header}")
+    if len(known) > 1 or header.count("text") > 1:
+        raise DataError(f"{path}:1: expected one column 'text' and one 'label', got {header}")
     for line, row in table:
         if len(row) != len(header):
             raise DataError(

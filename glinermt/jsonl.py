@@ -200,6 +200,23 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def check_header(names: Sequence[str], where: str) -> None:
+    """Check that each column of a table has a name of its own: rows are read by these.
+
+    Raises:
+        DataError: two have one name, or none; begins with ``where``, counts columns from 1.
+    """
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        other = first.setdefault(name, number)
+        if other != number:
+            what = f"are both called {name!r}" if name else "have no name"
+            raise DataError(
+                f"{where}: columns {other} and {number} {what}, so that one would be lost; rename "
+                "it in the header"
+            )
+
+
 def pyarrow_parquet() -> Any:
     """Return the module ``pyarrow.parquet``.
 
@@ -281,6 +298,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
+            check_header(file.schema_arrow.names, str(path))
             for batch in file.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1

@@ -260,11 +260,44 @@ def test_a_csv_whose_index_has_no_header_is_read_and_kept(tmp_path: Path, stub: 
     assert "more fields than the header names: ['more']" in rows[2]["error"]
 
 
-def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, stub: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("text,note,note", r"a\.csv:1: columns 2 and 3 are both called 'note'"),
+        ("text,,", r"a\.csv:1: columns 2 and 3 have no name"),
+    ],
+)
+def test_a_csv_with_two_columns_of_one_name_is_refused(
+    header: str, message: str, tmp_path: Path, stub: str
+) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("text,note,note\nparis.,a,b\n")
-    with pytest.raises(DataError, match=r"a\.csv:1: two columns are called 'note'"):
+    path.write_text(f"{header}\nparis.,a,b\n")
+    with pytest.raises(DataError, match=message):
         annotate(path, tmp_path / "out", "entities", LABELS, model=stub)
+
+
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path: Path, stub: str) -> None:
+    table = pa.Table.from_arrays([pa.array(["paris."]), pa.array(["x"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: columns 1 and 2 are both called 'text'"):
+        annotate(tmp_path / "a.parquet", tmp_path / "out", "entities", LABELS, model=stub)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl", "jsonl.gz"])
+def test_a_field_that_no_row_has_is_refused_before_the_work(
+    ending: str, tmp_path: Path, stub: str
+) -> None:
+    path, row = tmp_path / f"a.{ending}", {"text": "paris.", "id": "x"}
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    elif ending == "csv":
+        path.write_text("text,id\nparis.,x\n")
+    else:
+        line = json.dumps(row).encode()
+        path.write_bytes(gzip.compress(line) if ending.endswith("gz") else line)
+    with pytest.raises(ConfigError, match=r"column of texts 'txet' .did you mean 'text'"):
+        annotate(path, tmp_path / "out", "entities", LABELS, model=stub, field="txet")
+    assert not list(tmp_path.glob("out/*.json"))
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])

@@ -450,6 +450,8 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
             "ner_tags are numbers; write their",
         ),
         ("a.csv", "a,b\n1,2\n", r"a.csv:1: expected columns 'text' and 'label'"),
+        ("a.csv", "text,label,text\na,b,c\n", "a.csv:1: expected one column 'text' and one 'la"),
+        ("a.csv", "text,label,class\na,b,c\n", "a.csv:1: expected one column 'text' and one 'l"),
         ("a.jsonl", [{"input": "Ann", "output": {"entities": {"p": ["Bob"]}}}], "'Bob' is not in"),
     ],
 )
