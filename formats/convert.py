@@ -52,7 +52,8 @@ class Format:
     read: Read
     write: Write
     holds: frozenset[str]
-    """Of ``spans``, ``relations``, ``classes``, ``questions``."""
+    """Of ``spans``, ``relations``, ``classes``, ``questions``, ``scores`` (of spans), and
+    ``unmarked``: that nobody looked for entities in a text of which something else is said."""
     keys: frozenset[str] = frozenset()
     """Keys by which its first JSON row is known."""
     endings: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class Format:
 
 
 SPANS, RELATIONS, CLASSES, QUESTIONS = "spans", "relations", "classes", "questions"
+UNMARKED, SCORES = "unmarked", "scores"
 FORMATS = {
     "conll": Format(
         read_conll, write_conll, frozenset({SPANS}), endings=(".conll", ".bio", ".iob", ".tsv")
@@ -70,29 +72,31 @@ FORMATS = {
     "gliner2": Format(
         read_gliner2,
         write_gliner2,
-        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({SPANS, RELATIONS, CLASSES, UNMARKED}),
         frozenset({"input", "output"}),
     ),
     "label-studio": Format(
         read_label_studio,
         write_label_studio,
-        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({SPANS, RELATIONS, CLASSES, UNMARKED, SCORES}),
         frozenset({"data", "annotations"}),
     ),
     "prodigy": Format(
         read_prodigy,
         write_prodigy,
-        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({SPANS, RELATIONS, CLASSES, UNMARKED}),
         frozenset({"text", "answer"}),
     ),
     "doccano": Format(
         read_doccano,
         write_doccano,
-        frozenset({SPANS, RELATIONS, CLASSES}),
+        frozenset({SPANS, RELATIONS, CLASSES, UNMARKED}),
         frozenset({"text", "label"}),
     ),
     "brat": Format(read_brat, write_brat, frozenset({SPANS, RELATIONS}), endings=(".ann",)),
-    "docbin": Format(read_docbin, write_docbin, frozenset({SPANS, CLASSES}), endings=(".spacy",)),
+    "docbin": Format(
+        read_docbin, write_docbin, frozenset({SPANS, CLASSES, UNMARKED}), endings=(".spacy",)
+    ),
     "hf": Format(
         read_token_classification,
         write_token_classification,
@@ -184,7 +188,15 @@ def read_examples(
     name = detect(path) if format == "auto" else format
     if name == OURS:
         return list(_own(path))
-    documents = read_documents(path, name)
+    return _as_examples(read_documents(path, name), path, labels, settings)
+
+
+def _as_examples(
+    documents: Sequence[Document],
+    path: Path,
+    labels: Sequence[str] | None = None,
+    settings: TaskSettings | None = None,
+) -> list[Example]:
     known = {
         SPANS: _names(s.label for d in documents if d.question is None for s in d.spans),
         RELATIONS: _names(r.label for d in documents for r in d.relations),
@@ -211,11 +223,16 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
         raise UsageError(unknown_choice("format", to, [OURS, *FORMATS]))
     lost: Lost = Lost()
     source, target = Path(source), Path(target)
-    if to == OURS:
-        write_jsonl(target, (e.to_dict() for e in read_examples(source, format)))
-        return lost
     name = detect(source) if format == "auto" else format
+    if name == to == OURS:
+        write_jsonl(target, (e.to_dict() for e in _own(source)))
+        return lost
     documents = _merged(_own(source), lost) if name == OURS else read_documents(source, name)
+    if to == OURS:
+        write_jsonl(target, (e.to_dict() for e in _as_examples(documents, source)))
+        labels = [s.label for d in documents if d.question is None for s in d.spans]
+        lost["names that come back otherwise"] += sum(readable(n) != n for n in labels)
+        return +lost
     form = FORMATS[to]
     form.write(count_lost(documents, form.holds, lost), target, lost)
     return +lost
@@ -262,6 +279,7 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
     merged: dict[object, Document] = {}
     for number, one in enumerate(examples):
         lost["ranges of which nobody said what is in them"] += len(one.silent)
+        lost["texts of which only some pairs were judged"] += one.judged is not None
         query = one.query
         classes = one.classes if query.classes else None
         unmarked = not query.labels and not one.spans

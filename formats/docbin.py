@@ -22,7 +22,10 @@ def _spacy() -> Any:
 
 
 def read_docbin(path: Path) -> Iterator[Document]:
-    """Read entities, the spans under ``sc``, and categories from 0.5 on."""
+    """Read entities, the spans under ``sc``, and categories from 0.5 on.
+
+    spaCy says of each token whether somebody looked for entities there.
+    """
     spacy = _spacy()
     try:
         documents = list(spacy.tokens.DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
@@ -35,7 +38,10 @@ def read_docbin(path: Path) -> Iterator[Document]:
             for s in found
         )
         classes = tuple(name for name, score in doc.cats.items() if score >= 0.5)
-        yield Document(doc.text, tuple(spans), classes=classes if doc.cats else None)
+        unmarked = not spans and not doc.has_annotation("ENT_IOB")
+        yield Document(
+            doc.text, tuple(spans), classes=classes if doc.cats else None, unmarked=unmarked
+        )
 
 
 def write_docbin(documents: Iterable[Document], path: Path, lost: Lost) -> None:
@@ -56,9 +62,10 @@ def write_docbin(documents: Iterable[Document], path: Path, lost: Lost) -> None:
         whole = [Span(s.start_char, s.end_char, s.text, s.label_) for s in spans]
         if len(flat(whole, Lost())) < len(whole):
             doc.spans[SPANS] = spans
-        else:
+        elif spans or not document.unmarked:
             doc.ents = spans
         doc.cats = dict.fromkeys(document.classes or (), 1.0)
+        lost["notes that no class holds"] += document.classes == ()
         store.add(doc)
     path.parent.mkdir(parents=True, exist_ok=True)
     store.to_disk(path)

@@ -144,6 +144,10 @@ def count_lost(
         if document.unmarked and "spans" in holds and not said:
             lost["texts in which nobody looked for entities"] += 1
             continue
+        if document.unmarked and "spans" in holds and "unmarked" not in holds:
+            lost["notes that nobody looked for entities"] += 1
+        if "scores" not in holds:
+            lost["scores of spans"] += sum(span.score != 1 for span in document.spans)
         if document.relations and "relations" not in holds:
             lost["relations"] += len(document.relations)
         if document.classes and "classes" not in holds:

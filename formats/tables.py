@@ -61,33 +61,53 @@ def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:
             lost["documents without a class"] += 1
         else:
             writer.writerow([document.text, _SEPARATOR.join(document.classes)])
+            lost["names that come back otherwise"] += sum(
+                _SEPARATOR in name or name != name.strip() for name in document.classes
+            )
     write_text(path, table.getvalue())
 
 
 def read_squad(path: Path) -> Iterator[Document]:
     """Read SQuAD's JSON, version 1 or 2; a question's answers are its spans."""
     try:
-        data = json.loads(read_text(path))["data"]
-        for article in data:
-            for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    yield _question(paragraph["context"], question, path)
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: no SQuAD file: {type(error).__name__}: {error}") from error
+        data = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}:1: not JSON: {error}") from error
+    yield from each_document(_questions(data, path), _question)
 
 
-def _question(text: str, raw: dict[str, Any], path: Path) -> Document:
-    spans = {}
-    for answer in raw.get("answers") or []:
+def _questions(data: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each question with its context and where it stands: its id, for whoever mends it."""
+    for article, one in enumerate(_items(data, "data", f"{path}: no SQuAD file"), start=1):
+        of_article = f"{path}: article {article}"
+        for number, paragraph in enumerate(_items(one, "paragraphs", of_article), start=1):
+            where = f"{of_article}, paragraph {number}"
+            for place, raw in enumerate(_items(paragraph, "qas", where), start=1):
+                if not isinstance(raw, dict):
+                    raise DataError(f"{where}: question {place} is no object but {raw!r:.60}")
+                name = repr(raw["id"]) if "id" in raw else f"{place} of paragraph {number}"
+                row = {**raw, "context": paragraph.get("context")}
+                yield f"{of_article}, question {name}", row
+
+
+def _items(raw: Any, key: str, where: str) -> list[Any]:
+    found = raw.get(key) if isinstance(raw, dict) else None
+    if not isinstance(found, list):
+        raise DataError(f"{where}: expected an object with a list in {key!r}, got {raw!r:.60}")
+    return found
+
+
+def _question(row: Mapping[str, Any], where: str) -> Document:
+    text, question, spans = row["context"], row["question"], {}
+    for name, value in (("context", text), ("question", question)):
+        if not isinstance(value, str):
+            raise DataError(f"{where}: expected a string in {name!r}, got {value!r:.60}")
+    for answer in row.get("answers") or []:
         start, said = answer["answer_start"], answer["text"]
-        if text[start : start + len(said)] != said or not said:
-            raise DataError(
-                f"{path}: question {raw.get('id')!r}: answer {said!r:.60} is not at {start}"
-            )
+        if type(start) is not int or not said or start < 0 or not text.startswith(said, start):
+            raise DataError(f"{where}: answer {said!r:.60} is not at {start}")
         spans[start, start + len(said)] = Span(start, start + len(said), said, "answer")
-    return Document(text, tuple(spans.values()), question=raw["question"])
+    return Document(text, tuple(spans.values()), question=question)
 
 
 def write_squad(documents: Iterable[Document], path: Path, lost: Lost) -> None:  # noqa: ARG001
@@ -170,7 +190,10 @@ def _gliner2_row(document: Document, lost: Lost) -> dict[str, Any]:
         mentions = entities.setdefault(span.label, [])
         if span.text not in mentions:
             mentions.append(span.text)
-        lost["places of mentions that stand elsewhere, too"] += document.text.count(span.text) > 1
+    ends = {side for r in document.relations for side in (r.head, r.tail)}
+    lost["places of mentions that stand elsewhere, too"] += sum(
+        document.text.count(span.text) > 1 for span in {*document.spans, *ends}
+    )
     output: dict[str, Any] = {} if document.unmarked else {"entities": entities}
     if document.relations:
         output["relations"] = [

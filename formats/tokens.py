@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,9 @@ def write_gliner(documents: Iterable[Document], path: Path, lost: Lost) -> None:
 
 
 def _gliner_row(document: Document, lost: Lost) -> dict[str, Any]:
-    tokens = Tokens.of(document, lost)
+    ends = [side for r in document.relations for side in (r.head, r.tail)]
+    spans = tuple(dict.fromkeys([*document.spans, *ends]))
+    tokens = Tokens.of(replace(document, spans=spans), lost)
     row: dict[str, Any] = {
         "tokenized_text": list(tokens.words),
         "ner": [list(span) for span in tokens.spans],
@@ -149,7 +152,7 @@ def _gliner_row(document: Document, lost: Lost) -> dict[str, Any]:
         ]
         missing = len(document.relations) - len(row["relations"])
         if missing:
-            lost["relations between texts that are no entities"] += missing
+            lost["relations of spans without a word"] += missing
     return row
 
 

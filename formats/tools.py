@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -14,6 +15,8 @@ from glinermt.types import Relation, Span
 
 FROM, TO, TEXT, CHOICE = "label", "text", "text", "choice"
 """Names of the tags in Label Studio's labelling configuration, as we write them."""
+MARKED = "entities_marked"
+"""Key in a task's data, which Label Studio keeps: false where nobody has looked for entities."""
 
 
 def read_label_studio(path: Path) -> Iterator[Document]:
@@ -21,7 +24,8 @@ def read_label_studio(path: Path) -> Iterator[Document]:
 
     A task that nobody annotated is read with its first prediction. One that was skipped, so that
     nobody said what is in it, is passed over; so is one with neither. Label Studio counts UTF-16
-    units where its offsets come from a browser.
+    units where its offsets come from a browser. A text in which nobody looked for entities is told
+    from one without any by ``entities_marked`` in its data, which is ours.
     """
     yield from _label_studio(path, predictions=True)
 
@@ -36,7 +40,11 @@ def _label_studio(path: Path, *, predictions: bool) -> Iterator[Document]:
             return None
         data = task.get("data") or {}
         text = data[_text_key(data, where)]
-        return _label_studio_document(text, annotations[0].get("result") or [], where)
+        document = _label_studio_document(text, annotations[0].get("result") or [], where)
+        ends = {side for r in document.relations for side in (r.head, r.tail)}
+        if data.get(MARKED) is False and ends.issuperset(document.spans):
+            return replace(document, spans=(), unmarked=True)
+        return document
 
     yield from each_document(rows(path), read)
 
@@ -113,7 +121,7 @@ def write_label_studio(documents: Iterable[Document], path: Path, lost: Lost) ->
     del lost  # it holds all
     tasks = [
         {
-            "data": {TEXT: document.text},
+            "data": {TEXT: document.text} | ({MARKED: False} if document.unmarked else {}),
             "annotations": [{"result": label_studio_results(document)}],
         }
         for document in documents
@@ -198,7 +206,7 @@ def _prodigy_document(row: Mapping[str, Any], where: str) -> Document:
         relations.append(Relation(head, raw["label"], tail))
     classes = row.get("accept") if "options" in row else row.get("label")
     said = None if classes is None else tuple(names(classes, where, "accept"))
-    unmarked = said is not None and "spans" not in row
+    unmarked = "spans" not in row and (said is not None or bool(relations))
     return Document(text, tuple(spans), tuple(relations), said, unmarked=unmarked)
 
 
@@ -274,16 +282,27 @@ def _triples(text: str, labels: Any, where: str) -> Iterator[Span]:
 
 def write_doccano(documents: Iterable[Document], path: Path, lost: Lost) -> None:
     """Write JSON lines of one project type: of entities with relations, or of classes."""
-    write_jsonl(path, (_doccano_row(document, lost) for document in documents))
+    write_jsonl(path, _doccano_rows(documents, lost))
+
+
+def _doccano_rows(documents: Iterable[Document], lost: Lost) -> Iterator[dict[str, Any]]:
+    for document in documents:
+        if document.unmarked and not (document.relations or document.classes):
+            # Without a label it would say that there are no entities.
+            lost["texts in which nobody looked for entities"] += 1
+        else:
+            yield _doccano_row(document, lost)
 
 
 def _doccano_row(document: Document, lost: Lost) -> dict[str, Any]:
-    if document.classes is not None and not document.spans:
-        return {"text": document.text, "label": list(document.classes)}
-    if document.classes:
-        lost["classes beside spans"] += len(document.classes)
     ends = [side for r in document.relations for side in (r.head, r.tail)]
     spans = list(dict.fromkeys([*document.spans, *ends]))
+    if document.classes and not spans:
+        lost["notes that a text has no entities"] += not document.unmarked
+        return {"text": document.text, "label": list(document.classes)}
+    lost["notes that nobody looked for entities"] += document.unmarked
+    lost["notes that no class holds"] += document.classes == ()
+    lost["classes beside spans"] += len(document.classes or ())
     names = {span: i for i, span in enumerate(spans)}
     return {
         "text": document.text,

@@ -321,6 +321,9 @@ def test_names_that_come_back_otherwise_are_counted(tmp_path: Path) -> None:
     document = Document("Ann", (Span(0, 3, "Ann", "first name"),))
     FORMATS["conll"].write([document], tmp_path / "a.conll", lost)
     assert +lost == {"names that come back otherwise": 1}
+    lost = Lost()
+    FORMATS["csv"].write([Document("Ann", classes=("a|b", "c"))], tmp_path / "a.csv", lost)
+    assert +lost == {"names that come back otherwise": 1}
 
 
 def test_lines_of_brat_that_are_not_understood_are_refused(tmp_path: Path) -> None:
@@ -330,15 +333,55 @@ def test_lines_of_brat_that_are_not_understood_are_refused(tmp_path: Path) -> No
         read_documents(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["brat", "doccano", "label-studio", "prodigy"])
+NOBODY_LOOKED = "notes that nobody looked for entities"
+
+
+@pytest.mark.parametrize("name", ["brat", "doccano", "gliner", "label-studio", "prodigy"])
 def test_ends_of_relations_whose_type_nobody_said_are_entities(tmp_path: Path, name: str) -> None:
     ann, bonn = Span(0, 3, "Ann", ""), Span(13, 17, "Bonn", "")
-    query = Query("Ann lives in Bonn.", relations=("lives in",), entities=(ann, bonn))
+    query = Query("Ann lives in Bonn .", relations=("lives in",), entities=(ann, bonn))
     example = Example(query, (), "relations", (Relation(ann, "lives in", bonn),))
     target = tmp_path / TO_FILE[name]
-    assert not convert(save(tmp_path / "ours.jsonl", [example.to_dict()]), target, name)
+    lost = convert(save(tmp_path / "ours.jsonl", [example.to_dict()]), target, name)
     (found,) = read_documents(target, name)
     assert [(r.head.text, r.head.label) for r in found.relations] == [("Ann", "entity")]
+    held = name in ("label-studio", "prodigy")
+    assert (found.unmarked, lost) == (held, {} if held else {NOBODY_LOOKED: 1})
+
+
+@pytest.mark.parametrize("name", ["docbin", "doccano", "gliner2", "label-studio", "prodigy"])
+def test_that_nobody_looked_for_entities_is_held(tmp_path: Path, name: str) -> None:
+    if name == "docbin":
+        pytest.importorskip("spacy")
+    target, lost = tmp_path / TO_FILE[name], Lost()
+    looked = Document("Rain.", (), (), None if name == "doccano" else ("news",))
+    silent = Document("Bonn won.", classes=("sport",), unmarked=True)
+    FORMATS[name].write([looked, silent], target, lost)
+    assert (+lost, read_documents(target, name)) == ({}, [looked, silent])
+
+
+def test_what_only_our_format_says_is_counted(tmp_path: Path) -> None:
+    ann, bonn = Span(0, 3, "Ann", "person"), Span(13, 17, "Bonn", "city", 0.7)
+    asked = Query("Ann lives in Bonn.", ("person", "city"))
+    related = Query("Ann lives in Bonn.", relations=("lives in",), entities=(ann, bonn))
+    ours = [
+        Example(asked, (ann, bonn)),
+        Example(related, (), "relations", (Relation(ann, "lives in", bonn),), judged=((0, 1),)),
+    ]
+    source = save(tmp_path / "ours.jsonl", [example.to_dict() for example in ours])
+    assert convert(source, tmp_path / "a.jsonl", "prodigy") == {
+        "scores of spans": 1, "texts of which only some pairs were judged": 1,
+    }  # fmt: skip
+    assert not convert(source, tmp_path / "again.jsonl", "glinermt")
+    assert read_examples(tmp_path / "again.jsonl") == read_examples(source)
+
+
+def test_labels_that_ours_words_as_the_model_reads_them_are_counted(tmp_path: Path) -> None:
+    rows = [{"text": "Ann in Bonn", "label": [[0, 3, "PER_NAME"], [7, 11, "city"]]}]
+    lost = convert(save(tmp_path / "a.jsonl", rows), tmp_path / "ours.jsonl", "glinermt")
+    assert lost == {"names that come back otherwise": 1}
+    (example,) = read_examples(tmp_path / "ours.jsonl")
+    assert example.query.labels == ("per name", "city")
 
 
 def test_relations_survive_labels_that_are_reworded(tmp_path: Path) -> None:
@@ -410,6 +453,12 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     assert lost == {"overlapping spans": 2}
 
 
+def squad(**changed: Any) -> dict[str, Any]:
+    """Return a file with one question, some of whose fields are changed."""
+    question = {"id": "q7", "question": "Who?", "answers": [], **changed}
+    return {"data": [{"paragraphs": [{"context": "Ann sings.", "qas": [question]}]}]}
+
+
 @pytest.mark.parametrize(
     ("file", "data", "message"),
     [
@@ -441,6 +490,11 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
             [{"input": "Ann", "output": {"entities": {"p": {"Ann": 1}}}}],
             r"a.jsonl:1: 'p' should be a name or a list of names",
         ),
+        ("a.json", squad(answers=[{"text": "Rome", "answer_start": 0}]), "question 'q7': answer "),
+        ("a.json", squad(answers=[{"text": "Ann"}]), "question 'q7': there is no 'answer_start'"),
+        ("a.json", squad(answers=["Ann"]), "question 'q7': has not the shape"),
+        ("a.json", squad(question=None), "question 'q7': expected a string in 'question', got No"),
+        ("a.json", {"data": [{"paragraphs": [{"qas": 1}]}]}, "a.json: article 1, paragraph 1: exp"),
         ("a.jsonl", [{"what": 1}], r"its format cannot be told from the keys \['what'\]"),
         ("a.conll", "Ann\n", r"a.conll:1: expected a token and a tag, got 'Ann'"),
         ("a.txt", "Ann is in Rome.\n", r"a.txt:1: expected a tag such as O .* got 'Rome.'"),
