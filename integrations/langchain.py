@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 from glinermt.default_model import load_extractor
-from glinermt.errors import BackendError, named_extra
+from glinermt.errors import named_extra
 from glinermt.integrations.graphs import (
     check_each,
     edge_properties,
@@ -17,6 +19,7 @@ from glinermt.types import Extractor, Span
 
 with named_extra():
     from langchain_core.documents import Document
+    from langchain_core.load.serializable import Serializable
     from langchain_core.runnables import Runnable, RunnableConfig
 
 
@@ -78,6 +81,35 @@ class GlinerMTExtractor(Runnable[str, list[Span]]):
         return extract_entities(text, self.labels, threshold=self.threshold, model=self.model)
 
 
+class Node(Serializable):
+    """An entity of a graph."""
+
+    id: str | int
+    type: str = "Node"
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class Relationship(Serializable):
+    """A relation between two nodes."""
+
+    source: Node
+    target: Node
+    type: str
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class GraphDocument(Serializable):
+    """What a Document says, as a graph.
+
+    Of the same fields as the classes that each package of a graph store has now that
+    langchain-community, which had them for all, has ended; stores read the fields only.
+    """
+
+    nodes: list[Node]
+    relationships: list[Relationship]
+    source: Document | None = None
+
+
 class GlinerMTGraphTransformer:
     """Makes knowledge graphs: entities are nodes, relations are relationships.
 
@@ -102,26 +134,16 @@ class GlinerMTGraphTransformer:
         self.threshold, self.relation_threshold = threshold, relation_threshold
         self.model = load_extractor(model)
 
-    def convert_to_graph_documents(self, documents: Sequence[Document]) -> list[Any]:
+    def convert_to_graph_documents(self, documents: Sequence[Document]) -> list[GraphDocument]:
         """Return a ``GraphDocument`` for each Document.
 
         A node is an entity's text and type; its ``mentions`` are the places ``start:end`` in the
         Document's text. A relationship has its score and the places of its ends.
 
         Raises:
-            BackendError: langchain-community, which has the classes, is not installed.
+            TypeError: what is given is no list of Documents.
         """
         documents = check_each(documents, Document, "documents", "Document(page_content=text)")
-        try:
-            from langchain_community.graphs.graph_document import (
-                GraphDocument,
-                Node,
-                Relationship,
-            )
-        except ModuleNotFoundError as error:
-            raise BackendError(
-                "graph documents need langchain-community: pip install 'glinermt[langchain]'"
-            ) from error
         found = entities_and_relations(
             [document.page_content for document in documents],
             self.labels,

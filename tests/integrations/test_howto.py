@@ -11,7 +11,7 @@ NEEDS = {
     "spacy": "spacy",
     "presidio": "presidio_anonymizer",
     "haystack": "haystack",
-    "langchain": "langchain_community",
+    "langchain": "langchain_core",
     "llama-index": "llama_index.core",
     "pandas": "pandas",
     "mcp": "mcp",

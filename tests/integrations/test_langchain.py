@@ -65,7 +65,6 @@ def test_a_document_in_the_place_of_a_text_is_refused() -> None:
 
 
 def test_graph_documents_have_nodes_relationships_and_places() -> None:
-    pytest.importorskip("langchain_community", reason="needs langchain-community")
     transformer = GlinerMTGraphTransformer(
         ["person", "company"], ["works for"], model=StubExtractor(script)
     )
@@ -82,3 +81,4 @@ def test_graph_documents_have_nodes_relationships_and_places() -> None:
     )
     start, end = map(int, relationship.properties["tail"].split(":"))
     assert TEXT[start:end] == "Acme"
+    assert graph.model_validate_json(graph.model_dump_json()) == graph
