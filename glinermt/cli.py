@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 an error, 2 a command line that cannot be read, 130 after 
 SIGTERM. An error is one line on standard error; ``--traceback`` shows where it came from.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from glinermt.training import cli as training_cli
 TRACEBACK = "--traceback"
 _EXPECTED = (GlinerMTError, ModuleNotFoundError)
 """What a user's data, arguments and installation cause. All else says its kind."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Commands(TyperGroup):
@@ -182,11 +184,15 @@ def _show(error: Exception) -> None:
     message = str(error)
     if isinstance(error, ModuleNotFoundError):
         message = missing(error)
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        message += "; make room there and run the same command again"
     elif not isinstance(error, _EXPECTED):
         message = f"{type(error).__name__}: {message}"
     if TRACEBACK in sys.argv:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
-    elif isinstance(error, OSError) and error.filename is not None:  # it may be the machine's
+    elif isinstance(error, OSError) and (
+        error.filename or error.errno in _FULL
+    ):  # it may be the machine's
         message += f" ({TRACEBACK} shows where)"
     elif not isinstance(error, _EXPECTED):
         message += f" (a fault of glinermt? {TRACEBACK} shows where)"

@@ -45,7 +45,9 @@ class Stub:
         self._delays = (least, most)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):  # the other side hung up
+        with contextlib.suppress(
+            asyncio.IncompleteReadError, ConnectionError
+        ):  # the other side hung up
             await self._answer(reader, writer)
         writer.close()
 

@@ -5,6 +5,7 @@ Plan, ask, make examples, store, shard by shard.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -75,10 +76,11 @@ def generate(
         _forget_damaged(store, manifest)
         under_way = _UnderWay(store, manifest, benchmarks, settings.shard_rows, options)
         total = manifest["plan"]["rows"]
-        for record in ask(under_way.rows()):
-            under_way.take(record)
-            if progress:
-                progress(under_way.done, total)
+        with closing(store):
+            for record in ask(under_way.rows()):
+                under_way.take(record)
+                if progress:
+                    progress(under_way.done, total)
         if settings.merge_labels:
             table = read_synonyms(Path(settings.synonyms)) if settings.synonyms else SYNONYMS
             many = settings.shared_mentions
@@ -137,6 +139,7 @@ class _UnderWay:
             self._finish(name)
 
     def _finish(self, name: str) -> None:
+        self._store.close(name)
         rows, records = self._rows.pop(name), self._records.pop(name)
         entry = _finish(self._store, name, rows, records, self._benchmarks)
         self._manifest["shards"][name] = entry

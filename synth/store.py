@@ -14,7 +14,7 @@ or what was replied to it is kept and the rest is asked for by the next run.
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from glinermt.errors import DataError
 from glinermt.jsonl import (
@@ -58,6 +58,8 @@ class Store:
         self.folder = folder
         self.plan = folder / "work" / "plan.jsonl"
         self._format = format_
+        self._raw: dict[str, IO[bytes]] = {}
+        """Files of replies that are open."""
 
     def read_manifest(self) -> dict[str, Any] | None:
         """Return the manifest, None where no run was begun.
@@ -123,11 +125,19 @@ class Store:
         return records
 
     def append_record(self, shard: str, record: Record) -> None:
-        """Write down what was replied to a row of the shard."""
-        file = self.raw_file(shard)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab") as stream:
-            stream.write(to_line(record.to_dict()))
+        """Write down what was replied to a row of the shard; it is in the file at once."""
+        if shard not in self._raw:
+            file = self.raw_file(shard)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._raw[shard] = file.open("ab")
+        self._raw[shard].write(to_line(record.to_dict()))
+        self._raw[shard].flush()
+
+    def close(self, *shards: str) -> None:
+        """Close the replies of these shards; without any, those of all."""
+        for shard in shards or tuple(self._raw):
+            if stream := self._raw.pop(shard, None):
+                stream.close()
 
     def write_examples(self, shard: str, lines: list[dict[str, Any]]) -> None:
         file = self.examples_file(shard)

@@ -36,7 +36,8 @@ def read_document(file: Path) -> Iterator[str]:
     number = 0
     try:
         for text in read(file):
-            tidy = _SPACES.sub("\n\n", text).strip()
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            tidy = _SPACES.sub("\n\n", whole).strip()
             if tidy:
                 number += 1
                 yield tidy
@@ -188,4 +189,11 @@ def _field(where: str, row: dict[str, Any], field: str) -> str:
             f"{where}: expected text in field {field!r}, found {value!r:.60}; "
             "name the right field with --field"
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: field {field!r} has half of a surrogate pair, {value[error.start]!r}, at "
+            f"character {error.start}; take it out, since no file can hold it"
+        ) from error
     return value.strip()

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def _judged(
             progress(1)
             silent = silent + 1 if reply.transient else 0
             if silent >= max(FEW, checking.batch) or silent == len(missing):
-                raise given_up(silent, reply.error)
+                raise given_up(silent, reply)
             if not reply.transient:  # asked again by the next run
                 stream.write(to_line(_line(row["id"], sample, reply, checking.max_tokens)))
                 stream.flush()
@@ -150,7 +151,7 @@ def _judged(
         tally.update(tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, replies=1)
         verdict = _read(reply, len(row["spans"]))
         if verdict is None:
-            cut = reply.tokens_out >= checking.max_tokens
+            cut = reply.is_cut(checking.max_tokens)
             tally["replies cut at max_tokens" if cut else "replies of no use"] += 1
         else:
             verdicts.setdefault(row["id"], []).append(verdict)
@@ -161,15 +162,16 @@ def _replies(
     missing: Sequence[Asked], llm: LLM, checking: Checking
 ) -> Iterator[tuple[Asked, Reply]]:
     if isinstance(llm, Concurrent):
-        reply = llm.reply
-        yield from side_by_side(
-            lambda asked: (asked, reply(_request(*asked, checking))), missing, llm.at_once
-        )
+        yield from side_by_side(llm, partial(_replied, llm, checking), missing)
         return
     for first in range(0, len(missing), checking.batch):
         batch = missing[first : first + checking.batch]
         for i, answer in llm.generate([_request(*asked, checking) for asked in batch]):
             yield batch[i], answer
+
+
+async def _replied(llm: Concurrent, checking: Checking, asked: Asked) -> tuple[Asked, Reply]:
+    return asked, await llm.reply(_request(*asked, checking))
 
 
 def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
@@ -183,9 +185,15 @@ def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
     known = {}
     for _, row in read_jsonl(file):
         allowed = row.get("max_tokens", max_tokens)
-        if allowed <= row["tokens_out"] and allowed < max_tokens:
+        reply = Reply(
+            row["reply"],
+            row["tokens_in"],
+            row["tokens_out"],
+            row["error"],
+            cut=row.get("cut", False),
+        )
+        if reply.is_cut(allowed) and allowed < max_tokens:
             continue
-        reply = Reply(row["reply"], row["tokens_in"], row["tokens_out"], row["error"])
         known[row["id"], row["sample"]] = reply
     return known
 
@@ -199,6 +207,7 @@ def _line(id_: str, sample: int, reply: Reply, max_tokens: int) -> dict[str, Any
         "tokens_in": reply.tokens_in,
         "tokens_out": reply.tokens_out,
         "max_tokens": max_tokens,
+        "cut": reply.cut,
     }
 
 

@@ -34,9 +34,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; ``error`` says why nothing did.
+    """What came back; ``error`` says why nothing did, and ``text`` then what the server said of it.
 
-    ``transient``: the fault is the server's or the network's, not the request's.
+    ``transient``: the fault is the server's or the network's, not the request's. ``cut``: the LLM
+    says that the reply was not at its end.
     """
 
     text: str
@@ -44,6 +45,16 @@ class Reply:
     tokens_out: int = 0
     error: str = ""
     transient: bool = False
+    cut: bool = False
+
+    @property
+    def why(self) -> str:
+        """The error in the server's words; empty where there is none."""
+        return f"{self.error}: {self.text:.200}" if self.error and self.text else self.error
+
+    def is_cut(self, max_tokens: int) -> bool:
+        """Whether it was not at its end when it had as many tokens as it might, or could."""
+        return self.cut or self.tokens_out >= max_tokens
 
 
 class Batched(Protocol):
@@ -65,11 +76,18 @@ class Concurrent(Protocol):
     at_once: int
     """Requests that are to be under way at the same time."""
 
-    def reply(self, request: Request) -> Reply:
-        """Return the reply to one request; called by many threads.
+    async def reply(self, request: Request) -> Reply:
+        """Return the reply to one request; called many times before the first reply is there.
 
         Raises:
             BackendError: the LLM cannot be used at all.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is open, such as connections, in the event loop of the replies.
+
+        Later requests, of another loop, open it again.
         """
         ...
 

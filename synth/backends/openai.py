@@ -4,12 +4,14 @@ Servers differ in how a schema is given, and some take a way they do not know fo
 each way is tried once at the start with a schema that no model would follow by itself.
 """
 
+import asyncio
 import contextlib
+import json
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from glinermt.config import from_mapping
-from glinermt.errors import BackendError, ConfigError, unknown_choice
+from glinermt.errors import BackendError, ConfigError, needs, unknown_choice
 from glinermt.synth.backends.base import Reply, Request, with_schema
 from glinermt.synth.schema import record, several, text
 
@@ -25,6 +27,10 @@ REFUSED = (401, 403, 404)
 """Statuses that no other prompt would change."""
 TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 LONGEST_WAIT = 60.0
+"""Seconds between two attempts, at most."""
+NO_COMPLETION = "the server's answer is no chat completion"
+CONNECT = 10.0
+"""Seconds in which a server must take a connection."""
 
 
 Dialect = Callable[[Request], dict[str, Any]]
@@ -58,7 +64,7 @@ DIALECTS: dict[str, Dialect] = {
 _PROBE = record(kiwi=text(8), zebras=several(text(8), 2))
 
 
-def probe(reply: Callable[[Request, str], Reply]) -> str:
+async def probe(reply: Callable[[Request, str], Awaitable[Reply]]) -> str:
     """Return the first dialect by which the server follows a schema; ``prompt`` where none does.
 
     Raises:
@@ -77,12 +83,12 @@ def probe(reply: Callable[[Request, str], Reply]) -> str:
     )
     errors = []
     for name in DIALECTS:
-        answer = reply(asked, name)
+        answer = await reply(asked, name)
         if name == "prompt" and not answer.error:
             return name
         if not answer.error and _follows(answer.text):
             return name
-        errors.append(f"{name}: {answer.error or 'schema not followed'}")
+        errors.append(f"{name}: {answer.why or 'schema not followed'}")
     causes = {error.partition(": ")[2] for error in errors}
     why = causes.pop() if len(causes) == 1 else "; ".join(errors)
     raise BackendError(
@@ -93,6 +99,10 @@ def probe(reply: Callable[[Request, str], Reply]) -> str:
 def _follows(reply: str) -> bool:
     """Whether the reply begins as only the schema makes it; small models may never end it."""
     return re.match(r'\s*\{\s*"kiwi"\s*:\s*"', reply) is not None
+
+
+LEAST = {"concurrency": 1, "requests_per_minute": 0, "timeout": 0.001, "tries": 1, "pause": 0}
+"""Least value of numbers, where any other makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,15 @@ class Options:
     dialect: str = "probe"
     """How the schema is given: ``probe``, or a name in ``DIALECTS``."""
 
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            if not getattr(self, name) >= least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ConfigError(f"base_url must begin with http:// or https://, got {self.base_url}")
+        if self.dialect != "probe" and self.dialect not in DIALECTS:
+            raise ConfigError(unknown_choice("dialect", self.dialect, (*DIALECTS, "probe")))
+
 
 def connect(model: str, options: Mapping[str, Any]) -> "Server":
     """Connect to the server and find out how it takes a schema.
@@ -125,81 +144,106 @@ def connect(model: str, options: Mapping[str, Any]) -> "Server":
         BackendError: there is no such server, or it refuses the model or the key.
     """
     given = from_mapping(Options, options, where="openai")
-    if given.dialect != "probe" and given.dialect not in DIALECTS:
-        raise ConfigError(unknown_choice("dialect", given.dialect, (*DIALECTS, "probe")))
     server = Server(model, given)
     if given.dialect == "probe":
-        server.dialect = probe(partial(server.ask, tries=1))
+        server.dialect = _run(server.probe())
     return server
 
 
+def _run(probing: Coroutine[Any, Any, str]) -> str:
+    """Wait for it, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(probing)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, probing).result()
+
+
 class Server:
-    """A server's chat completions, asked by several threads."""
+    """A server's chat completions, asked in an event loop."""
 
     def __init__(self, model: str, options: Options) -> None:
-        try:
-            import urllib3
-        except ImportError as error:
-            raise BackendError(
-                "asking a server needs urllib3: pip install 'glinermt[synth]'"
-            ) from error
-        self._failure = urllib3.exceptions.HTTPError
+        needs("aiohttp", extra="synth")
         self._model = model
         self._options = options
-        self._url = f"{options.base_url.rstrip('/')}/chat/completions"
+        self._key = os.environ.get(options.api_key_env, "").strip()
+        url = f"{options.base_url.rstrip('/')}/chat/completions"
+        self._shown = re.sub(r"//[^/]*@", "//", url)
+        """The address without a password."""
+        self._url = self._shown if self._key else url
+        self._session: Any = None
+        self._pace = Pace(options.requests_per_minute)
         self.dialect = options.dialect
         self.at_once = options.concurrency
         """Requests under way at the same time."""
-        self._pace = Pace(options.requests_per_minute)
-        key = os.environ.get(options.api_key_env, "")
-        self._pool = _pool(
-            urllib3,
-            self._url,
-            maxsize=options.concurrency,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=urllib3.Timeout(connect=10.0, read=options.timeout),
-            retries=False,
-        )
 
-    def reply(self, request: Request) -> Reply:
+    async def reply(self, request: Request) -> Reply:
         """Ask once, and again where the server or the network fails.
 
         Raises:
             BackendError: the server refuses the key or the model.
         """
-        return self.ask(request, self.dialect, self._options.tries)
+        return await self.ask(request, self.dialect, self._options.tries)
 
-    def ask(self, request: Request, dialect: str, tries: int) -> Reply:
+    async def probe(self) -> str:
+        """Return the first dialect that the server honours; see ``probe``."""
+        try:
+            return await probe(partial(self.ask, tries=1))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def ask(self, request: Request, dialect: str, tries: int) -> Reply:
         """Ask with the schema given in one way, at most so many times.
 
         Raises:
             BackendError: the server refuses the key or the model.
         """
-        failure, pause = "", self._options.pause
-        for number in range(tries):
-            if number:
-                time.sleep(min(pause, LONGEST_WAIT))
-                pause *= 2
-            self._pace.wait()
-            try:
-                response = self._pool.request("POST", self._url, json=self._body(request, dialect))
-            except self._failure as error:
-                failure = f"{type(error).__name__}: {error}"
-                continue
-            text = response.data.decode("utf-8", "replace")
-            if response.status in REFUSED:
-                raise BackendError(
-                    f"{self._url} refuses model {self._model!r} with HTTP "
-                    f"{response.status}: {text:.300}"
-                )
-            if response.status in TRANSIENT:
-                failure = f"HTTP {response.status}"
-                pause = max(pause, _retry_after(response.headers))
-                continue
-            if response.status != 200:
-                return Reply(text[:500], error=f"HTTP {response.status}")
-            return _read(response)
-        return Reply("", error=failure, transient=True)
+        pause = self._options.pause
+        for number in range(1, tries + 1):
+            await self._pace.wait()
+            reply, wanted = await self._once(self._body(request, dialect))
+            if not reply.transient or number == tries:
+                break
+            pause = max(pause, wanted)
+            await asyncio.sleep(min(pause, LONGEST_WAIT))
+            pause *= 2
+        return reply
+
+    async def _once(self, body: Mapping[str, Any]) -> tuple[Reply, float]:
+        """Return the reply, and the seconds that the server wants us to wait where it failed."""
+        import aiohttp
+
+        if self._session is None:
+            self._session = _session(aiohttp, self._url, self._key, self._options)
+        try:
+            async with self._session.post(self._url, json=body, allow_redirects=False) as response:
+                text = (await response.read()).decode("utf-8", "replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Reply("", error=f"{type(error).__name__}: {error}", transient=True), 0.0
+        return self._read(response.status, text), _retry_after(response.headers)
+
+    def _read(self, status: int, text: str) -> Reply:
+        """Return the reply of an answer; some servers send an error with status 200."""
+        answer = _object(text)
+        words = text.replace(self._key, "***") if self._key else text
+        said = f"HTTP {status}"
+        if status == 200 and (error := _error(answer)) is not None:
+            said = f"HTTP 200 with error {error}".rstrip()
+            status = int(error) if re.fullmatch(r"[45]\d\d", error) else 400
+        if status in REFUSED:
+            raise BackendError(
+                f"{self._shown} refuses model {self._model!r} with {said}: {words:.300}"
+            )
+        if status != 200:
+            return Reply(words[:500], error=said, transient=status in TRANSIENT)
+        return _completion(answer) or Reply(words[:500], error=NO_COMPLETION, transient=True)
 
     def _body(self, request: Request, dialect: str) -> dict[str, Any]:
         return {
@@ -213,15 +257,21 @@ class Server:
         }
 
 
-def _pool(urllib3: Any, url: str, **how: Any) -> Any:
+def _session(aiohttp: Any, url: str, key: str, options: Options) -> Any:
     """Return connections to the server, through the proxy that the environment names."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return urllib3.PoolManager(**how)
-    auth = urllib3.util.parse_url(proxy).auth
-    headers = urllib3.util.make_headers(proxy_basic_auth=auth) if auth else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **how)
+    if proxy and proxy_bypass(parts.hostname or ""):
+        proxy = None
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=options.concurrency),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Authorization": f"Bearer {key}"} if key else None,
+        proxy=proxy,
+        timeout=aiohttp.ClientTimeout(sock_connect=CONNECT, sock_read=options.timeout),
+    )
 
 
 class Pace:
@@ -230,28 +280,52 @@ class Pace:
     def __init__(self, per_minute: int) -> None:
         self._gap = 60.0 / per_minute if per_minute else 0.0
         self._next = 0.0
-        self._lock = threading.Lock()
 
-    def wait(self) -> None:
+    async def wait(self) -> None:
         if not self._gap:
             return
-        with self._lock:
-            now = time.monotonic()
-            begin = max(now, self._next)
-            self._next = begin + self._gap
-        time.sleep(begin - now)
+        now = time.monotonic()
+        begin = max(now, self._next)
+        self._next = begin + self._gap
+        await asyncio.sleep(begin - now)
 
 
-def _read(response: Any) -> Reply:
+def _object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text is; an empty one where it is none."""
     try:
-        answer = response.json()
-        text = answer["choices"][0]["message"]["content"] or ""
-        usage = answer.get("usage") or {}
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _error(answer: Mapping[str, Any]) -> str | None:
+    """Return the code of the error that is in an answer, None where there is no error."""
+    error = answer.get("error") or _choice(answer).get("error")
+    if not error:
+        return None
+    return str(error.get("code") or "") if isinstance(error, dict) else ""
+
+
+def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:
+    match answer.get("choices"):
+        case [dict() as choice, *_]:
+            return choice
+    return {}
+
+
+def _completion(answer: Mapping[str, Any]) -> Reply | None:
+    """Return the first choice as a reply; None where the answer is no chat completion."""
+    choice, usage = _choice(answer), answer.get("usage") or {}
+    try:
         return Reply(
-            str(text), int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+            str(choice["message"]["content"] or ""),
+            int(usage.get("prompt_tokens") or 0),
+            int(usage.get("completion_tokens") or 0),
+            cut=choice.get("finish_reason") == "length",
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Reply("", error="the server's answer is no chat completion", transient=True)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

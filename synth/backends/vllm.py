@@ -83,7 +83,8 @@ class Vllm:
         )
         for i, output in zip(fitting, outputs, strict=True):
             written = output.outputs[0]
-            yield i, Reply(written.text, len(tokens[i]), len(written.token_ids))
+            cut = written.finish_reason == "length"
+            yield i, Reply(written.text, len(tokens[i]), len(written.token_ids), cut=cut)
 
     def _tokens(self, request: Request) -> list[int]:
         ids: list[int] = self._tokenizer.apply_chat_template(

@@ -23,6 +23,8 @@ KEPT_REPLY = 20_000
 
 CUT = "reply: cut at max_tokens"
 """Cause of failure of a reply that was not at its end when it had as many tokens as it might."""
+CUT_SHORT = "reply: cut before max_tokens, at the end of what the LLM can hold"
+"""The same where prompt and reply together had as many tokens as the model takes."""
 FEW = 5
 """Rows without any answer, with none answered among them, that a silent LLM is told by; fewer may
 be at fault themselves."""
@@ -105,7 +107,7 @@ def ask(
     clock = time.perf_counter()
     if isinstance(llm, Concurrent):
         attempts = partial(_attempts, llm, sampling=sampling, retries=retries)
-        finals = side_by_side(attempts, rows, llm.at_once)
+        finals = side_by_side(llm, attempts, rows)
     else:
         finals = _batches(llm, rows, sampling, retries, batch)
     for row, reply, spent in _answered(finals, max(FEW, batch)):
@@ -144,16 +146,16 @@ def _answered(finals: Iterator[Final], patience: int) -> Iterator[Final]:
             continue
         silent.append(final)
         if len(silent) >= patience:
-            raise given_up(len(silent), silent[0][1].error)
+            raise given_up(len(silent), silent[0][1])
     if len(silent) >= FEW:
-        raise given_up(len(silent), silent[0][1].error)
+        raise given_up(len(silent), silent[0][1])
     yield from silent
 
 
-def given_up(number: int, error: str) -> BackendError:
+def given_up(number: int, reply: Reply) -> BackendError:
     """Return what to raise where the LLM answered none of so many requests."""
     return BackendError(
-        f"the LLM answered none of {number} rows ({error}); see to it and run again: what was "
+        f"the LLM answered none of {number} rows ({reply.why}); see to it and run again: what was "
         "answered before is kept"
     )
 
@@ -178,10 +180,10 @@ def _batches(
                 break
 
 
-def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) -> Final:
+async def _attempts(llm: Concurrent, row: Row, *, sampling: Sampling, retries: int) -> Final:
     spent = _Spent()
     for attempt in range(retries + 1):
-        reply = llm.reply(request(row, sampling, attempt))
+        reply = await llm.reply(request(row, sampling, attempt))
         spent.add(row, reply, sampling)
         if not spent.error:
             break
@@ -195,7 +197,9 @@ def fault(row: Row, reply: Reply, max_tokens: int) -> str:
     try:
         parse(reply.text, RECIPES[row.recipe].schema, _ignore)
     except ReplyError as error:
-        return CUT if reply.tokens_out >= max_tokens else str(error)
+        if not reply.is_cut(max_tokens):
+            return str(error)
+        return CUT_SHORT if 0 < reply.tokens_out < max_tokens else CUT
     return ""
 
 

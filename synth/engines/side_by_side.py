@@ -1,48 +1,61 @@
-"""Doing many things at the same time that wait for somebody else, such as requests to a server."""
+"""Asking an LLM many things at the same time: an event loop waits for it in a thread of its own."""
 
+import asyncio
 import contextlib
 import logging
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
+
+from glinermt.synth.backends.base import Concurrent
 
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
-"""Items at hand for each under way, so that no thread waits while results are dealt with."""
+"""Items at hand for each under way, so that the LLM does not wait while results are dealt with."""
 
 
 SAME = 1.0
 """Seconds in which a further interrupt is taken for the first: some programs send it twice."""
 
 
-def side_by_side(do: Callable[[T], R], items: Iterable[T], most: int) -> Iterator[R]:
-    """Yield what ``do`` returns for each item, as it comes; ``most`` are under way at a time.
+def side_by_side(
+    llm: Concurrent, do: Callable[[T], Awaitable[R]], items: Iterable[T]
+) -> Iterator[R]:
+    """Yield what ``do`` returns for each item, as it comes; ``llm.at_once`` are done at a time.
 
-    The items are read as they are needed, where the results are. After a first Ctrl-C nothing new
-    is begun, and what was under way is yielded before the interrupt goes on.
+    The items are read as they are needed, in the caller's thread; ``do`` runs in an event loop,
+    where the LLM is closed at the end. After a first Ctrl-C, or where ``do`` fails, nothing new is
+    begun, and what was under way is yielded before the interrupt or the error goes on.
     """
     given = iter(items)
-    threads = _Threads(do, most)
+    failed: list[BaseException] = []
+    loop = _Loop(llm, do)
     try:
         with _interrupt() as interrupted:
             while True:
-                if interrupted():
-                    threads.forget()
-                else:
-                    for item in islice(given, AHEAD * most - threads.under_way):
-                        threads.begin(item)
-                if not threads.under_way:
+                if interrupted() or failed:
+                    loop.forget()
+                elif AHEAD * llm.at_once - loop.under_way > llm.at_once // 2:
+                    loop.begin(islice(given, AHEAD * llm.at_once - loop.under_way))
+                if not loop.under_way:
                     break
-                yield threads.next()
+                result = loop.next()
+                if isinstance(result, BaseException):
+                    failed.append(result)
+                else:
+                    yield result[0]
             if interrupted():
                 raise KeyboardInterrupt
+        if failed:
+            raise failed[0]
     finally:
-        threads.end()
+        loop.end()
 
 
 @contextlib.contextmanager
@@ -73,48 +86,75 @@ def _interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Threads(Generic[T, R]):
-    """So many threads that do things; they do not keep the program from ending."""
+class _Loop(Generic[T, R]):
+    """An event loop in a thread, with as many tasks as the LLM takes requests at a time."""
 
-    def __init__(self, do: Callable[[T], R], most: int) -> None:
+    def __init__(self, llm: Concurrent, do: Callable[[T], Awaitable[R]]) -> None:
+        self._llm = llm
         self._do = do
-        self._most = most
-        self._started = 0
-        self._todo: queue.SimpleQueue[tuple[T] | None] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._todo: deque[T] = deque()
         self._done: queue.SimpleQueue[tuple[R] | BaseException] = queue.SimpleQueue()
+        self._end = asyncio.Event()
         self.under_way = 0
+        """Items that were begun, and whose results were not taken yet."""
+        started: queue.SimpleQueue[asyncio.AbstractEventLoop] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
+        self._thread.start()
+        self._loop = started.get()
 
-    def begin(self, item: T) -> None:
-        self._todo.put((item,))
-        self.under_way += 1
-        if self._started < self._most:
-            self._started += 1
-            threading.Thread(target=self._work, daemon=True).start()
+    async def _run(self, started: "queue.SimpleQueue[asyncio.AbstractEventLoop]") -> None:
+        started.put(asyncio.get_running_loop())
+        try:
+            await self._end.wait()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            await self._llm.close()
 
-    def _work(self) -> None:
-        while (item := self._todo.get()) is not None:
+    def begin(self, items: Iterable[T]) -> None:
+        """Let the tasks do these too."""
+        new = list(items)
+        if new:
+            self._todo.extend(new)
+            self.under_way += len(new)
+            self._loop.call_soon_threadsafe(self._start, len(new))
+
+    def _start(self, items: int) -> None:
+        """Begin tasks for so many items, as far as there may be more."""
+        for _ in range(min(items, self._llm.at_once - len(self._tasks))):
+            self._tasks.add(asyncio.create_task(self._work()))
+
+    async def _work(self) -> None:
+        """Do one item after another while there are any."""
+        while self._todo:
             try:
-                self._done.put((self._do(*item),))
+                item = self._todo.popleft()
+            except IndexError:  # taken back by the other thread
+                break
+            try:
+                self._done.put((await self._do(item),))
             except BaseException as error:
                 self._done.put(error)
+                if not isinstance(error, Exception):
+                    raise
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def next(self) -> R:
-        """Wait for a result; raise what was raised in its place."""
+    def next(self) -> tuple[R] | BaseException:
+        """Wait for a result, or for what was raised in its place."""
         result = self._done.get()
         self.under_way -= 1
-        if isinstance(result, BaseException):
-            raise result
-        return result[0]
-
-    def end(self) -> None:
-        """Let each thread end after the item that it is at."""
-        self.forget()
-        for _ in range(self._started):
-            self._todo.put(None)
+        return result
 
     def forget(self) -> None:
         """Take back what was not begun."""
-        with contextlib.suppress(queue.Empty):
+        with contextlib.suppress(IndexError):
             while True:
-                self._todo.get_nowait()
+                self._todo.pop()
                 self.under_way -= 1
+
+    def end(self) -> None:
+        """Give up what is under way, close the LLM, and wait for that."""
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()

@@ -6,6 +6,7 @@ A prompt says only what to do; the text follows it, so that rows of a prompt sha
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from glinermt.synth.checks.align import Source
@@ -48,6 +49,7 @@ class Recipe:
         return f"{told}\n\nText:\n{text}"
 
 
+@cache
 def _unwrapped(prompt: str) -> str:
     """Return a prompt with its paragraphs on a line each."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", prompt.strip()).replace("\n\n", "\n")

@@ -1,5 +1,6 @@
 """The task commands: where texts come from, how results are shown, and how errors read."""
 
+import errno
 import io
 import json
 import os
@@ -437,6 +438,19 @@ def test_what_the_user_or_the_machine_causes_is_no_fault_of_the_program(
     code, error = fail(capsys, monkeypatch, *given, "--html", str(tmp_path / "no" / "page.html"))
     assert (code, "fault" in error) == (1, False)
     assert error.startswith("error: ")
+
+
+def test_a_full_disk_is_said_with_what_to_do(
+    model: StubExtractor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Query) -> list[Span]:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it: without a name
+
+    model.script = full
+    code, error = fail(capsys, monkeypatch, "entities", TEXT, "--labels", "person")
+    assert code == 1
+    assert "No space left on device; make room there and run the same command again" in error
+    assert "fault" not in error
 
 
 def test_texts_cannot_steer_the_terminal(model: StubExtractor) -> None:

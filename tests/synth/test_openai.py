@@ -1,13 +1,16 @@
 """The openai backend against servers that behave as the known ones do."""
 
+import asyncio
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +30,8 @@ from glinermt.synth.recipes import RECIPES
 from glinermt.synth.settings import Settings
 from tests.synth.golden import REPLIES, write_texts
 
-Answer = Callable[[dict[str, Any]], tuple[int, str]]
-"""Body of a request -> status and content of the reply."""
+Answer = Callable[[dict[str, Any]], tuple[int, str | dict[str, Any]]]
+"""Body of a request -> status, and content of the reply or the answer's whole body."""
 
 
 def valid(schema: dict[str, Any]) -> str:
@@ -82,7 +85,8 @@ def serving(answer: Answer, usage: bool = True) -> Iterator[str]:
             status, content = answer(body)
             message = {"choices": [{"message": {"role": "assistant", "content": content}}]}
             counts = {"usage": {"prompt_tokens": 11, "completion_tokens": 7}} if usage else {}
-            data = json.dumps({**message, **counts}).encode()
+            whole = content if isinstance(content, dict) else {**message, **counts}
+            data = json.dumps(whole).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(data)))
             self.end_headers()
@@ -115,7 +119,11 @@ def ask(llm: LLM, number: int) -> dict[int, Reply]:
     """Ask the server as the factory does, several requests at the same time."""
     assert isinstance(llm, Concurrent)
     given = requests(number)
-    return dict(side_by_side(lambda i: (i, llm.reply(given[i])), range(number), llm.at_once))
+
+    async def reply(i: int) -> tuple[int, Reply]:
+        return i, await llm.reply(given[i])
+
+    return dict(side_by_side(llm, reply, range(number)))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +194,141 @@ def test_a_refused_request_costs_one_row_and_is_not_tried_again() -> None:
     assert len(asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("body", "error", "transient"),
+    [
+        ({"error": {"message": "no room", "code": 400}}, "HTTP 200 with error 400", False),
+        ({"error": "no room"}, "HTTP 200 with error", False),
+        ({"error": {"message": "no room", "code": "429"}}, "HTTP 200 with error 429", True),
+        (
+            {"choices": [{"error": {"message": "no room", "code": 502}, "message": {}}]},
+            "HTTP 200 with error 502",
+            True,
+        ),
+        ({"choices": [], "about": "no room"}, "the server's answer is no chat completion", True),
+    ],
+)
+def test_an_error_that_comes_as_status_200_is_told_in_the_servers_words(
+    body: dict[str, Any], error: str, transient: bool
+) -> None:
+    asked: list[Any] = []
+
+    def answer(request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        asked.append(request)
+        return 200, body
+
+    with serving(answer) as url:
+        options = {"base_url": url, "dialect": "json_schema", "tries": 2, "pause": 0.0}
+        reply = ask(connect("openai", "m", options), 1)[0]
+    assert (reply.error, reply.transient) == (error, transient)
+    assert "no room" in reply.text
+    assert len(asked) == (2 if transient else 1)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cause"),
+    [
+        ({}, "reply: cut at max_tokens"),
+        ({"completion_tokens": 1024}, "reply: cut at max_tokens"),
+        (
+            {"completion_tokens": 90},
+            "reply: cut before max_tokens, at the end of what the LLM can hold",
+        ),
+    ],
+)
+def test_a_reply_that_the_server_calls_cut_is_no_broken_json(
+    tmp_path: Path, usage: dict[str, int], cause: str
+) -> None:
+    choice = {"message": {"content": '{"entities": ['}, "finish_reason": "length"}
+    texts, out = write_texts(tmp_path / "texts.jsonl", 1), tmp_path / "out"
+    settings = Settings((str(texts),), "m", "openai", tasks=("entities",), retries=0)
+    with serving(lambda _: (200, {"choices": [choice], "usage": usage})) as url:
+        ask, _ = asking("local", Work(settings, {"base_url": url, "dialect": "prompt"}, batch=9))
+        manifest = generate(settings, out, ask)
+    assert manifest["shards"]["part-00000"]["failed"] == {cause: 1}
+
+
+def test_a_key_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        status = 401 if body["model"] == "m" else 400
+        return status, {"error": {"message": "wrong key: sk-secret"}}
+
+    with serving(answer) as url:
+        options = {"base_url": url.replace("//", "//me:password@"), "dialect": "prompt"}
+        with pytest.raises(BackendError, match="wrong key") as caught:
+            ask(connect("openai", "m", options), 1)
+        reply = ask(connect("openai", "other", options), 1)[0]
+    said = f"{caught.value} {reply}"
+    assert "sk-secret" not in said
+    assert "password" not in said
+
+
+def test_what_was_under_way_when_a_server_refuses_the_key_is_kept(tmp_path: Path) -> None:
+    texts, out = write_texts(tmp_path / "texts.jsonl", 30), tmp_path / "out"
+    settings = Settings((str(texts),), "m", "openai", tasks=("entities",))
+    asked: list[int] = []
+    numbers = count(1)
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        number = next(numbers)
+        asked.append(number)
+        if number == 2:
+            return 401, "expired"
+        time.sleep(0.1)
+        return like_vllm(body)
+
+    with serving(answer) as url:
+        options = {"base_url": url, "concurrency": 4, "dialect": "json_schema"}
+        ask, _ = asking("local", Work(settings, options, batch=100))
+        with pytest.raises(BackendError, match="expired"):
+            generate(settings, out, ask)
+    lines = (out / "work/raw/part-00000.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == len(asked) - 1
+    assert len(asked) < 30
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(like_vllm) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.removesuffix("/v1").replace("//", "//me:secret@"))
+        options = {"base_url": "http://llm.invalid/v1", "dialect": "json_schema", "tries": 1}
+        assert not ask(connect("openai", "m", options), 1)[0].error
+    reply = ask(connect("openai", "m", options), 1)[0]  # the proxy is gone
+    assert "Error" in reply.error
+    assert "secret" not in reply.error
+
+
+def test_a_server_can_be_asked_from_a_running_event_loop() -> None:
+    async def notebook(url: str) -> dict[int, Reply]:
+        return ask(connect("openai", "m", {"base_url": url, "concurrency": 1}), 3)
+
+    with serving(like_vllm) as url:
+        replies = asyncio.run(notebook(url))
+    assert [replies[i].error for i in range(3)] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("concurrency", 0, "concurrency must be at least 1, got 0"),
+        ("tries", 0, "tries must be at least 1, got 0"),
+        ("base_url", "localhost:8000/v1", "base_url must begin with http:// or https://"),
+    ],
+)
+def test_options_that_would_ask_nothing_are_refused(name: str, value: Any, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        connect("openai", "m", {name: value})
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(BackendError, match=r"aiohttp: pip install 'glinermt\[synth\]'"):
+        connect("openai", "m", {"dialect": "prompt"})
+
+
 def test_answers_without_usage_or_content_are_no_error_of_ours() -> None:
     with serving(lambda _: (200, ""), usage=False) as url:
         options = {"base_url": url, "dialect": "prompt"}
@@ -197,7 +340,7 @@ def test_a_refused_key_and_a_missing_server_are_named() -> None:
     refused = pytest.raises(BackendError, match=r"refuses model 'm' with HTTP 401")
     with serving(lambda _: (401, "no key")) as url, refused:
         connect("openai", "m", {"base_url": url})
-    with pytest.raises(BackendError, match=r"NewConnectionError"):
+    with pytest.raises(BackendError, match=r"ClientConnectorError"):
         connect("openai", "m", {"base_url": url, "tries": 1})
     with pytest.raises(ConfigError, match="unknown dialect 'jsonschema'"):
         connect("openai", "m", {"dialect": "jsonschema"})
@@ -209,10 +352,11 @@ def test_replies_that_come_after_an_interrupt_are_kept(
     texts, out = write_texts(tmp_path / "texts.jsonl", 30), tmp_path / "out"
     settings = Settings((str(texts),), "m", "openai", tasks=("entities",))
     asked: list[str] = []
+    numbers = count(1)
 
     def answer(body: dict[str, Any]) -> tuple[int, str]:
         asked.append(body["messages"][1]["content"])
-        if len(asked) == 6:
+        if next(numbers) == 6:
             os.kill(os.getpid(), signal.SIGINT)
         return like_vllm(body)
 
@@ -232,10 +376,17 @@ def test_replies_that_come_after_an_interrupt_are_kept(
 
 def test_requests_begin_no_faster_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    pace = Pace(60)
-    for _ in range(4):
-        pace.wait()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def begin() -> None:
+        pace = Pace(60)
+        for _ in range(4):
+            await pace.wait()
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(begin())
     assert pauses == pytest.approx([0, 1, 2, 3], abs=0.2)
 
 

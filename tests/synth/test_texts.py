@@ -47,6 +47,22 @@ def test_a_pdf_gives_the_text_of_its_pages(tmp_path: Path) -> None:
     assert text == "Born in Warsaw in 1867"
 
 
+def test_half_a_surrogate_pair_is_named_in_a_row_and_replaced_in_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = '{"text": "Marie"}\n{"text": "Marie \\ud83d Curie \\ud83d\\ude00"}\n'
+    (tmp_path / "a.jsonl").write_text(row, encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.jsonl:2: field 'text' has half of a surrogate pair"):
+        read(tmp_path)
+    pypdf = pytest.importorskip("pypdf")
+    file = tmp_path / "b.pdf"
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.write(file)
+    monkeypatch.setattr(pypdf.PageObject, "extract_text", lambda _: "Marie \ud83d Curie")
+    assert read(file) == ["Marie \ufffd Curie"]
+
+
 DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
 <page><title>Curie</title><ns>0</ns><revision><text>'''Marie Curie''' was a
 [[physicist|scientist]].{{citation needed}} She lived in [[Paris]].</text></revision></page>

@@ -128,10 +128,13 @@ class Server(Judge):
     at_once = 2
     down = False
 
-    def reply(self, request: Request) -> Reply:
+    async def reply(self, request: Request) -> Reply:
         if self.down:
             return Reply("", error="HTTP 503", transient=True)
         return next(reply for _, reply in self.generate([request]))
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def test_a_server_judges_as_others_do_and_one_that_is_down_is_not_believed(

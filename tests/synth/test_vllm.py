@@ -30,7 +30,9 @@ class Engine:
         self.params = list(params)
         texts = [str(len(prompt["prompt_token_ids"])) for prompt in prompts]
         return [
-            SimpleNamespace(outputs=[SimpleNamespace(text=text, token_ids=[1, 2])])
+            SimpleNamespace(
+                outputs=[SimpleNamespace(text=text, token_ids=[1, 2], finish_reason="length")]
+            )
             for text in texts
         ]
 
@@ -46,7 +48,7 @@ def test_each_request_has_its_own_schema_and_seed_and_long_ones_are_left_out() -
     replies = dict(llm.generate([request("x" * 10), request("x" * 99), request("x" * 20)]))
     assert [replies[i].text for i in range(3)] == ["10", "", "20"]
     assert replies[1].error == "prompt longer than max_model_len allows"
-    assert (replies[0].tokens_in, replies[0].tokens_out) == (10, 2)
+    assert (replies[0].tokens_in, replies[0].tokens_out, replies[0].cut) == (10, 2, True)
     assert engine.params[0]["structured_outputs"] == {"json": RECIPES["entities"].schema}
     assert (engine.params[0]["seed"], engine.params[0]["max_tokens"]) == (3, 50)
 
