@@ -52,13 +52,11 @@ def build(config: ModelConfig, settings: TaskSettings | None = None) -> Parts:
 
     The markers join the vocabulary: those of labels begin as copies of the mask token, ``<<SEP>>``
     as one of the separator, which the encoder already uses as placeholder and border.
-    """
-    from transformers import AutoModel
 
-    tokenizer = load_tokenizer(config.encoder)
-    encoder: PreTrainedModel = AutoModel.from_pretrained(
-        config.encoder, dtype=torch.float32, **config.encoder_config
-    )
+    Raises:
+        CheckpointError: the encoder is neither a folder here nor to be had from the hub.
+    """
+    tokenizer, encoder = _pretrained(config)
     markers = {"ent": config.ent_token, "sep": config.sep_token}
     if config.relation_head:
         markers["rel"] = config.rel_token
@@ -113,6 +111,22 @@ def assemble(
     )
     query_encoder = QueryEncoder.from_config(config, tokenizer)
     return Parts(network, query_encoder, settings or TaskSettings(), config)
+
+
+def _pretrained(config: ModelConfig) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+    from transformers import AutoModel
+
+    try:
+        tokenizer = load_tokenizer(config.encoder)
+        encoder: PreTrainedModel = AutoModel.from_pretrained(
+            config.encoder, dtype=torch.float32, **config.encoder_config
+        )
+    except (CheckpointError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"encoder {config.encoder!r} cannot be loaded: {_first_line(error)}; name a folder "
+            "that has one (in training: --set model.encoder=FOLDER)"
+        ) from error
+    return tokenizer, encoder
 
 
 class _Heads(NamedTuple):
@@ -206,11 +220,17 @@ def load_tokenizer(path: str | Path) -> "PreTrainedTokenizerBase":
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: no tokenizer could be loaded: {error}") from error
+        reason = _first_line(error)
+        raise CheckpointError(f"{path}: no tokenizer could be loaded: {reason}") from error
     if not tokenizer.is_fast:
         raise CheckpointError(f"{path}: the tokenizer has no fast version, which is needed")
     loaded: PreTrainedTokenizerBase = tokenizer
     return loaded
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says first: transformers goes on with general advice."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def token_ids(tokenizer: Tokenizer, *tokens: str) -> list[int]:

@@ -73,3 +73,9 @@ def test_a_version_of_the_changelog_has_each_of_its_headings_once() -> None:
         headings = re.findall(r"^### (.+)", version, re.M)
         assert headings
         assert len(headings) == len(set(headings)), version[:20]
+
+
+@pytest.mark.parametrize("file", ["pyproject.toml", "CITATION.cff", "mkdocs.yml", "README.md"])
+def test_a_published_file_has_no_placeholder_for_an_address(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not re.findall(r".*\b(?:ADDRESS|SITE|OWNER)\b.*", text)

@@ -433,3 +433,12 @@ def test_lower_precision_learns_too(tmp_path: Path) -> None:
     train(config)
     losses = [record["loss"] for record in journal(config)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_an_encoder_that_is_not_to_be_had_is_named_with_what_to_do(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    config = replace(config, model=replace(config.model, encoder=str(tmp_path / "nowhere")))
+    with pytest.raises(
+        CheckpointError, match=r"encoder '.*nowhere' .* name a folder .*--set model.encoder=FOLDER"
+    ):
+        train(config)
