@@ -1,8 +1,8 @@
 """Several records in one text: which values belong to which, by lines and paragraphs."""
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +50,7 @@ def groups(
         if any(candidates.values()):
             yield candidates
         return
-    anchors = _disjoint(candidates[anchor.path])
+    anchors = disjoint(sorted(candidates[anchor.path], key=lambda one: -one.score))
     if not anchors:
         return
     places = _Places(text, [one.spans[0] for one in anchors])
@@ -69,13 +69,26 @@ def groups(
     yield from found
 
 
-def _disjoint(anchors: Sequence[Candidate]) -> list[Candidate]:
-    """Keep, from the surest on, the anchors that overlap none that is kept; sorted by place."""
-    kept: list[Candidate] = []
-    for anchor in sorted(anchors, key=lambda a: -a.score):
-        if not any(anchor.spans[0].overlaps(other.spans[0]) for other in kept):
-            kept.append(anchor)
-    return sorted(kept, key=lambda a: a.spans[0].start)
+def disjoint(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Keep, from the first on, the candidates that overlap none that is kept; sorted by place.
+
+    Those without a place stand first; one whose value is kept already is left out.
+    """
+    placed: dict[Place, Candidate] = {}
+    places: list[Place] = []
+    loose: list[Candidate] = []
+    for one in candidates:
+        if not one.spans:
+            loose.append(one)
+            continue
+        start, end = one.spans[0].start, one.spans[0].end
+        at = bisect_left(places, (start, end))
+        near = places[max(at - 1, 0) : at + 1]
+        if not any(start < other_end and other_start < end for other_start, other_end in near):
+            insort(places, (start, end))
+            placed[start, end] = one
+    kept = [placed[place] for place in places]
+    return [one for one in loose if all(one.value != other.value for other in kept)] + kept
 
 
 class _Places:
@@ -83,6 +96,7 @@ class _Places:
 
     def __init__(self, text: str, anchors: Sequence[Span]) -> None:
         self._anchors = anchors
+        self._at = {(anchor.start, anchor.end): i for i, anchor in enumerate(anchors)}
         self._starts = [anchor.start for anchor in anchors]
         self._borders = [
             [match.end() for match in pattern.finditer(text)] for pattern in (_LINE, _BLANK_LINE)
@@ -104,10 +118,8 @@ class _Places:
         )
         if line:
             return min(line, key=lambda i: _gap(self._anchors[i], span))
-        if known is not None:
-            for i, anchor in enumerate(self._anchors):
-                if (anchor.start, anchor.end) == known:
-                    return i
+        if known is not None and known in self._at:
+            return self._at[known]
         near = paragraph or range(len(self._anchors))
         before = bisect_right(self._starts, span.start) - 1
         return min(max(before, near[0]), near[-1])

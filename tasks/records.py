@@ -15,7 +15,7 @@ from glinermt.structures import Field as StructureField
 from glinermt.structures import Structure
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import Label, check_threshold
-from glinermt.tasks.record_groups import Candidate, Group, Place, groups
+from glinermt.tasks.record_groups import Candidate, Group, Place, disjoint, groups
 from glinermt.tasks.run import kinds_of, stream
 from glinermt.tasks.schemas import Field, InvalidRecord, Path, Schema, read_schema
 from glinermt.tasks.task import Task, no_labels, uncut
@@ -350,7 +350,7 @@ class _Maker:
     def _chosen(self) -> dict[Path, list[Candidate]]:
         """Return what is chosen for each field: the first that is left, or for a list all."""
         return {
-            path: _in_order(left) if path in self._many else left[:1]
+            path: disjoint(left) if path in self._many else left[:1]
             for path, left in self._left.items()
             if left
         }
@@ -394,13 +394,3 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, float]:
     """What a span says goes before what only the class head says, the anchor's line before others;
     then the surer first."""
     return not candidate.spans, candidate.apart, -candidate.score
-
-
-def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return a list field's items in the order of the text, each place once."""
-    kept: list[Candidate] = []
-    for candidate in candidates:
-        span = candidate.spans[0] if candidate.spans else None
-        if span is None or not any(span.overlaps(other.spans[0]) for other in kept):
-            kept.append(candidate)
-    return sorted(kept, key=lambda c: c.spans[0].start if c.spans else -1)

@@ -1,5 +1,6 @@
 """Records: every value with its evidence, nothing made up, and what a schema refuses gives way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from glinermt.tasks import extract_records
-from glinermt.types import Found, Query, Relation, Span
+from glinermt.types import Found, Instance, Query, Relation, Span
 from tests.stub import StubExtractor
 from tests.tasks.heads_model import HeadsModel
 
@@ -331,6 +332,32 @@ def test_a_relation_head_says_which_record_a_value_belongs_to() -> None:
     assert [(r.value.name, r.value.price) for r in found] == [("Lamp", 30), ("table", 20)]
     plain = extract_records(text, Line, many=True, model=StubExtractor(script))
     assert [(r.value.name, r.value.price) for r in plain] != [("Lamp", 30), ("table", 20)]
+
+
+class Colours(BaseModel):
+    seen: list[Literal["red", "blue", "green"]]
+
+
+class RecordsModel(StubExtractor):
+    """A model that tells instances apart itself, and finds the same one in each text."""
+
+    kinds = frozenset({"records"})
+    instance = Instance()
+
+    def read(self, queries: Sequence[Query], _: object) -> list[Found]:
+        (structure,) = queries[0].structures
+        return [Found(records={structure.name: (self.instance,)}) for _ in queries]
+
+
+def test_a_list_of_choices_has_those_that_spans_say_and_those_that_only_scores_say() -> None:
+    model = RecordsModel(lambda _: [])
+    model.instance = Instance(
+        {"seen": (Span(0, 3, "Red", "seen", 0.8), Span(8, 12, "blue", "seen", 0.7))},
+        {"seen": {"red": 0.9, "green": 0.6, "blue": 0.1}},
+    )
+    (found,) = extract_records("Red and blue", Colours, model=model)
+    assert found.value.seen == ["green", "red", "blue"]
+    assert [span.text for span in found.spans["seen"]] == ["Red", "blue"]
 
 
 def test_a_choice_that_stands_in_the_text_goes_before_the_class_head() -> None:
