@@ -164,7 +164,7 @@ def verify_command(
     from glinermt.synth.backends import connect
     from glinermt.synth.verify import Checking, verify
 
-    checking = Checking(samples, least_share, temperature, max_tokens, batch)
+    checking = Checking(samples, least_share, temperature, max_tokens, batch, model)
     judge = connect(llm, model, parse(llm_option or (), "--llm-option"))
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replies", total=None)

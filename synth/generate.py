@@ -164,7 +164,9 @@ def _begin(
     manifest = _earlier(store, force)
     if manifest and manifest["fingerprint"] == name:
         if manifest.get("pipeline") != PIPELINE:
-            manifest.update(pipeline=PIPELINE, shards={})  # made again of the same replies
+            manifest.update(
+                pipeline=PIPELINE, shards={}, merges={}
+            )  # made again of the same replies
         manifest["settings"] = settings.to_dict()  # max_tokens and names of files may differ
         return manifest
     if manifest and not force:

@@ -245,19 +245,33 @@ def merge_labels(
     if not merges:
         return
     written = {label: entry["written"] for label, entry in merges.items()}
-    for name in manifest["shards"]:
+    for name, shard in manifest["shards"].items():
         rows = list(store.read_shard(name))
         merged = [_merged(row, written) for row in rows]
         if merged == rows:
             continue
         store.write_examples(name, merged)
-        manifest["shards"][name]["bytes"] = store.examples_file(name).stat().st_size
+        shard["bytes"] = store.examples_file(name).stat().st_size
+        shard["merged"] = dict(Counter(shard.get("merged", {})) + _spans(rows, written))
     for label, entry in known.items():
         entry["written"] = written.get(entry["written"], entry["written"])
-        merges.setdefault(label, {**entry, "spans": 0})["spans"] += entry["spans"]
+        merges.setdefault(label, entry)
+    spans: Counter[str] = Counter()  # of shards, so that one made again is not counted twice
+    for shard in manifest["shards"].values():
+        spans.update(shard.get("merged", {}))
     manifest["merges"] = {
-        label: entry for label, entry in sorted(merges.items()) if entry["written"] != label
+        label: {**entry, "spans": spans[label]}
+        for label, entry in sorted(merges.items())
+        if entry["written"] != label
     }
+
+
+def _spans(rows: Iterable[Mapping[str, Any]], written: Mapping[str, str]) -> Counter[str]:
+    """Return how many spans each label has that is written in another way."""
+    labels = Labels(with_mentions=False)
+    for row in rows:
+        labels.add(row)
+    return Counter({label: number for label, number in labels.counts.items() if label in written})
 
 
 def label_name(task: str, label: str) -> str:

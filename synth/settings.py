@@ -11,7 +11,7 @@ from typing import Any, Literal
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.recipes import PAPERS, RECIPES, renamed
 
-PIPELINE = 5
+PIPELINE = 6
 """Raised when the same replies become other examples; runs are then derived again."""
 
 LEAST = {

@@ -62,8 +62,8 @@ def _pdf(file: Path) -> Iterator[str]:
         raise _needs("PDF", "pypdf") from error
     try:
         pages = [page.extract_text() for page in pypdf.PdfReader(file).pages]
-    except pypdf.errors.PyPdfError as error:
-        raise UsageError(str(error)) from error
+    except Exception as error:  # pypdf stumbles over damaged files in many ways
+        raise UsageError(f"{type(error).__name__}: {error}") from error
     yield "\n\n".join(pages)
 
 
@@ -75,14 +75,16 @@ def _articles(file: Path) -> Iterator[str]:
         raise _needs("a Wikipedia dump", "mwparserfromhell") from error
     with bz2.open(file) if file.suffix == ".bz2" else file.open("rb") as opened:
         stream = cast("IO[bytes]", opened)
-        for _, element in ElementTree.iterparse(stream):
-            if _name(element) != "page":
+        events = ElementTree.iterparse(stream, ("start", "end"))
+        _, root = next(events)
+        for event, element in events:
+            if event == "start" or _name(element) != "page":
                 continue
             parts = {_name(part): part for part in element.iter()}
             if "redirect" not in parts and _text(parts.get("ns")) == "0":
                 code: Any = mwparserfromhell.parse(_text(parts.get("text")))
                 yield code.strip_code()
-            element.clear()  # a dump does not fit into memory
+            root.clear()  # with the page: a dump does not fit into memory
 
 
 def _name(element: ElementTree.Element) -> str:

@@ -7,6 +7,7 @@ about its place, nor about a label that has no span left: it may well be there. 
 was missed is taught nothing about either.
 """
 
+import hashlib
 import json
 import zlib
 from collections import Counter
@@ -66,6 +67,8 @@ class Checking:
     max_tokens: int = 1024
     batch: int = 100
     """Requests given to the LLM at once."""
+    judge: str = ""
+    """Name of the LLM; what another one replied is not taken for its judgement."""
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch < 1:
@@ -89,7 +92,8 @@ def verify(
     """Judge a generated folder's examples, write what is left to another; return the report.
 
     Replies are kept as they come: called again it asks only what is missing, and again for a reply
-    that was cut when it may be longer now.
+    that was cut when it may be longer now. Replies to other spans, or of another judge, stay in
+    the file and are not used.
 
     Raises:
         DataError: a file cannot be read, or ``out`` is the folder itself.
@@ -113,8 +117,8 @@ def verify(
     return report
 
 
-Asked = tuple[Mapping[str, Any], int]
-"""An example, and the number of the sample."""
+Asked = tuple[str, Mapping[str, Any], int]
+"""The key of what is asked, the example, and the number of the sample."""
 Verdict = tuple[dict[int, str], list[str]]
 """Verdicts by the number of a span, and what was missed."""
 
@@ -122,7 +126,7 @@ Verdict = tuple[dict[int, str], list[str]]
 def _judged(
     rows: Sequence[Mapping[str, Any]],
     file: Path,
-    known: dict[tuple[str, int], Reply],
+    known: dict[str, Reply],
     llm: LLM,
     checking: Checking,
     tally: Counter[str],
@@ -132,22 +136,27 @@ def _judged(
 
     The replies are added to those known, and to their file.
     """
-    wanted = [(row, sample) for row in rows if row["spans"] for sample in range(checking.samples)]
-    missing = [(row, sample) for row, sample in wanted if (row["id"], sample) not in known]
+    wanted = [
+        (_key(row, sample, checking), row, sample)
+        for row in rows
+        if row["spans"]
+        for sample in range(checking.samples)
+    ]
+    missing = [asked for asked in wanted if asked[0] not in known]
     with file.open("ab") as stream:
         silent = 0
-        for (row, sample), reply in _replies(missing, llm, checking):
-            known[row["id"], sample] = reply
+        for asked, reply in _replies(missing, llm, checking):
+            known[asked[0]] = reply
             progress(1)
             silent = silent + 1 if reply.transient else 0
             if silent >= max(FEW, checking.batch) or silent == len(missing):
                 raise given_up(silent, reply)
             if not reply.transient:  # asked again by the next run
-                stream.write(to_line(_line(row["id"], sample, reply, checking.max_tokens)))
+                stream.write(to_line(_line(asked, reply, checking.max_tokens)))
                 stream.flush()
     verdicts: dict[str, list[Verdict]] = {}
-    for row, sample in wanted:
-        reply = known[row["id"], sample]
+    for key, row, _ in wanted:
+        reply = known[key]
         tally.update(tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, replies=1)
         verdict = _read(reply, len(row["spans"]))
         if verdict is None:
@@ -166,16 +175,23 @@ def _replies(
         return
     for first in range(0, len(missing), checking.batch):
         batch = missing[first : first + checking.batch]
-        for i, answer in llm.generate([_request(*asked, checking) for asked in batch]):
+        for i, answer in llm.generate([_request(*asked[1:], checking) for asked in batch]):
             yield batch[i], answer
 
 
 async def _replied(llm: Concurrent, checking: Checking, asked: Asked) -> tuple[Asked, Reply]:
-    return asked, await llm.reply(_request(*asked, checking))
+    return asked, await llm.reply(_request(*asked[1:], checking))
 
 
-def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
-    """Read the replies, but for those that were cut where they may be longer now.
+def _key(row: Mapping[str, Any], sample: int, checking: Checking) -> str:
+    """Return a name for the judge and what it is asked, apart from how long its reply may be."""
+    asked = _request(row, sample, checking)
+    what = [checking.judge, asked.system, asked.user, asked.temperature, asked.seed]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _known(file: Path, max_tokens: int) -> dict[str, Reply]:
+    """Read the replies by their keys, but for those that were cut and may be longer now.
 
     A last line that was cut by a kill is removed.
     """
@@ -184,6 +200,8 @@ def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
     cut_unfinished(file)
     known = {}
     for _, row in read_jsonl(file):
+        if "key" not in row:  # of before: nobody knows which spans it judged
+            continue
         allowed = row.get("max_tokens", max_tokens)
         reply = Reply(
             row["reply"],
@@ -194,14 +212,16 @@ def _known(file: Path, max_tokens: int) -> dict[tuple[str, int], Reply]:
         )
         if reply.is_cut(allowed) and allowed < max_tokens:
             continue
-        known[row["id"], row["sample"]] = reply
+        known[row["key"]] = reply
     return known
 
 
-def _line(id_: str, sample: int, reply: Reply, max_tokens: int) -> dict[str, Any]:
+def _line(asked: Asked, reply: Reply, max_tokens: int) -> dict[str, Any]:
+    key, row, sample = asked
     return {
-        "id": id_,
+        "id": row["id"],
         "sample": sample,
+        "key": key,
         "reply": reply.text,
         "error": reply.error,
         "tokens_in": reply.tokens_in,

@@ -7,6 +7,7 @@ each way is tried once at the start with a schema that no model would follow by 
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import time
@@ -147,6 +148,12 @@ def connect(model: str, options: Mapping[str, Any]) -> "Server":
     server = Server(model, given)
     if given.dialect == "probe":
         server.dialect = _run(server.probe())
+        if server.dialect == "prompt":
+            logging.getLogger(__name__).warning(
+                "the server follows no schema, so that prompts show it and more replies are of no "
+                "use; if it knows one of %s, name it with --llm-option dialect=NAME",
+                ", ".join(list(DIALECTS)[:-1]),
+            )
     return server
 
 

@@ -4,6 +4,7 @@ The example's text is not the source's: nobody's data is trained on. The same va
 surrogate wherever it stands, and a part of a value (a last name) the same part of its surrogate.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +24,11 @@ KINDS = tuple(PII)
 
 def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
     values: dict[str, tuple[str, str]] = {}
+    unplaced: list[str] = []
     for item in reply["items"]:
         placed = place(source, item, ledger, fault=piece_fault)
         if not placed:
+            unplaced.append(item["text"])
             continue
         value, surrogate = source.text[slice(*placed)], " ".join(item["surrogate"].split())
         if wrong := _fault(value, item["label"], surrogate, values):
@@ -41,6 +44,9 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
     text, spans = _replaced(source, values)
     if left := _left(text, spans, values):
         ledger.drop("surrogate: the value stands in the text in another form, too", left)
+        return []
+    if left := _left(text, spans, _words(unplaced)):
+        ledger.drop("surrogate: a value that was not placed may stand in the text", left)
         return []
     labels = read_labels({kind: "" for kind in KINDS})
     made = example(ENTITIES, text, labels, spans)
@@ -93,7 +99,14 @@ def _replaced(source: Source, values: dict[str, tuple[str, str]]) -> tuple[str, 
     return text + source.text[last:], spans
 
 
-def _left(text: str, spans: list[Span], values: dict[str, tuple[str, str]]) -> str | None:
+def _words(quotes: Iterable[str]) -> list[str]:
+    """Return the words by which somebody's data would be known."""
+    words = [word for quote in quotes for word in normal_words(quote)]
+    telling = [word for word in words if len(word) > 2 or word.isdigit()]
+    return [word for word in telling if word not in FUNCTION_WORDS]
+
+
+def _left(text: str, spans: list[Span], values: Iterable[str]) -> str | None:
     """Return a value that the text still says outside of surrogates, such as in capitals."""
     ends = [0, *(span.end for span in spans)]
     starts = [*(span.start for span in spans), len(text)]

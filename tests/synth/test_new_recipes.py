@@ -136,6 +136,17 @@ def test_a_value_that_stands_in_another_form_too_is_nobodys_training_data() -> N
     assert ledger.drops == {"surrogate: the value stands in the text in another form, too": 1}
 
 
+def test_a_value_that_was_quoted_wrongly_is_not_left_in_the_text_as_no_personal_data() -> None:
+    pierre = REPLIES["redact"]["items"][1]
+    wrong = quote("Dr. Marie Curie", label="person", surrogate="Dr. Eva Moss")
+    examples, ledger = build("redact", {"items": [wrong, pierre]})
+    assert not examples
+    assert ledger.drops["surrogate: a value that was not placed may stand in the text"] == 1
+    invented = quote("Albert Einstein", label="person", surrogate="Jan Ek")
+    examples, _ = build("redact", {"items": [*REPLIES["redact"]["items"], invented]})
+    assert len(examples) == 1
+
+
 def test_a_part_of_a_name_has_the_part_of_its_surrogate() -> None:
     last = quote("Curie", "1903 Marie", label="person", surrogate="Berg")
     items = [REPLIES["redact"]["items"][0], last]

@@ -135,10 +135,13 @@ def ask(llm: LLM, number: int) -> dict[int, Reply]:
         (without_schemas, "prompt"),
     ],
 )
-def test_the_way_a_server_honours_is_found_and_used(answer: Answer, dialect: str) -> None:
+def test_the_way_a_server_honours_is_found_and_used(
+    answer: Answer, dialect: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(answer) as url:
         llm: Any = connect("openai", "m", {"base_url": url, "tries": 1})
         assert llm.dialect == dialect
+        assert ("the server follows no schema" in caplog.text) == (dialect == "prompt")
         replies = ask(llm, 20)
     assert sorted(replies) == list(range(20))
     assert all(json.loads(reply.text) == REPLIES["entities"] for reply in replies.values())

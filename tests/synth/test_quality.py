@@ -110,6 +110,8 @@ def test_a_run_writes_labels_in_one_way_and_says_so(tmp_path: Path) -> None:
     assert all("cities" not in row["labels"] for row in rows)
     llm = Script()
     assert run(made, tmp_path / "out", llm) == manifest
+    (tmp_path / "out/part-00000.jsonl").unlink()  # made again of the replies
+    assert run(made, tmp_path / "out", llm) == manifest
     assert not llm.requests
     write_report(tmp_path / "out", made, prices=Prices())
     assert "| cities | city | spelling | 6 |" in (tmp_path / "out/README.md").read_text()

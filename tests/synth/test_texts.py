@@ -1,8 +1,10 @@
 """Source texts from lines, rows, web pages, PDF files and Wikipedia dumps."""
 
 import bz2
+import gc
 import gzip
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -34,7 +36,7 @@ def test_a_page_gives_its_main_text_without_menus_and_scripts(tmp_path: Path) ->
     assert not [word for word in ("secret", "Log in", "Cookie") if word in text]
 
 
-def test_a_pdf_gives_the_text_of_its_pages(tmp_path: Path) -> None:
+def test_a_pdf_gives_the_text_of_its_pages_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     pytest.importorskip("pypdf")
     matplotlib = pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
@@ -45,6 +47,10 @@ def test_a_pdf_gives_the_text_of_its_pages(tmp_path: Path) -> None:
         figure.savefig(tmp_path / "a.pdf")
     (text,) = read(tmp_path)
     assert text == "Born in Warsaw in 1867"
+    damaged = (tmp_path / "a.pdf").read_bytes().replace(b"/FlateDecode", b"/FlateDecodX")
+    (tmp_path / "a.pdf").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"a\.pdf:0: cannot be read \(NotImplementedError"):
+        read(tmp_path)
 
 
 def test_half_a_surrogate_pair_is_named_in_a_row_and_replaced_in_a_document(
@@ -70,6 +76,16 @@ DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
 [[Curie]]</text></revision></page>
 <page><title>Talk:Curie</title><ns>1</ns><revision><text>I disagree.</text></revision></page>
 </mediawiki>"""
+
+
+def test_a_dump_is_not_held_in_memory(tmp_path: Path) -> None:
+    page = f"<page><ns>0</ns><revision><text>{FIRST * 40}</text></revision></page>"
+    (tmp_path / "a.xml").write_text(f"<mediawiki>{page * 60}</mediawiki>")
+    texts = read_texts([tmp_path / "a.xml"], "text")
+    held = 0
+    for _ in texts:
+        held = sum(isinstance(thing, ElementTree.Element) for thing in gc.get_objects())
+    assert held < 30
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2"])

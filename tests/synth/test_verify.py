@@ -122,6 +122,21 @@ def test_what_was_replied_is_not_asked_again(folder: Path, tmp_path: Path) -> No
     assert not again.requests
 
 
+def test_what_was_replied_of_other_spans_or_by_another_judge_is_not_used(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    verify(folder, out, Judge(says("wrong type", "right", "right")), Checking(judge="small"))
+    large = Judge(says("right", "right", "right"))
+    verify(folder, out, large, Checking(judge="large"))
+    assert [span["label"] for span in left(out)[0]["spans"]] == ["person", "city", "animal"]
+    other = row(0, ("Cy", "person"), ("Rome", "city"), ("Bo", "animal"))
+    (folder / "part-00000.jsonl").write_text(json.dumps(other) + "\n")
+    verify(folder, out, large, Checking(judge="small"))
+    assert [span["label"] for span in left(out)[0]["spans"]] == ["person", "city", "animal"]
+    assert len(large.requests) == 2
+
+
 class Server(Judge):
     """Answers many requests at the same time, or none."""
 
