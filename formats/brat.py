@@ -35,7 +35,8 @@ def _exact_text(path: Path) -> str:
 def _document(text: str, path: Path) -> Document:
     spans: dict[str, Span] = {}
     relations = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    # Texts may hold other ends of lines, such as U+2028.
+    for number, line in enumerate(read_text(path).replace("\r\n", "\n").split("\n"), start=1):
         if entity := _ENTITY.fullmatch(line):
             name, label, places, said = entity.groups()
             numbers = [int(n) for n in re.findall(r"\d+", places)]

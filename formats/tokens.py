@@ -95,6 +95,7 @@ def write_conll(documents: Iterable[Document], path: Path, lost: Lost) -> None:
                 _SPACES.search(label) is not None for _, _, label in tokens.spans
             )
             file.write("\n")
+            lost["empty texts"] += not tokens.words
 
 
 def _flat(document: Document, lost: Lost) -> Document:

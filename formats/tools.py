@@ -25,7 +25,8 @@ def read_label_studio(path: Path) -> Iterator[Document]:
     A task that nobody annotated is read with its first prediction. One that was skipped, so that
     nobody said what is in it, is passed over; so is one with neither. Label Studio counts UTF-16
     units where its offsets come from a browser. A text in which nobody looked for entities is told
-    from one without any by ``entities_marked`` in its data, which is ours.
+    from one without any by ``entities_marked`` in its data, which is ours. Choices that are made of
+    a region say nothing of the text as a whole and are passed over.
     """
     yield from _label_studio(path, predictions=True)
 
@@ -60,30 +61,33 @@ def _text_key(data: Mapping[str, Any], where: str) -> str:
 
 def _label_studio_document(text: Any, results: list[Any], where: str) -> Document:
     units = Utf16(text)
-    spans: dict[str, Span] = {}
+    spans: list[Span] = []
+    by_id: dict[str, Span] = {}
     classes: list[str] | None = None
     for result in results:
         value = result.get("value") or {}
         for kind in ("labels", "hypertextlabels"):
             if kind in value:
                 start, end = (units.to_characters(place) for place in _places(value, where))
-                label = next(iter(names(value[kind], where, kind)), None)
-                spans[result.get("id", str(len(spans)))] = _span(
-                    text, start, end, label, value.get("text"), where
-                )
-        if "choices" in value:
+                given = names(value[kind], where, kind) or [""]  # which is refused
+                said = value.get("text")
+                own = [_span(text, start, end, label, said, where) for label in given]
+                by_id.setdefault(result.get("id", ""), own[0])
+                spans += own
+        if "choices" in value and "start" not in value:  # else they are said of a region
             classes = [*(classes or []), *names(value["choices"], where, "choices")]
     relations = [
         Relation(
-            spans[r["from_id"]],
-            names(r.get("labels") or "related to", where, "labels")[0],
-            spans[r["to_id"]],
+            by_id[r["from_id"]],
+            label,
+            by_id[r["to_id"]],
         )
         for r in results
-        if r.get("type") == "relation" and {r["from_id"], r["to_id"]} <= spans.keys()
+        if r.get("type") == "relation" and {r["from_id"], r["to_id"]} <= by_id.keys()
+        for label in names(r.get("labels") or "related to", where, "labels")
     ]
     return Document(
-        text, tuple(spans.values()), tuple(relations), None if classes is None else tuple(classes)
+        text, tuple(spans), tuple(relations), None if classes is None else tuple(classes)
     )
 
 

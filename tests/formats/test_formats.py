@@ -277,6 +277,25 @@ def test_relations_keep_their_ends_where_a_span_without_a_word_is_left_out(tmp_p
     assert [(r.head.text, r.tail.text) for r in found.relations] == [("Ann", "Bob")]
 
 
+def test_regions_of_label_studio_may_have_several_labels_and_choices(tmp_path: Path) -> None:
+    place = {"start": 0, "end": 3, "text": "Ann"}
+    results = [
+        {"id": "a", "type": "labels", "value": {**place, "labels": ["person", "singer"]}},
+        {"id": "a", "type": "choices", "value": {**place, "choices": ["famous"]}},
+    ]
+    task = {"data": {"text": "Ann sings"}, "annotations": [{"result": results}]}
+    (document,) = read_documents(save(tmp_path / "a.json", [task]))
+    assert [(s.text, s.label) for s in document.spans] == [("Ann", "person"), ("Ann", "singer")]
+    assert document.classes is None
+
+
+def test_a_text_of_brat_may_have_other_ends_of_lines(tmp_path: Path) -> None:
+    save(tmp_path / "a.txt", "Ann\u2028Lee sings")
+    save(tmp_path / "a.ann", "T1\tperson 0 7\tAnn\u2028Lee\r\n")
+    (document,) = read_documents(tmp_path)
+    assert document.spans == (Span(0, 7, "Ann\u2028Lee", "person"),)
+
+
 def test_regions_of_html_are_read_by_their_places_in_the_text(tmp_path: Path) -> None:
     value: dict[str, Any] = {
         "start": "/div[1]/text()[1]", "end": "/div[1]/text()[1]", "text": "Ann",
