@@ -3,6 +3,7 @@
 Plan, ask, make examples, store, shard by shard.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -29,6 +30,8 @@ from glinermt.synth.store import Store
 from glinermt.synth.texts import text_files
 from glinermt.types import Example
 
+MANIFEST_SHARE = 0.01
+"""Most part of a run's time that is spent on writing its manifest before the end."""
 Progress = Callable[[int, int], None]
 """(rows done, rows planned) -> None."""
 
@@ -77,10 +80,13 @@ def generate(
         under_way = _UnderWay(store, manifest, benchmarks, settings.shard_rows, options)
         total = manifest["plan"]["rows"]
         with closing(store):
-            for record in ask(under_way.rows()):
-                under_way.take(record)
-                if progress:
-                    progress(under_way.done, total)
+            try:
+                for record in ask(under_way.rows()):
+                    under_way.take(record)
+                    if progress:
+                        progress(under_way.done, total)
+            finally:
+                store.write_manifest(manifest)
         if settings.merge_labels:
             table = read_synonyms(Path(settings.synonyms)) if settings.synonyms else SYNONYMS
             many = settings.shared_mentions
@@ -109,6 +115,7 @@ class _UnderWay:
         self._rows: dict[str, list[Row]] = {}
         self._records: dict[str, dict[str, Record]] = {}
         self._shard_of: dict[str, str] = {}
+        self._next_save = 0.0
         self.done = sum(manifest["shards"][name]["rows"] for name in self._finished)
 
     def rows(self) -> Iterator[Row]:
@@ -143,7 +150,17 @@ class _UnderWay:
         rows, records = self._rows.pop(name), self._records.pop(name)
         entry = _finish(self._store, name, rows, records, self._benchmarks)
         self._manifest["shards"][name] = entry
-        self._store.write_manifest(self._manifest)
+        self._save()
+
+    def _save(self) -> None:
+        """Write the manifest, unless that would take more than a share of the time.
+
+        It grows with each shard. After a kill, shards that it lacks are made again of the replies.
+        """
+        began = time.perf_counter()
+        if began >= self._next_save:
+            self._store.write_manifest(self._manifest)
+            self._next_save = began + (time.perf_counter() - began) / MANIFEST_SHARE
 
 
 def run_fingerprint(settings: Settings) -> str:

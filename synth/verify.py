@@ -26,7 +26,7 @@ from glinermt.synth.engines.ask import FEW, given_up
 from glinermt.synth.engines.side_by_side import side_by_side
 from glinermt.synth.recipes.base import MENTION
 from glinermt.synth.schema import ReplyError, Schema, one_of, parse, record, several, text
-from glinermt.synth.store import Store
+from glinermt.synth.store import MANIFEST, Store
 
 RIGHT = "right"
 VERDICTS = (RIGHT, "wrong type", "wrong border", "not asked for")
@@ -96,16 +96,18 @@ def verify(
     the file and are not used.
 
     Raises:
-        DataError: a file cannot be read, or ``out`` is the folder itself.
+        DataError: a file cannot be read, or ``out`` is the folder itself or has other data.
         BackendError: the LLM cannot be used.
     """
     if out.resolve() == folder.resolve():
         raise DataError(f"{out}: verified examples need a folder of their own")
     tally: Counter[str] = Counter()
+    files = data_files(folder)
     with locked(out):
+        _check(out, [file.name for file in files])
         (out / "work").mkdir(exist_ok=True)
         known = _known(out / REPLIES, checking.max_tokens)
-        for file in data_files(folder):
+        for file in files:
             rows = [row for _, row in read_jsonl(file)]
             if any("id" not in row for row in rows):
                 raise DataError(f"{file}:0: rows without an id; give a folder that generate wrote")
@@ -115,6 +117,17 @@ def verify(
         report = _report(tally, checking)
         write_text(out / REPORT, json.dumps(report, indent=1) + "\n")
     return report
+
+
+def _check(out: Path, names: Sequence[str]) -> None:
+    """Refuse a folder whose data would be lost, or taken for verified."""
+    if (out / MANIFEST).is_file():
+        raise DataError(f"{out}: it holds what generate wrote; name a folder of its own with --out")
+    if others := sorted(file.name for file in out.glob("part-*") if file.name not in names):
+        raise DataError(
+            f"{out}: it has {', '.join(others)}, which the folder to verify has not (any more); "
+            "take them away, or name another folder with --out"
+        )
 
 
 Asked = tuple[str, Mapping[str, Any], int]

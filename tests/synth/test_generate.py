@@ -1,5 +1,6 @@
 """A run as a whole: what it writes, what it goes on with, and what it survives."""
 
+import itertools
 import json
 import os
 import random
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
 from glinermt.synth.generate import Options, generate
+from glinermt.synth.recipes import PAPERS
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Sampling, Settings
 from glinermt.synth.store import Store
@@ -205,6 +209,30 @@ def test_a_missing_or_cut_shard_is_made_again_without_asking(texts: Path, tmp_pa
     run(settings(texts), out, llm)
     assert lines(out) == before
     assert not llm.requests
+
+
+def test_the_manifest_is_not_written_with_every_shard_and_whole_at_the_end(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = Store.write_manifest
+
+    def note(store: Store, manifest: dict[str, Any]) -> None:
+        written.append(len(manifest["shards"]))
+        write(store, manifest)
+
+    monkeypatch.setattr(Store, "write_manifest", note)
+    clock = SimpleNamespace(perf_counter=partial(next, itertools.count()))
+    monkeypatch.setattr("glinermt.synth.generate.time", clock)  # every write takes a second
+    made = replace(settings(texts), shard_rows=1)
+    run(made, tmp_path / "out", Script())
+    assert len(written) < 36 / 5
+    stopped = Script(failing=[name for name in PAPERS if name != "entities"], error="HTTP 503")
+    with pytest.raises(BackendError):
+        run(made, tmp_path / "stopped", stopped)
+    on_disk = json.loads((tmp_path / "stopped/manifest.json").read_text())
+    files = {file.stem for file in (tmp_path / "stopped").glob("part-*.jsonl")}
+    assert set(on_disk["shards"]) == files != set()
 
 
 def test_a_reply_line_cut_by_a_kill_is_asked_again(texts: Path, tmp_path: Path) -> None:

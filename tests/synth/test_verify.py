@@ -137,6 +137,20 @@ def test_what_was_replied_of_other_spans_or_by_another_judge_is_not_used(
     assert len(large.requests) == 2
 
 
+def test_data_of_another_run_in_the_folder_is_neither_lost_nor_taken_for_verified(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "part-00001.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"out: it has part-00001\.jsonl, which"):
+        verify(folder, out, Judge(says()), Checking())
+    (out / "part-00001.jsonl").unlink()
+    (out / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match="it holds what generate wrote"):
+        verify(folder, out, Judge(says()), Checking())
+
+
 class Server(Judge):
     """Answers many requests at the same time, or none."""
 
