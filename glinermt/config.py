@@ -241,6 +241,17 @@ def check_share(name: str, value: object) -> float:
     return number
 
 
+def check_flag(name: str, value: object) -> bool:
+    """Return True or False as it is; what only counts as true, such as "no", is refused.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if type(value) is not bool:
+        raise TypeError(f"{name} must be True or False, got {value!r:.80}")
+    return value
+
+
 def check_count(name: str, value: object) -> int:
     """Return a whole number of any kind, at least 1, as an int.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from glinermt.config import check_count
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES, label_orders
@@ -85,8 +86,7 @@ def suggest(
     """
     if by not in STRATEGIES:
         raise UsageError(unknown_choice("strategy", by, STRATEGIES))
-    if n < 1:
-        raise UsageError(f"n must be at least 1, not {n}")
+    check_count("n", n)
     asked = read_labels(labels, options=ENTITY_OPTIONS)
     if not asked:
         raise UsageError("there are no labels; name what is to be annotated")

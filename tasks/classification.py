@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, check_flag
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
 from glinermt.long_texts import stretches
@@ -68,8 +68,7 @@ class Classes:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.multi_label) is not bool:
-            raise TypeError(f"multi_label must be True or False, got {self.multi_label!r:.80}")
+        check_flag("multi_label", self.multi_label)
 
 
 def _task(model: Extractor) -> Task[Classes, Classification]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glinermt import patterns
-from glinermt.config import check_count, check_share
+from glinermt.config import check_count, check_flag, check_share
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.inputs import Argument
 from glinermt.types import Relation, Span, Threshold
@@ -192,11 +192,9 @@ def read_relations(spec: LabelSpec) -> list[Label]:
                     f"relation {relation.name!r}: {side} must be a list of entity types, "
                     f"got {types!r}"
                 )
-        symmetric = relation.options.get("symmetric", False)
-        if not isinstance(symmetric, bool):
-            raise TypeError(
-                f"relation {relation.name!r}: symmetric must be True or False, got {symmetric!r}"
-            )
+        check_flag(
+            f"relation {relation.name!r}: symmetric", relation.options.get("symmetric", False)
+        )
         if relation.options.get("max_per_head") is not None:
             check_count(
                 f"relation {relation.name!r}: max_per_head", relation.options["max_per_head"]

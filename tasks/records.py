@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, check_flag
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
 from glinermt.structures import Field as StructureField
@@ -132,7 +132,8 @@ def wanted(
         raise UsageError(f"on_invalid {on_invalid!r}: choose from 'drop', 'raise', 'keep'")
     fields = read_schema(schema)
     name = schema.get("title", "record") if isinstance(schema, Mapping) else schema.__name__
-    chosen = _anchor(fields, anchor) if many else None
+    named = _anchor(fields, anchor)
+    chosen = named if check_flag("many", many) else None
     return Wanted(str(name), fields, chosen, "classes" in kinds, "relations" in kinds, on_invalid)
 
 

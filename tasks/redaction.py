@@ -101,6 +101,8 @@ def _spec(
         if isinstance(name, str):
             names.setdefault(readable(name), name)
     for option, given in (("pattern", patterns), ("validator", validators)):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{option}s must be a mapping by label, got {given!r:.80}")
         said: dict[str, str] = {}
         for name, value in given.items():
             own = names.setdefault(readable(name), name) if isinstance(name, str) else name
@@ -120,6 +122,12 @@ class _Writer:
     def __init__(self, placeholder: str | Callable[[Span], str], key: str | bytes | None) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
         self._codes: dict[str, str] = {}
+        if not isinstance(key, str | bytes | None):
+            raise TypeError(f"key must be str or bytes, got {type(key).__name__}")
+        if key is not None and not key:
+            raise UsageError(
+                "key is empty, so that anybody could make the pseudonyms; None draws one"
+            )
         self._key = key.encode() if isinstance(key, str) else key or secrets.token_bytes(32)
         self._of: Callable[[Span], str]
         if callable(placeholder):

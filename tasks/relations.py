@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from glinermt.config import check_flag
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES
@@ -83,6 +84,7 @@ def extract_relations(
         ValueError: an entity that is not at its place in the text, an empty or unknown option, or
             numbers that do not match.
     """
+    check_flag("joint", joint)
     of_relations = spec_argument("relations", relations, threshold)
     of_entities = Argument[Any](
         "entities", entities, entities is None or isinstance(text, str) or _are_for_all(entities)

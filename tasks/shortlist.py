@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from glinermt.config import check_count
 from glinermt.errors import UsageError
 from glinermt.tasks.inputs import chunks
 from glinermt.tasks.labels import Label
@@ -37,10 +38,10 @@ def shortlisted(
     label that is left out finds nothing.
 
     Raises:
-        UsageError: the number is not positive, or the model has no vectors of sentences.
+        TypeError: the number is no whole number.
+        ValueError: it is below 1, or the model has no vectors of sentences.
     """
-    if number < 1:
-        raise UsageError(f"shortlist must be 1 or more, got {number}; None asks all labels")
+    check_count("shortlist", number)
     if not isinstance(model, SentenceReader):
         raise UsageError(
             "shortlist needs a model whose encoder compares sentences, such as the shipped one; "

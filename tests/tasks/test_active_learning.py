@@ -92,7 +92,7 @@ def test_a_text_is_suggested_once_and_a_blank_one_never() -> None:
     ("options", "error", "message"),
     [
         ({"by": "luck"}, ValueError, "unknown strategy 'luck': choose from 'disagreement'"),
-        ({"n": 0}, ValueError, "n must be at least 1, not 0"),
+        ({"n": 0}, ValueError, "n must be at least 1, got 0"),
         ({"labels": []}, ValueError, "there are no labels"),
         ({"texts": "ann"}, TypeError, "texts must be several, got one str"),
         ({"texts": [3]}, TypeError, "text 0 must be str, got int: 3"),

@@ -314,6 +314,20 @@ class Line(BaseModel):
     price: Decimal | None = None
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"many": "no"}, TypeError, "many must be True or False, got 'no'"),
+        ({"anchor": "nme"}, ValueError, "anchor 'nme' is no field of the schema"),
+    ],
+)
+def test_options_that_would_be_taken_for_others_are_refused(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        extract_records("Lamp 20", Line, model=finds(), **options)
+
+
 def test_a_relation_head_says_which_record_a_value_belongs_to() -> None:
     text = "Lamp and table came.\nIt is 20 for the table and 30 for the lamp."
 

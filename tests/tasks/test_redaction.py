@@ -152,3 +152,19 @@ def test_a_wrong_placeholder_is_refused() -> None:
 def test_a_redaction_is_ready_for_json() -> None:
     redaction = redact(TEXT, LABELS, model=MODEL)
     assert Redaction.from_dict(redaction.to_dict()) == redaction
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"key": 5}, TypeError, "key must be str or bytes, got int"),
+        ({"key": ""}, ValueError, "key is empty, so that anybody could make the pseudonyms"),
+        ({"key": b""}, ValueError, "key is empty"),
+        ({"patterns": ["x"]}, TypeError, r"patterns must be a mapping by label, got \['x'\]"),
+    ],
+)
+def test_wrong_keys_and_patterns_are_refused(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        redact("Ann", LABELS, placeholder="pseudonym", model=MODEL, **options)

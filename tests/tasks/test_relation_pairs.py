@@ -180,6 +180,8 @@ def test_a_sure_relation_raises_a_type_that_it_names() -> None:
 def test_types_below_their_threshold_are_not_raised_without_a_relation_that_names_them() -> None:
     model = paired((ACME, "met", ANN, 0.9), spans=[ACME, replace(ANN, label="person", score=0.3)])
     assert extract_relations(TEXT, ["met"], entities=["person"], joint=True, model=model) == []
+    with pytest.raises(TypeError, match="joint must be True or False, got 'no'"):
+        extract_relations(TEXT, ["met"], joint="no", model=model)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="joint needs method 'pairs'"):
         extract_relations(TEXT, ["met"], joint=True, method="labels", model=model)
 

@@ -77,8 +77,10 @@ def test_labels_with_a_pattern_are_asked_besides() -> None:
 
 
 def test_what_cannot_be_shortlisted_is_refused() -> None:
-    with pytest.raises(ValueError, match="shortlist must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="shortlist must be at least 1, got 0"):
         extract_entities("It", LABELS, shortlist=0, model=comparing())
+    with pytest.raises(TypeError, match=r"shortlist must be a whole number, got 2\.5"):
+        extract_entities("It", LABELS, shortlist=2.5, model=comparing())  # type: ignore[arg-type]
     plain = StubExtractor(lambda _: [])
     with pytest.raises(ValueError, match="StubExtractor has no sentence_vectors"):
         extract_entities("It", LABELS, shortlist=2, model=plain)
