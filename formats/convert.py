@@ -277,10 +277,12 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
     Left apart, each would seem to say that what the others found is not there.
     """
     merged: dict[object, Document] = {}
+    given: dict[str, set[tuple[int, int]]] = {}
     for number, one in enumerate(examples):
         lost["ranges of which nobody said what is in them"] += len(one.silent)
         lost["texts of which only some pairs were judged"] += one.judged is not None
         query = one.query
+        given.setdefault(query.text, set()).update((s.start, s.end) for s in query.entities or ())
         classes = one.classes if query.classes else None
         unmarked = not query.labels and not one.spans
         said = Document(query.text, one.spans, one.relations, classes, unmarked=unmarked)
@@ -290,6 +292,11 @@ def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:
             continue
         before = merged.get(query.text)
         merged[query.text] = said if before is None else _both(before, said)
+    for text, places in given.items():
+        if document := merged.get(text):
+            ends = [side for r in document.relations for side in (r.head, r.tail)]
+            known = {(span.start, span.end) for span in (*document.spans, *ends)}
+            lost["entities that only relations were asked between"] += len(places - known)
     return [_typed(document) for document in merged.values()]
 
 

@@ -382,7 +382,8 @@ def test_that_nobody_looked_for_entities_is_held(tmp_path: Path, name: str) -> N
 def test_what_only_our_format_says_is_counted(tmp_path: Path) -> None:
     ann, bonn = Span(0, 3, "Ann", "person"), Span(13, 17, "Bonn", "city", 0.7)
     asked = Query("Ann lives in Bonn.", ("person", "city"))
-    related = Query("Ann lives in Bonn.", relations=("lives in",), entities=(ann, bonn))
+    lives = Span(4, 9, "lives", "verb")
+    related = Query("Ann lives in Bonn.", relations=("lives in",), entities=(ann, bonn, lives))
     ours = [
         Example(asked, (ann, bonn)),
         Example(related, (), "relations", (Relation(ann, "lives in", bonn),), judged=((0, 1),)),
@@ -390,6 +391,7 @@ def test_what_only_our_format_says_is_counted(tmp_path: Path) -> None:
     source = save(tmp_path / "ours.jsonl", [example.to_dict() for example in ours])
     assert convert(source, tmp_path / "a.jsonl", "prodigy") == {
         "scores of spans": 1, "texts of which only some pairs were judged": 1,
+        "entities that only relations were asked between": 1,
     }  # fmt: skip
     assert not convert(source, tmp_path / "again.jsonl", "glinermt")
     assert read_examples(tmp_path / "again.jsonl") == read_examples(source)
