@@ -196,13 +196,7 @@ def _begin(
         store.set_aside(f"old-{manifest['fingerprint'] if manifest else 'without-manifest'}")
     counts = PlanCounts()
     write_plan(planned(settings, benchmarks, counts), store.plan)
-    if not counts.rows:
-        causes = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
-        left_out = f" (left out: {causes})" if causes else ""
-        raise DataError(
-            f"none of {counts.texts} texts gives a passage of at least {settings.least_tokens} "
-            f"words and marks that is new{left_out}; give longer or other texts"
-        )
+    _check_rows(counts, settings)
     manifest = {
         "fingerprint": name,
         "pipeline": PIPELINE,
@@ -212,6 +206,16 @@ def _begin(
     }
     store.write_manifest(manifest)
     return manifest
+
+
+def _check_rows(counts: PlanCounts, settings: Settings) -> None:
+    if not counts.rows:
+        causes = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
+        left_out = f" (left out: {causes})" if causes else ""
+        raise DataError(
+            f"none of {counts.texts} texts gives a passage of at least {settings.least_tokens} "
+            f"words and marks that is new{left_out}; give longer or other texts"
+        )
 
 
 def _earlier(store: Store, force: bool) -> dict[str, Any] | None:
@@ -347,6 +351,7 @@ def preview(console: Console, settings: Settings, ask: Ask, number: int, prices:
     benchmarks = Benchmarks(map(Path, settings.benchmarks))
     plan = planned(settings, benchmarks, counts)
     rows = list(islice(_mixed(plan), number))
+    _check_rows(counts, settings)
     by_id = {row.id: row for row in rows}
     records = []
     for record in ask(rows):

@@ -16,13 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.outputs import locked
 from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
-from glinermt.synth.generate import Options, generate
+from glinermt.synth.generate import Options, generate, preview
 from glinermt.synth.recipes import PAPERS
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Sampling, Settings
@@ -296,6 +297,9 @@ def test_texts_that_give_no_row_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("Too short.\n", encoding="utf-8")
     with pytest.raises(DataError, match="none of 1 texts gives a passage of at least 30 words"):
         run(settings(tmp_path / "texts.txt"), tmp_path / "out", Script())
+    (tmp_path / "texts.txt").write_text("")
+    with pytest.raises(DataError, match="none of 0 texts gives a passage"):
+        preview(Console(), settings(tmp_path / "texts.txt"), lambda _: iter(()), 3, Prices())
 
 
 def test_two_processes_do_not_share_a_folder(texts: Path, tmp_path: Path) -> None:
