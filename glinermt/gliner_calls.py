@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from glinermt.config import TaskSettings, check_share, tempered
-from glinermt.errors import UsageError
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.long_texts import cut, moved
 from glinermt.types import Ask, Extractor, Found, Query, Span, Threshold
 
@@ -61,10 +61,13 @@ class Rules:
         if type(self.flat_ner) is not bool:
             raise TypeError(f"flat_ner must be True or False, got {self.flat_ner!r:.80}")
         temperature = settings.temperatures.get(TASK, 1.0)
+        for name in ("adjacency_threshold", "relation_threshold"):
+            if getattr(self, name) is not None:
+                check_share(name, getattr(self, name))
         related = self.relation_threshold
         if related is None:
             related = (
-                min(self.threshold.values())
+                min(self.threshold.values(), default=0.0)
                 if isinstance(self.threshold, Mapping)
                 else (self.threshold)
             )
@@ -209,6 +212,10 @@ def _own_threshold(
     if not isinstance(threshold, Mapping):
         return tempered(check_share("threshold", threshold), 1 / temperature)
     known = {label: name for names in asked for label, name in names.items() if name in threshold}
+    for name in threshold:
+        if name not in known.values():
+            named = {name for names in asked for name in names.values()}
+            raise UsageError(f"threshold: {unknown_choice('label', name, named)}")
     return {
         label: tempered(check_share(f"label {name!r}: threshold", threshold[name]), 1 / temperature)
         for label, name in known.items()

@@ -116,6 +116,10 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
     ("call", "message"),
     [
         (lambda m: m.predict_entities(TEXT, LABELS, True), "threshold must be a number, got True"),
+        (
+            lambda m: m.predict_relations(TEXT, LABELS, ["in"], relation_threshold={"in": 0.4}),
+            r"relation_threshold must be a number, got \{'in'",
+        ),
         (lambda m: m.predict_entities(TEXT, "city"), r"labels must be .* write \['city'\]"),
         (lambda m: m.predict_entities(TEXT, {"city"}), r"labels must be .* got \{'city'\}"),
         (lambda m: m.predict_entities(TEXT, [1]), "one of labels must be str, got int: 1"),
@@ -137,6 +141,13 @@ def test_a_described_label_is_given_back_by_its_name(model: GLiNER) -> None:
 def test_what_cannot_be_done_is_told(model: GLiNER, call: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call(model)
+
+
+def test_a_threshold_of_a_label_that_is_not_asked_is_refused(model: GLiNER) -> None:
+    limits = {**dict.fromkeys(LABELS, 0.4), "persn": 0.4}
+    for call in (model.predict_entities, lambda text, *a, **k: model.inference([text], *a, **k)):
+        with pytest.raises(ValueError, match="threshold: unknown label 'persn'"):
+            call(TEXT, LABELS, threshold=limits)
 
 
 @pytest.mark.parametrize("name", OTHER_CALLS)
