@@ -30,8 +30,8 @@ def side_by_side(
     """Yield what ``do`` returns for each item, as it comes; ``llm.at_once`` are done at a time.
 
     The items are read as they are needed, in the caller's thread; ``do`` runs in an event loop,
-    where the LLM is closed at the end. After a first Ctrl-C, or where ``do`` fails, nothing new is
-    begun, and what was under way is yielded before the interrupt or the error goes on.
+    where the LLM is closed at the end. After a first Ctrl-C, or where ``do`` or an item fails,
+    nothing new is begun, and what was under way is yielded before the interrupt or error goes on.
     """
     given = iter(items)
     failed: list[BaseException] = []
@@ -42,7 +42,11 @@ def side_by_side(
                 if interrupted() or failed:
                     loop.forget()
                 elif AHEAD * llm.at_once - loop.under_way > llm.at_once // 2:
-                    loop.begin(islice(given, AHEAD * llm.at_once - loop.under_way))
+                    try:
+                        loop.begin(islice(given, AHEAD * llm.at_once - loop.under_way))
+                    except Exception as error:
+                        failed.append(error)
+                        continue
                 if not loop.under_way:
                     break
                 result = loop.next()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glinermt.cli import app
-from glinermt.errors import BackendError, ConfigError
+from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import LLM, Concurrent, Reply, Request
 from glinermt.synth.backends.openai import Pace
@@ -290,6 +290,31 @@ def test_what_was_under_way_when_a_server_refuses_the_key_is_kept(tmp_path: Path
     lines = (out / "work/raw/part-00000.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == len(asked) - 1
     assert len(asked) < 30
+
+
+def test_what_was_under_way_when_the_plan_cannot_be_read_on_is_kept() -> None:
+    begun: list[int] = []
+    given = requests(4)
+
+    def items() -> Iterator[int]:
+        yield from range(4)
+        raise DataError("plan.jsonl:5: not JSON")
+
+    with serving(like_vllm) as url:
+        options = {"base_url": url, "concurrency": 2, "dialect": "json_schema"}
+        llm = connect("openai", "m", options)
+        assert isinstance(llm, Concurrent)
+
+        async def reply(i: int) -> int:
+            begun.append(i)
+            await llm.reply(given[i])
+            return i
+
+        done: list[int] = []
+        with pytest.raises(DataError, match=r"plan\.jsonl:5"):
+            done.extend(side_by_side(llm, reply, chain(range(4), range(4), items())))
+    assert sorted(done) == sorted(begun)
+    assert begun
 
 
 def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
