@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -171,7 +172,7 @@ def _own_encoder(encoder: "PreTrainedModel") -> nn.Module:
     """Return a BERT as ``Bert``, which trains faster and is the same to the bit of its weights."""
     values = {**encoder.config.to_diff_dict(), "vocab_size": encoder.config.vocab_size}
     if not is_plain_bert(values):
-        return encoder
+        return count_distances_once(encoder)
     own = Bert(values)
     weights = encoder.state_dict()
     own.load_state_dict({name: weights[name] for name in own.state_dict()})
@@ -206,7 +207,37 @@ def _empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module
     encoder: PreTrainedModel = make.from_config(  # type: ignore[no-untyped-call]
         hf_config, dtype=torch.float32
     )
+    return count_distances_once(encoder)
+
+
+def count_distances_once(encoder: Any) -> Any:
+    """Have an MPNet look up the distances of its tokens; any other encoder stays as it is.
+
+    Transformers puts all pairs of tokens into buckets on the processor, in every pass, for which a
+    GPU waits. There are no more buckets than distances; these are known from the length.
+    """
+    if type(encoder).__name__ == "MPNetModel":
+        layers: Any = encoder.encoder
+        layers.compute_position_bias = partial(_position_bias, layers)
     return encoder
+
+
+def _position_bias(layers: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Return what MPNet adds to the scores of [batch, head, token, token]."""
+    place = torch.arange(tokens.shape[1], device=tokens.device)
+    buckets = _mpnet_buckets(tokens.shape[1]).to(tokens.device)
+    distances = place[None] - place[:, None] + tokens.shape[1] - 1
+    bias: torch.Tensor = layers.relative_attention_bias(buckets[distances])
+    return bias.permute(2, 0, 1).expand(len(tokens), -1, -1, -1)
+
+
+@lru_cache(maxsize=1024)
+def _mpnet_buckets(length: int) -> torch.Tensor:
+    """Return the bucket of each distance from 1 - ``length`` to ``length`` - 1."""
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    buckets: torch.Tensor = MPNetEncoder.relative_position_bucket(torch.arange(1 - length, length))
+    return buckets
 
 
 def load_tokenizer(path: str | Path) -> "PreTrainedTokenizerBase":

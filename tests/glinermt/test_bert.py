@@ -10,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel
 
 from glinermt.bert import Bert, is_plain_bert
+from glinermt.build import empty_encoder
 from glinermt.model import GlinerMT
 from glinermt.types import Query
 
@@ -115,3 +116,21 @@ def test_a_copy_and_a_pickle_of_the_shipped_model_answer_as_it_does() -> None:
     assert expected[0]
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert other.extract(queries, threshold=0.3) == expected
+
+
+def test_vectors_and_gradients_of_mpnet_are_those_of_transformers() -> None:
+    torch.manual_seed(0)
+    config = MPNetConfig(**SIZES | {"max_position_embeddings": 320})
+    theirs = MPNetModel(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
+    ours = copy.deepcopy(empty_encoder(config.to_diff_dict(), config.vocab_size)).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    ids, mask = torch.randint(2, 50, (2, 300)), torch.ones(2, 300)
+    with torch.inference_mode():
+        ours(input_ids=ids, attention_mask=mask)
+    results = []
+    for encoder in (theirs, ours):
+        vectors = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        (vectors**2).sum().backward()
+        gradient = encoder.encoder.relative_attention_bias.weight.grad  # type: ignore[union-attr]
+        results.append((vectors, gradient))
+    torch.testing.assert_close(results[1], results[0])

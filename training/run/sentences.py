@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glinermt.build import load_tokenizer
+from glinermt.build import count_distances_once, load_tokenizer
 from glinermt.encoder import Apart, sentence_vectors
 from glinermt.errors import ConfigError
 from glinermt.network import Network
@@ -44,7 +44,8 @@ class SentenceTeacher(nn.Module):
                 f"sentences.teacher: {name} has another vocabulary than the model (its token "
                 f"{other!r} is not the model's); name the encoder that the model began as"
             )
-        self.encoder = AutoModel.from_pretrained(name, dtype=torch.float32).eval()
+        encoder = AutoModel.from_pretrained(name, dtype=torch.float32).eval()
+        self.encoder = count_distances_once(encoder)
         self.share = share
 
     def class_examples(self, items: Sequence[Item]) -> list[Example]:
