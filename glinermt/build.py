@@ -204,13 +204,13 @@ def _empty_encoder(encoder_config: dict[str, Any], vocab_size: int) -> nn.Module
         raise ConfigError("it has no model_type")
     hf_config = AutoConfig.for_model(model_type, **values)
     make = AutoModelForTextEncoding if model_type in _ENCODER_DECODERS else AutoModel
-    encoder: PreTrainedModel = make.from_config(  # type: ignore[no-untyped-call]
+    encoder: nn.Module = make.from_config(  # type: ignore[no-untyped-call]
         hf_config, dtype=torch.float32
     )
     return count_distances_once(encoder)
 
 
-def count_distances_once(encoder: Any) -> Any:
+def count_distances_once(encoder: nn.Module) -> nn.Module:
     """Have an MPNet look up the distances of its tokens; any other encoder stays as it is.
 
     Transformers puts all pairs of tokens into buckets on the processor, in every pass, for which a
@@ -236,7 +236,8 @@ def _mpnet_buckets(length: int) -> torch.Tensor:
     """Return the bucket of each distance from 1 - ``length`` to ``length`` - 1."""
     from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
-    buckets: torch.Tensor = MPNetEncoder.relative_position_bucket(torch.arange(1 - length, length))
+    distances = torch.arange(1 - length, length)
+    buckets: torch.Tensor = MPNetEncoder.relative_position_bucket(distances)  # type: ignore[no-untyped-call]
     return buckets
 
 

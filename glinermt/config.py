@@ -80,6 +80,9 @@ class TaskSettings:
     evidence: float = 0.0
     """What an answer's log odds lose where all of the question's words stand in the text but none
     near the answer; where some do, that part of it."""
+    nearness: float = 0.0
+    """What a relation's log odds lose for each entity, of four at most, that is nearer to its head
+    than its tail is, or to its tail than its head; only where a model scores pairs of entities."""
 
     def __post_init__(self) -> None:
         for name in ("thresholds", "temperatures", "prompts", "labels", "words_at_once"):
@@ -107,8 +110,10 @@ class TaskSettings:
         for task, number in self.words_at_once.items():
             _number(f"words_at_once.{task}", number)
             _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
-        _number("evidence", self.evidence)
-        _expect(0 <= self.evidence < math.inf, "a number from 0 on", self.evidence, "evidence")
+        for name in ("evidence", "nearness"):
+            value = getattr(self, name)
+            _number(name, value)
+            _expect(0 <= value < math.inf, "a number from 0 on", value, name)
 
 
 MOST = {
@@ -271,6 +276,12 @@ def tempered(score: float, temperature: float) -> float:
     if temperature == 1 or not 0 < score < 1:
         return score
     return 1 / (1 + math.exp(-math.log(score / (1 - score)) / temperature))
+
+
+def doubted(score: float, doubt: float) -> float:
+    """Return a score whose log odds are lower by ``doubt``."""
+    kept = score * math.exp(-doubt)
+    return kept / (1.0 - score + kept)
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:

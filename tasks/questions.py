@@ -1,6 +1,5 @@
 """Question answering with abstention: the question is the prompt, the answer a span."""
 
-import math
 import re
 import warnings
 from bisect import bisect_right
@@ -9,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
-from glinermt.config import TaskSettings, check_count
+from glinermt.config import TaskSettings, check_count, doubted
 from glinermt.default_model import load_extractor
 from glinermt.long_texts import sentences
 from glinermt.tasks.inputs import Several, check_string, restore, rows, string_argument
@@ -219,15 +218,14 @@ def _doubted(spans: Sequence[Span], text: str, question: str, evidence: float) -
     sought = _words(question)
     held = sought & _words(text)
     places = sentences(text)
-    doubted = []
+    scored = []
     for span in spans:
         own = max(0, bisect_right(places, span.start, key=lambda place: place[0]) - 1)
         start, end = places[max(0, own - 1)][0], max(places[own][1], span.end)
         near = _words(text[start : span.start]) | _words(text[span.end : end])
-        doubt = math.exp(-evidence * len(held - near) / max(1, len(sought)))
-        score = span.score * doubt / (1.0 - span.score + span.score * doubt)
-        doubted.append(replace(span, score=score))
-    return sorted(doubted, key=lambda span: -span.score)
+        doubt = evidence * len(held - near) / max(1, len(sought))
+        scored.append(replace(span, score=doubted(span.score, doubt)))
+    return sorted(scored, key=lambda span: -span.score)
 
 
 def _words(text: str) -> set[str]:

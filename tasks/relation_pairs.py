@@ -5,10 +5,11 @@ entities are given, or found in the same pass; then their types and the relation
 together, so that a relation may correct the type of what it holds between.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from glinermt.config import TaskSettings
+from glinermt.config import TaskSettings, doubted
 from glinermt.errors import UsageError
 from glinermt.tasks.labels import Label, are_one, finished, is_allowed
 from glinermt.tasks.task import Task, uncut
@@ -16,6 +17,8 @@ from glinermt.types import Example, Found, Query, Relation, Span
 
 LOWER = 0.4
 """Share of its threshold from which a type is looked at that a relation may raise."""
+MOST_NEARER = 4
+"""Entities that speak against a pair, at most: what is sure may stand far apart."""
 Place = tuple[int, int]
 
 
@@ -79,7 +82,8 @@ def _read(_: str, asked: Paired, found: Sequence[Found], settings: TaskSettings)
     limits = {label.name: label.threshold or 0.0 for label in asked.types if asked.joint}
     ends = _Ends(_types_at(found[0], asked), limits)
     kept: list[Relation] = []
-    for relation in sorted(found[0].relations, key=lambda r: -r.score):
+    relations = _doubted(found[0].relations, ends.types, settings.nearness)
+    for relation in sorted(relations, key=lambda r: -r.score):
         kind = kinds[relation.label]
         limit = PAIRS.limit(kind, settings)
         if relation.score < limit:
@@ -92,6 +96,32 @@ def _read(_: str, asked: Paired, found: Sequence[Found], settings: TaskSettings)
         ends.settled |= {(end.start, end.end): end for end in (head, tail)}
         kept.append(Relation(head, kind.name, tail, relation.score))
     return finished(kept, asked.relations)
+
+
+def _doubted(
+    relations: Sequence[Relation], entities: Iterable[Place], nearness: float
+) -> Sequence[Relation]:
+    """Lower the scores of relations that have other entities between or beside their ends.
+
+    Of the entities that fit, texts mostly relate those that stand together, which a pair's score
+    knows too little about.
+    """
+    if not nearness:
+        return relations
+    places = list(entities)
+    starts = sorted(start for start, _ in places)
+    ends = sorted(end for _, end in places)
+    scored = []
+    for relation in relations:
+        pair = relation.head, relation.tail
+        gap = max(end.start for end in pair) - min(end.end for end in pair)
+        nearer = 0
+        for end in pair if gap > 0 else ():
+            nearer += bisect_left(starts, end.end + gap) - bisect_left(starts, end.end)
+            nearer += bisect_right(ends, end.start) - bisect_right(ends, end.start - gap)
+        doubt = nearness * min(nearer, MOST_NEARER)
+        scored.append(replace(relation, score=doubted(relation.score, doubt)))
+    return scored
 
 
 def _types_at(found: Found, asked: Paired) -> dict[Place, list[Span]]:

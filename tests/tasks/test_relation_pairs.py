@@ -1,5 +1,6 @@
 """Relations by pairs: all entities against all relations in one pass."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from glinermt.config import TaskSettings
+from glinermt.errors import ConfigError
 from glinermt.tasks import extract_entities, extract_relations
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.relations import PAIRS, Paired
@@ -199,3 +201,34 @@ def test_ends_have_the_temperature_and_thresholds_of_entities() -> None:
     model.settings = cool
     (found,) = extract_relations(TEXT, ["founded by"], entities=types, model=model)
     assert found.head.score == extract_entities(TEXT, types, model=model)[0].score
+
+
+def test_a_pair_with_other_entities_nearer_to_its_ends_is_doubted() -> None:
+    text = "Ann Lee founded Acme, Bob Ray leads Zeta."
+    ann, acme, bob, zeta = (
+        Span(text.index(name), text.index(name) + len(name), name, label, 0.9)
+        for name, label in (
+            ("Ann Lee", "person"), ("Acme", "organization"),
+            ("Bob Ray", "person"), ("Zeta", "organization"),
+        )
+    )  # fmt: skip
+    everything = [ann, acme, bob, zeta]
+
+    def scores(nearness: float, entities: Sequence[Span]) -> dict[tuple[str, str], float]:
+        model = paired(*((o, "founded by", p, 0.9) for o in (acme, zeta) for p in (ann, bob)))
+        model.settings = TaskSettings(nearness=nearness)
+        found = extract_relations(
+            text, ["founded by"], entities=entities, threshold=0.1, model=model
+        )
+        return {(r.head.text, r.tail.text): r.score for r in found}
+
+    assert set(scores(0.0, everything).values()) == {0.9}
+    doubted = scores(1.0, everything)
+    assert doubted["Acme", "Bob Ray"] == 0.9
+    # Bob Ray is nearer to Acme than Ann Lee is, Acme nearer to Bob Ray than Zeta is.
+    once = pytest.approx(1 / (1 + math.exp(1) / 9))
+    assert doubted["Acme", "Ann Lee"] == doubted["Zeta", "Bob Ray"] == once
+    assert doubted["Zeta", "Ann Lee"] == pytest.approx(1 / (1 + math.exp(4) / 9))
+    assert scores(1.0, [ann, zeta]) == {("Zeta", "Ann Lee"): 0.9}  # others were not asked for
+    with pytest.raises(ConfigError, match="nearness"):
+        TaskSettings(nearness=-1)
