@@ -80,6 +80,9 @@ class TaskSettings:
     evidence: float = 0.0
     """What an answer's log odds lose where all of the question's words stand in the text but none
     near the answer; where some do, that part of it."""
+    casing: float = 0.0
+    """What the log odds of an entity lose for each of its ends that parts two capitalised words;
+    for encoders that do not see capitals."""
     nearness: float = 0.0
     """What a relation's log odds lose for each entity, of four at most, that is nearer to its head
     than its tail is, or to its tail than its head; only where a model scores pairs of entities."""
@@ -110,7 +113,7 @@ class TaskSettings:
         for task, number in self.words_at_once.items():
             _number(f"words_at_once.{task}", number)
             _expect(number >= 0, "a number from 0 on", number, f"words_at_once.{task}")
-        for name in ("evidence", "nearness"):
+        for name in ("evidence", "casing", "nearness"):
             value = getattr(self, name)
             _number(name, value)
             _expect(0 <= value < math.inf, "a number from 0 on", value, name)

@@ -6,7 +6,7 @@ with the candidates, not with their square.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -122,6 +122,27 @@ def span_candidates(
     start, end, label, width = start[inside], end[inside], label[inside], width[inside]
     score = probabilities[start, label, width].astype(float)
     return Candidates(start, end, label, score, np.zeros(len(start), dtype=bool))
+
+
+def doubt_parts(
+    c: Candidates,
+    names: tuple[Bool[np.ndarray, " border"], Bool[np.ndarray, " border"]],
+    doubt: float,
+    threshold: Float[np.ndarray, " label"],
+) -> Candidates:
+    """Lower the log odds by ``doubt`` for each end that parts a name; keep what still is enough.
+
+    Args:
+        c: candidates.
+        names: whether a name would be parted before each word where a span begins, and ends.
+        doubt: what an end costs.
+        threshold: least score of each label.
+    """
+    parted = names[0][c.start].astype(float) + names[1][c.end]
+    score = c.score * np.exp(-doubt * parted)
+    score /= 1.0 - c.score + score
+    score = np.where(parted > 0, score, c.score)
+    return replace(c, score=score).take(score >= threshold[c.label])
 
 
 def choose(

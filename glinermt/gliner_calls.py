@@ -185,7 +185,14 @@ def _pieces(
     found = []
     for i, (text, names, related) in enumerate(zip(texts, asked, relations, strict=True)):
         prompt = settings.prompts.get(TASK, "")
-        query = Query(text, tuple(names), prompt, related, across_lines=rules.across_lines)
+        query = Query(
+            text,
+            tuple(names),
+            prompt,
+            related,
+            across_lines=rules.across_lines,
+            casing=settings.casing,
+        )
         parts = cut(query, settings.words_at_once.get(TASK, 0))
         found += [_Piece(i, start, part) for start, part in parts]
     return found

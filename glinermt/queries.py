@@ -69,6 +69,8 @@ class Query:
     their order, for families whose models read these; () = all answer one question."""
     best: Best | None = field(default=None, compare=False)
     """Which of all spans are wanted; None = all. It is no part of the question."""
+    casing: float = field(default=0.0, compare=False)
+    """How spans that part capitalised words are doubted; see ``TaskSettings``. As above."""
 
     def to_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = {

@@ -9,13 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from glinermt.decode import Candidates, best_apart, choose
+from glinermt.decode import Candidates, best_apart, choose, doubt_parts
 from glinermt.encoding import PaddedRows, Pass, QueryEncoder, TokenizedQuery
 from glinermt.errors import UsageError
 from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
-from glinermt.types import Ask, Best, Found, Kind, Query, Span, SpanScore, Threshold
+from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches, windows
-from glinermt.words import end_of_character, line_ends
+from glinermt.words import end_of_character, line_ends, parted_names
 
 BATCH_TOKENS = 1024
 """Tokens of one batch, padding included; a processor gains nothing from more."""
@@ -129,7 +129,7 @@ class NetworkReader:
                 kept.append(_Kept(passes, rows.num_prompt_words, scored.vectors))
         for query, words, limit, part in zip(queries, tokenized, limits, found, strict=True):
             lines = lines_of(query, words.text.offsets)
-            chosen = self._chosen(part.scores, lines, limit, ask, query.best)
+            chosen = self._chosen(part.scores, lines, limit, ask, query, words.text.offsets)
             chosen = best_apart(chosen, query.best.count if query.best else None)
             part.spans = spans_of(chosen, query.text, words.text.offsets, words.labels)
             part.scores.clear()
@@ -221,7 +221,8 @@ class NetworkReader:
         lines: np.ndarray,
         limits: np.ndarray,
         ask: Ask,
-        best: Best | None,
+        query: Query,
+        offsets: Sequence[tuple[int, int]],
     ) -> Candidates:
         """Choose among what the windows of a query hold, window by window in the text's order.
 
@@ -230,14 +231,17 @@ class NetworkReader:
             lines: the line of each word, which spans do not leave.
             limits: threshold of each label.
             ask: how to decode.
-            best: which spans are wanted.
+            query: what was asked.
+            offsets: characters of each word.
         """
         num_words = len(lines)
+        names = parted_names(query.text, offsets) if query.casing else None
 
         def candidates(p: Pass, scores: Scores) -> Candidates:
             limit = limits[p.labels.start : p.labels.stop]
             found = place(self.scorer.candidates(scores, limit, ask.span_score), p, num_words)
-            return found.take(lines[found.start] == lines[found.end - 1])
+            found = found.take(lines[found.start] == lines[found.end - 1])
+            return doubt_parts(found, names, query.casing, limits) if names else found
 
         windows = sorted(windows, key=lambda window: window[0].start)
         following = [*(p.start for p, _ in windows[1:]), num_words]
@@ -247,7 +251,9 @@ class NetworkReader:
         )
         flat = ask.overlap == "flat" and not ask.multi_label
         longest = max((p.end - p.start for p, _ in windows), default=0)
-        joined = join_windows(found, num_words=num_words, flat=flat, best=best, longest=longest)
+        joined = join_windows(
+            found, num_words=num_words, flat=flat, best=query.best, longest=longest
+        )
         return choose(joined, num_words=num_words, overlap=ask.overlap, multi_label=ask.multi_label)
 
     def _relate(

@@ -8,9 +8,12 @@ published GLiNER checkpoints do, so that no character is lost.
 import importlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
 
 from glinermt.errors import BackendError, ConfigError, UsageError, unknown_choice
 
@@ -22,6 +25,9 @@ _REFERENCE = re.compile(r"\w+(?:[-_]\w+)*|\S")
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _JOINER = "\u200d"
 _LABEL_EDGES = " \t\r\n.,:;!?"
+_SENTENCE_ENDS = (".", "!", "?")
+_MOST_CAPITALS = 0.7
+"""Share of capitalised words up to which a text's capitals mean names."""
 
 
 def plain_word(word: str) -> str:
@@ -96,6 +102,26 @@ def end_of_character(text: str, end: int) -> int:
     ):
         end += 1
     return end
+
+
+def parted_names(
+    text: str, offsets: Sequence[tuple[int, int]]
+) -> tuple[Bool[np.ndarray, " border"], Bool[np.ndarray, " border"]]:
+    """Say before which words a span would begin inside a name, and before which it would end so.
+
+    There stand two capitalised words. One that begins a sentence has its capital for that, so a
+    span may begin behind it. A text that is nearly all capitalised, or not at all, says nothing.
+    """
+    first = [text[start] for start, _ in offsets]
+    capital = np.array([letter.isupper() for letter in first], dtype=bool)
+    small = np.array([letter.islower() for letter in first], dtype=bool)
+    inside = np.zeros(len(first) + 1, dtype=bool)
+    if 0 < capital.sum() <= _MOST_CAPITALS * (capital.sum() + small.sum()) and small.any():
+        inside[1:-1] = capital[:-1] & capital[1:]
+    begins = inside.copy()
+    for i in np.flatnonzero(inside).tolist():
+        begins[i] = i > 1 and text[slice(*offsets[i - 2])] not in _SENTENCE_ENDS
+    return begins, inside
 
 
 def line_ends(text: str) -> list[int]:

@@ -88,7 +88,8 @@ def _labels(asked: Sequence[Label], _: TaskSettings) -> Sequence[Label]:
 
 def _query(text: str, asked: Sequence[Label], settings: TaskSettings) -> list[Query]:
     labels = tuple(label.asked for label in asked)
-    return [Query(text, labels, ENTITIES.word_prompt(settings))]
+    prompt = ENTITIES.word_prompt(settings)
+    return [Query(text, labels, prompt, casing=settings.casing)]
 
 
 def _read(text: str, asked: Sequence[Label], found: Sequence[Found], _: TaskSettings) -> list[Span]:

@@ -281,6 +281,7 @@ def _query(text: str, asked: _Asked, settings: TaskSettings) -> list[Query]:
             classes=tuple(classes),
             structures=tuple(structure(one, asked.settings[RECORDS.name]) for one in structures),
             class_groups=tuple((name, len(names)) for name, names in questions),
+            casing=settings.casing,
         )
     ]
 

@@ -54,6 +54,7 @@ def _query(text: str, asked: Paired, settings: TaskSettings) -> list[Query]:
             tuple(label.asked for label in _types(asked, settings)),
             relations=tuple(label.asked for label in asked.relations),
             entities=asked.entities,
+            casing=settings.casing,
         )
     ]
 

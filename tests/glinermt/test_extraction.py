@@ -1,5 +1,6 @@
 """Properties of GlinerMT.extract that hold for any text, label and model."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -242,3 +243,20 @@ def test_a_label_without_threshold_is_named(model: GlinerMT) -> None:
 def test_a_prompt_too_long_to_read_is_refused(short_model: GlinerMT) -> None:
     with pytest.raises(ValueError, match="shorten the prompt or the labels"):
         short_model.extract([Query("Bill Gates founded it", ("person",), "why " * 60)])
+
+
+def test_spans_that_part_capitalised_words_are_doubted(model: GlinerMT) -> None:
+    def odds(text: str, casing: float) -> dict[str, float]:
+        query = Query(text, ("person",), casing=casing)
+        (spans,) = model.extract(
+            [query], threshold=0.01, overlap="nested", multi_label=True, span_score="min"
+        )
+        return {span.text: span.score / (1 - span.score) for span in spans}
+
+    text = "He met Ada Lovelace King there. In Paris it rained."
+    plain, doubted = odds(text, 0.0), odds(text, 1.0)
+    ends = {"Ada": 1, "Lovelace": 2, "King": 1, "In": 1, "Paris": 0, "He": 0, "met": 0}
+    for name, parted in ends.items():
+        assert doubted[name] == pytest.approx(plain[name] * math.exp(-parted), rel=1e-4)
+    for same in (text.lower(), text.upper(), "Ada Lovelace King Of Paris"):
+        assert odds(same, 1.0) == odds(same, 0.0)
