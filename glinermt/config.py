@@ -283,7 +283,7 @@ def tempered(score: float, temperature: float) -> float:
 
 def doubted(score: float, doubt: float) -> float:
     """Return a score whose log odds are lower by ``doubt``."""
-    kept = score * math.exp(-doubt)
+    kept = score * math.exp(-min(doubt, 700.0))  # more is 0, and 0 of a sure score is no number
     return kept / (1.0 - score + kept)
 
 

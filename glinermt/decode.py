@@ -139,7 +139,7 @@ def doubt_parts(
         threshold: least score of each label.
     """
     parted = names[0][c.start].astype(float) + names[1][c.end]
-    score = c.score * np.exp(-doubt * parted)
+    score = c.score * np.exp(-np.minimum(doubt * parted, 700.0))
     score /= 1.0 - c.score + score
     score = np.where(parted > 0, score, c.score)
     return replace(c, score=score).take(score >= threshold[c.label])
