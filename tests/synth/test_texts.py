@@ -79,6 +79,7 @@ DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
 
 
 def test_a_dump_is_not_held_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("mwparserfromhell")
     page = f"<page><ns>0</ns><revision><text>{FIRST * 40}</text></revision></page>"
     (tmp_path / "a.xml").write_text(f"<mediawiki>{page * 60}</mediawiki>")
     texts = read_texts([tmp_path / "a.xml"], "text")
