@@ -169,7 +169,10 @@ def with_words(parts: Parts, words: str | Callable[[str], Iterable[tuple[int, in
 
 
 def _own_encoder(encoder: "PreTrainedModel") -> nn.Module:
-    """Return a BERT as ``Bert``, which trains faster and is the same to the bit of its weights."""
+    """Return the encoder in the form that trains fastest, the same to the bit of its weights.
+
+    That is ``Bert`` for a BERT; see ``count_distances_once`` for an MPNet.
+    """
     values = {**encoder.config.to_diff_dict(), "vocab_size": encoder.config.vocab_size}
     if not is_plain_bert(values):
         return count_distances_once(encoder)

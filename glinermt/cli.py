@@ -182,17 +182,16 @@ def _exit_code() -> int:
 def _show(error: Exception) -> None:
     """Print one line; that of a fault of ours says its kind, since it is not the user's."""
     message = str(error)
+    full = isinstance(error, OSError) and error.errno in _FULL
     if isinstance(error, ModuleNotFoundError):
         message = missing(error)
-    elif isinstance(error, OSError) and error.errno in _FULL:
+    elif full:
         message += "; make room there and run the same command again"
     elif not isinstance(error, _EXPECTED):
         message = f"{type(error).__name__}: {message}"
     if TRACEBACK in sys.argv:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
-    elif isinstance(error, OSError) and (
-        error.filename or error.errno in _FULL
-    ):  # it may be the machine's
+    elif full or (isinstance(error, OSError) and error.filename):  # it may be the machine's
         message += f" ({TRACEBACK} shows where)"
     elif not isinstance(error, _EXPECTED):
         message += f" (a fault of glinermt? {TRACEBACK} shows where)"

@@ -274,6 +274,17 @@ def check_count(name: str, value: object) -> int:
     return int(value)
 
 
+def check_least(given: object, least: Mapping[str, float]) -> None:
+    """Check that each of these attributes is its least value or more.
+
+    Raises:
+        ConfigError: one is not; NaN is not.
+    """
+    for name, number in least.items():
+        if not getattr(given, name) >= number:
+            raise ConfigError(f"{name} must be at least {number}, got {getattr(given, name)}")
+
+
 def tempered(score: float, temperature: float) -> float:
     """Divide the log odds by the temperature: above 1 scores move to 0.5, below 1 away from it."""
     if temperature == 1 or not 0 < score < 1:

@@ -235,7 +235,7 @@ class NetworkReader:
             offsets: characters of each word.
         """
         num_words = len(lines)
-        names = parted_names(query.text, offsets) if query.casing else None
+        names = parted_names(query.text, offsets) if query.casing and windows else None
 
         def candidates(p: Pass, scores: Scores) -> Candidates:
             limit = limits[p.labels.start : p.labels.stop]

@@ -116,7 +116,7 @@ def parted_names(
     capital = np.array([letter.isupper() for letter in first], dtype=bool)
     small = np.array([letter.islower() for letter in first], dtype=bool)
     inside = np.zeros(len(first) + 1, dtype=bool)
-    if 0 < capital.sum() <= _MOST_CAPITALS * (capital.sum() + small.sum()) and small.any():
+    if capital.sum() <= _MOST_CAPITALS * (capital | small).sum():
         inside[1:-1] = capital[:-1] & capital[1:]
     begins = inside.copy()
     for i in np.flatnonzero(inside).tolist():

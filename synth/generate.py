@@ -180,10 +180,8 @@ def _begin(
     name = run_fingerprint(settings)
     manifest = _earlier(store, force)
     if manifest and manifest["fingerprint"] == name:
-        if manifest.get("pipeline") != PIPELINE:
-            manifest.update(
-                pipeline=PIPELINE, shards={}, merges={}
-            )  # made again of the same replies
+        if manifest.get("pipeline") != PIPELINE:  # all is made again of the same replies
+            manifest.update(pipeline=PIPELINE, shards={}, merges={})
         manifest["settings"] = settings.to_dict()  # max_tokens and names of files may differ
         return manifest
     if manifest and not force:

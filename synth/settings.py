@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from glinermt.config import check_least
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.recipes import PAPERS, RECIPES, renamed
 
@@ -110,9 +111,7 @@ class Settings:
                 )
         if len(set(self.tasks)) < len(self.tasks):
             raise ConfigError(f"tasks names one twice: {', '.join(self.tasks)}")
-        for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_least(self, LEAST)
         if not 0 < self.similarity <= 1:
             raise ConfigError(f"similarity must be above 0 and at most 1, got {self.similarity}")
 

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from glinermt.config import from_mapping
+from glinermt.config import check_least, from_mapping
 from glinermt.errors import BackendError, ConfigError, needs, unknown_choice
 from glinermt.synth.backends.base import Reply, Request, with_schema
 from glinermt.synth.schema import record, several, text
@@ -129,9 +129,7 @@ class Options:
     """How the schema is given: ``probe``, or a name in ``DIALECTS``."""
 
     def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            if not getattr(self, name) >= least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_least(self, LEAST)
         if not self.base_url.startswith(("http://", "https://")):
             raise ConfigError(f"base_url must begin with http:// or https://, got {self.base_url}")
         if self.dialect != "probe" and self.dialect not in DIALECTS:
