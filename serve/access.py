@@ -25,7 +25,7 @@ GUARDED = ("/v1/", "/metrics")
 
 
 class Access:
-    """The outermost layer of the app."""
+    """The outermost layer of the app, but for the one that tells browsers who may ask."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
@@ -89,10 +89,10 @@ def read_keys(path: Path) -> frozenset[str]:
         ConfigError: the file cannot be read, or has no key.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    keys = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    keys = {key for line in lines if (key := line.strip()) and not key.startswith("#")}
     if not keys:
         raise ConfigError(f"{path}: no key in it; write one a line")
     return frozenset(keys)

@@ -309,14 +309,18 @@ class BatchingExtractor:
     def _run(self, batch: Batch) -> None:
         try:
             results = batch.run(self.model, batch.queries)
-        except BaseException:  # whose fault it is shows when each runs alone
-            self._run_alone(batch)
+        except BaseException as error:  # whose fault it is shows when each runs alone
+            self._run_alone(batch, error)
             return
         for (call, i), result in zip(batch.queries, results, strict=True):
             call.put(i, result)
 
-    def _run_alone(self, batch: Batch) -> None:
-        for call in {id(call): call for call, _ in batch.queries}.values():
+    def _run_alone(self, batch: Batch, error: BaseException) -> None:
+        calls = {id(call): call for call, _ in batch.queries}.values()
+        if len(calls) == 1:
+            batch.queries[0][0].fail(error)
+            return
+        for call in calls:
             own = [(other, i) for other, i in batch.queries if other is call]
             try:
                 results = batch.run(self.model, own)

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
 from pydantic import BaseModel, ConfigDict
 from uvicorn.supervisors import multiprocess
 
@@ -127,8 +128,12 @@ class Worker(multiprocess.Process):
     """A worker process that is seen to die while it is asked whether it lives.
 
     A busy worker answers late, so it is asked most of the time; uvicorn would wait for the answer
-    of a dead one as long as a worker may take to start.
+    of a dead one as long as a worker may take to start. What it had open is no longer counted.
     """
+
+    def join(self) -> None:
+        super().join()
+        mark_process_dead(self.pid)  # type: ignore[no-untyped-call]
 
     def is_alive(self, timeout: float = 5) -> bool:
         end = time.monotonic() + timeout

@@ -1,19 +1,64 @@
 """What requests and responses look like: the library's own field names, as pydantic models."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 OffsetUnit = Literal["codepoint", "utf16", "utf8"]
 """What a client counts: ``utf16`` as JavaScript, Java and C# do, ``utf8`` as Go, Rust and C do."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
+T = TypeVar("T")
+MOST_DEEP = 50
+"""Objects and lists inside each other in a request."""
+MOST_UNKNOWN = 10
+"""Unknown fields of an object that are looked at."""
 
 
-class LabelOptions(BaseModel):
-    """What may be said of a label besides its name."""
+def _in_pieces(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Check a mapping a hundred entries at a time: a million faults are told as the first few.
+
+    Pydantic lists every fault there is, each in some microseconds and a kilobyte.
+    """
+    if not isinstance(value, dict) or len(value) <= 100:
+        return check(value)
+    left, checked = iter(value.items()), {}
+    while piece := dict(islice(left, 100)):
+        checked.update(check(piece))
+    return checked
+
+
+Several = Annotated[list[T], Field(fail_fast=True)]
+Named = Annotated[dict[Name, T], WrapValidator(_in_pieces)]
+
+
+class _Options(BaseModel):
+    """An object in a request, whose fields are known."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown(cls, data: Any) -> Any:
+        """Leave out all but a few of the unknown fields, which are refused next."""
+        if not isinstance(data, Mapping) or len(data) <= len(cls.model_fields) + MOST_UNKNOWN:
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        unknown = set(islice((name for name in data if name not in known), MOST_UNKNOWN))
+        return {name: value for name, value in data.items() if name in known | unknown}
+
+
+class LabelOptions(_Options):
+    """What may be said of a label besides its name."""
 
     description: str | None = None
     threshold: Share | None = None
@@ -22,15 +67,15 @@ class LabelOptions(BaseModel):
 class RelationOptions(LabelOptions):
     """What may be said of a relation besides its name."""
 
-    head: list[Name] | None = Field(None, description="entity types that its head may have")
-    tail: list[Name] | None = Field(None, description="entity types that its tail may have")
+    head: Several[Name] | None = Field(None, description="entity types that its head may have")
+    tail: Several[Name] | None = Field(None, description="entity types that its tail may have")
     symmetric: bool = False
 
 
-Labels = list[Name] | dict[Name, str | LabelOptions]
-Relations = list[Name] | dict[Name, str | RelationOptions]
+Labels = Several[Name] | Named[str | LabelOptions]
+Relations = Several[Name] | Named[str | RelationOptions]
 Threshold = Annotated[
-    Share | dict[Name, Share] | None,
+    Share | Named[Share] | None,
     Field(description="least score, one number or one for each label; null = the model's"),
 ]
 
@@ -55,7 +100,14 @@ def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [{"text": _TEXT, **fields}]})
 
 
-def _check_characters(value: Any) -> None:
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Refuse what no reply could hold, and what is nested so deeply that it could be no request.
+
+    Raises:
+        ValueError: it has half of a surrogate pair, or is too deep.
+    """
+    if depth > MOST_DEEP:
+        raise ValueError(f"nested more than {MOST_DEEP} levels deep")
     if isinstance(value, str):
         try:
             value.encode()
@@ -65,19 +117,17 @@ def _check_characters(value: Any) -> None:
             ) from error
     elif isinstance(value, dict):
         for name, inner in value.items():
-            _check_characters(name)
-            _check_characters(inner)
+            _check_values(name)
+            _check_values(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _check_characters(inner)
+            _check_values(inner, depth + 1)
 
 
-class TaskRequest(BaseModel):
+class TaskRequest(_Options):
     """What the requests of all tasks have."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: str | list[str] = Field(description="one text gives one result, a list a list")
+    text: str | Several[str] = Field(description="one text gives one result, a list a list")
     model: str | None = Field(None, description="one of /v1/models; null = the first")
     offset_unit: OffsetUnit = Field("codepoint", description="what start and end count")
 
@@ -89,18 +139,21 @@ class TaskRequest(BaseModel):
         """Return what is looked for, by the fields that hold labels or entities."""
         return {name: getattr(self, name, None) for name in ("labels", "relations", "entities")}
 
+    def record_schemas(self) -> Sequence[Any]:
+        """Return the JSON schemas of records, whose fields are looked for."""
+        return ()
+
     @model_validator(mode="before")
     @classmethod
-    def _has_characters_only(cls, data: Any) -> Any:
-        """Refuse halves of surrogate pairs, which no encoding of a reply could hold."""
-        _check_characters(data)
+    def _has_sound_values(cls, data: Any) -> Any:
+        _check_values(data)
         return data
 
 
 class EntitiesRequest(TaskRequest):
     model_config = _example(labels=["person", "city"])
 
-    labels: Labels | list[Labels] = Field(description="entity types, for all texts or one for each")
+    labels: Labels | Several[Labels] = Field(description="entity types, for all texts or one for each")
     threshold: Threshold = None
     overlap: Literal["flat", "nested"] = "flat"
     multi_label: bool = False
@@ -109,16 +162,16 @@ class EntitiesRequest(TaskRequest):
 class OpenEntitiesRequest(TaskRequest):
     model_config = _example(instruction="all places")
 
-    instruction: Name | list[Name] = Field(description="what to find, in words")
-    labels: Labels | list[Labels] = Field(["match"], description="what to call the findings")
+    instruction: Name | Several[Name] = Field(description="what to find, in words")
+    labels: Labels | Several[Labels] = Field(["match"], description="what to call the findings")
     threshold: Threshold = None
 
 
 class RelationsRequest(TaskRequest):
     model_config = _example(relations={"born in": {"head": ["person"], "tail": ["city"]}})
 
-    relations: Relations | list[Relations] = Field(description="for all texts, or one for each")
-    entities: list[GivenSpan] | Labels | list[list[GivenSpan] | Labels] | None = Field(
+    relations: Relations | Several[Relations] = Field(description="for all texts, or one for each")
+    entities: Several[GivenSpan] | Labels | Several[Several[GivenSpan] | Labels] | None = Field(
         None, description="spans of the text, or entity types to find first; null = any"
     )
     entity_threshold: Threshold = None
@@ -128,7 +181,7 @@ class RelationsRequest(TaskRequest):
 class AnswerRequest(TaskRequest):
     model_config = _example(question="Where was Marie Curie born?")
 
-    question: Name | list[Name]
+    question: Name | Several[Name]
     top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="a number gives a list of at most so many answers a text"
     )
@@ -148,7 +201,7 @@ class SummaryRequest(TaskRequest):
 class MatchesRequest(TaskRequest):
     model_config = _example(instruction="all places")
 
-    instruction: Name | list[Name] = Field(description="what to find, in words")
+    instruction: Name | Several[Name] = Field(description="what to find, in words")
     threshold: Threshold = None
 
 
@@ -162,7 +215,7 @@ class KeyphrasesRequest(TaskRequest):
 class ClassifyRequest(TaskRequest):
     model_config = _example(labels=["science", "sport", "politics"])
 
-    labels: Labels | list[Labels] = Field(description="classes, for all texts or one for each")
+    labels: Labels | Several[Labels] = Field(description="classes, for all texts or one for each")
     multi_label: bool = Field(False, description="whether a text may have several, or none")
     threshold: Threshold = None
 
@@ -178,28 +231,27 @@ class RecordsRequest(TaskRequest):
     on_invalid: Literal["drop", "keep"] = "drop"
     threshold: Threshold = None
 
+    def record_schemas(self) -> Sequence[Any]:
+        return [self.schema_]
 
-class ClassOptions(BaseModel):
+
+class ClassOptions(_Options):
     """Classes that answer one question, and how."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     labels: Labels
     multi_label: bool = Field(False, description="whether a text may have several, or none")
     threshold: Share | None = None
 
 
-class ReadSchema(BaseModel):
+class ReadSchema(_Options):
     """What is looked for in one pass."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     entities: Labels | None = None
     relations: Relations | None = None
-    classes: dict[Name, Labels | ClassOptions] | None = Field(
+    classes: Named[Labels | ClassOptions] | None = Field(
         None, description="classes by the name of the question that they answer"
     )
-    records: dict[Name, dict[str, Any]] | None = Field(
+    records: Named[dict[str, Any]] | None = Field(
         None,
         description='JSON schemas by name, without patterns, or {"schema", "many", "anchor", '
         '"on_invalid"}',
@@ -221,6 +273,10 @@ class ReadRequest(TaskRequest):
             for question in (asked.classes or {}).values()
         ]
         return {"schema": [asked.entities, asked.relations, *classes]}
+
+    def record_schemas(self) -> Sequence[Any]:
+        given = (self.schema_.records or {}).values()
+        return [one["schema"] if isinstance(one.get("schema"), dict) else one for one in given]
 
 
 class RedactRequest(TaskRequest):

@@ -14,6 +14,7 @@ from glinermt.serve.endpoints import Endpoint
 from glinermt.serve.errors import RequestError
 from glinermt.serve.metrics import Metrics
 from glinermt.serve.schemas import GivenSpan, Reply, TaskRequest
+from glinermt.tasks.schemas import read_schema
 from glinermt.types import Extractor
 
 
@@ -31,7 +32,7 @@ class ServeSettings(BaseModel):
     max_text_chars: Annotated[int, Field(ge=1)] = 100_000
     max_texts: Annotated[int, Field(ge=1)] = 1_000
     max_labels: Annotated[int, Field(ge=1)] = 1_000
-    """Labels, relations and entities of one request, all texts together."""
+    """Labels, relations, entities and fields of records of one request, all texts together."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 10_000_000
     """Size of a request's body; of a line, where a body is a stream of lines."""
     api_keys: frozenset[str] = frozenset()
@@ -104,9 +105,12 @@ class Service:
             gone.cancel()
 
     async def reply_to_line(self, endpoint: Endpoint, body: TaskRequest) -> Reply:
-        """Answer a line of a stream, which waits for its turn where a request is refused."""
+        """Answer a line of a stream, which waits while half of the queue is taken.
+
+        So streams of any number leave room for requests, which are refused when it is full.
+        """
         self._check(body)
-        while self._under_way >= self.settings.max_queue:
+        while self._under_way >= max(1, self.settings.max_queue // 2):
             await asyncio.sleep(0.01)
         return await self._run(endpoint, body, None)
 
@@ -129,6 +133,7 @@ class Service:
         handles = []
 
         def work() -> Reply:
+            self._check_fields(body)
             with batches.request() as model:
                 handles.append(model)
                 if cancelled:
@@ -185,11 +190,22 @@ class Service:
                 message = f"{field}: {len(text)} characters; at most {most} in a text"
                 raise RequestError(413, message, field=field)
         for field, asked in body.asked().items():
-            number = _number(asked)
-            if number > limits.max_labels:
-                raise RequestError(
-                    422, f"{field}: {number}; at most {limits.max_labels} at once", field=field
-                )
+            self._check_number(field, _number(asked))
+
+    def _check_fields(self, body: TaskRequest) -> None:
+        """Refuse records of too many fields, each of which is looked for as a label is.
+
+        Raises:
+            RequestError: naming the field of the request.
+            ValueError: what ``read_schema`` says of a schema.
+        """
+        fields = sum(len(read_schema(schema).fields) for schema in body.record_schemas())
+        self._check_number("schema", fields)
+
+    def _check_number(self, field: str, number: int) -> None:
+        most = self.settings.max_labels
+        if number > most:
+            raise RequestError(422, f"{field}: {number}; at most {most} at once", field=field)
 
 
 def _number(given: Any) -> int:

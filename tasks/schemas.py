@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 from typing_extensions import is_typeddict
 
@@ -22,6 +23,10 @@ _SIMPLE: Mapping[str, Kind] = {
     "integer": "integer",
     "boolean": "boolean",
 }
+MOST_PARTS = 100_000
+"""Of a JSON schema, references written out; objects, lists and values in them count."""
+_VALUES = ("enum", "const", "default", "examples")
+"""Keywords of JSON Schema that hold values, and no schemas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +106,72 @@ def _of_type(schema: Any) -> Schema:
 
 
 def _of_json(schema: Mapping[str, Any]) -> Schema:
-    jsonschema = needed("jsonschema")
+    jsonschema, referencing = needed("jsonschema"), needed("referencing")
     checker = jsonschema.Draft202012Validator(
-        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+        schema,
+        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+        registry=referencing.Registry(),  # without one, jsonschema fetches what is referred to
     )
     try:
+        _check_references(schema)
         jsonschema.Draft202012Validator.check_schema(schema)
+        fields = _told_apart(_fields(schema, schema, ()))
     except jsonschema.SchemaError as error:
         raise UsageError(f"schema is not a JSON schema: {error.message}") from error
+    except RecursionError as error:
+        raise UsageError("schema: it is nested too deeply to be read") from error
     to_json = needed("pydantic_core").to_jsonable_python
 
     def validate(values: dict[str, Any]) -> Any:
         plain = to_json(_with_json_numbers(values))
-        errors = list(checker.iter_errors(plain))
+        try:
+            errors = list(checker.iter_errors(plain))
+        except RecursionError as error:
+            raise UsageError("schema: it refers to itself without end") from error
         if errors:
             message = "; ".join(error.message for error in errors)
             raise InvalidRecord(message, [tuple(error.absolute_path) for error in errors])
         return plain
 
-    return Schema(_told_apart(_fields(schema, schema, ())), validate)
+    return Schema(fields, validate)
+
+
+def _check_references(schema: Mapping[str, Any]) -> None:
+    """Refuse a schema whose references lead out of it, or stand for too much.
+
+    Two references to what has two references, and so on thirty times, are a billion parts.
+
+    Raises:
+        UsageError: a reference names no place in it, or it would have more than ``MOST_PARTS``.
+    """
+    known: dict[int, int] = {}
+
+    def parts(value: Any) -> int:
+        if not isinstance(value, Mapping | list):
+            return 1
+        if id(value) not in known:
+            known[id(value)] = 1  # what refers to itself counts once
+            known[id(value)] = 1 + sum(map(parts, _below(value, schema)))
+        return known[id(value)]
+
+    if parts(schema) > MOST_PARTS:
+        raise UsageError(
+            f"schema: with what its references stand for it has more than {MOST_PARTS:,} parts"
+        )
+
+
+def _below(value: Any, root: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what an object or list of a schema has, and what its references name."""
+    if isinstance(value, list):
+        yield from value
+        return
+    if value is not root and isinstance(value.get("$id"), str):
+        raise UsageError(f"schema: {value['$id']!r:.80} is a schema of its own inside; leave out $id")
+    for key, inner in value.items():
+        if key in ("$ref", "$dynamicRef") and isinstance(inner, str):
+            yield _referenced(inner, root)
+        elif key not in _VALUES:
+            yield inner
 
 
 def _told_apart(fields: Iterable[Field]) -> tuple[Field, ...]:
@@ -248,10 +300,14 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a reference such as ``#/$defs/address`` names; nothing is ever fetched."""
     found: Any = root
-    for part in reference.removeprefix("#/").split("/"):
-        if not isinstance(found, Mapping) or part not in found:
-            raise UsageError(f"schema: there is no {reference!r}")
-        found = found[part]
-    result: Mapping[str, Any] = found
-    return result
+    for part in unquote(reference).removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            found = found.get(name) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or reference[:2] not in ("#", "#/"):
+        raise UsageError(f"schema: there is no {reference!r:.80} in it")
+    return found

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 
 import httpx
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 from glinermt import tasks
+from glinermt.serve.access import read_keys
 from glinermt.serve.app import create_app
 from glinermt.serve.endpoints import ENDPOINTS
+from glinermt.serve.schemas import EntitiesRequest
 from glinermt.serve.service import ServeSettings
 from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
@@ -273,6 +277,60 @@ def test_a_schema_from_outside_has_no_patterns_and_no_circles(
     assert reply.status_code == 422, reply.text
 
 
+FAR = "http://192.0.2.1/schema.json"
+TWICE = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(60)}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"not": {"$ref": FAR}}, f"there is no '{FAR}' in it"),
+        ({"not": {"$ref": "file:///etc/hosts"}}, "there is no 'file:///etc/hosts' in it"),
+        ({"not": {"$ref": "#/$defs/a0"}, "$defs": {**TWICE, "a60": {}}}, "more than 100,000 parts"),
+        ({"not": {"$ref": "#/not"}}, "refers to itself without end"),
+        ({"properties": {f"field {i}": {} for i in range(1001)}}, "schema: 1001; at most 1000"),
+    ],
+)
+@pytest.mark.parametrize("path", ["records", "read"])
+def test_a_schema_from_outside_fetches_nothing_and_ends(
+    path: str, more: Any, message: str, client: TestClient
+) -> None:
+    schema = {"type": "object", "properties": {"company": {"type": "string"}}, **more}
+    asked = schema if path == "records" else {"records": {"job": schema}}
+    reply = client.post(f"/v1/{path}", json={"text": TEXT, "schema": asked})
+    assert reply.status_code == 422, reply.text
+    assert message in reply.json()["error"]["message"]
+
+
+MANY = 100_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": [1] * MANY},
+        {"labels": [1] * MANY},
+        {"labels": [["city"], [1] * MANY]},
+        {"labels": dict.fromkeys(map(str, range(MANY)), 1)},
+        {"labels": {"city": dict.fromkeys(map(str, range(MANY)))}},
+        {"threshold": dict.fromkeys(map(str, range(MANY)), 2)},
+        dict.fromkeys(map(str, range(MANY))),
+    ],
+)
+def test_of_very_many_faults_only_a_few_are_looked_at(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        EntitiesRequest.model_validate({"text": TEXT, "labels": ["city"], **wrong})
+    assert raised.value.error_count() < 1000
+
+
+def test_a_body_that_is_nested_without_end_is_refused(client: TestClient) -> None:
+    deep = b'{"text": "a", "schema": ' + b'{"a": ' * 400 + b"1" + b"}" * 401
+    headers = {"Content-Type": "application/json"}
+    reply = client.post("/v1/records", content=deep, headers=headers)
+    assert reply.status_code == 422
+    assert "nested more than 50 levels deep" in reply.text
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -369,6 +427,21 @@ def test_a_full_queue_asks_to_try_again_later() -> None:
         assert [done.result().status_code for done in waiting] == [200, 200]
 
 
+def test_streams_leave_room_for_requests() -> None:
+    slow = Slow()
+    line = json.dumps({"text": TEXT, "labels": ["city"]})
+    with serving(slow, max_queue=4) as client, ThreadPoolExecutor(2) as pool:
+        stream = pool.submit(client.post, "/v1/entities/batch", content="\n".join([line] * 20))
+        slow.entered.wait(60)
+        end = time.monotonic() + 60
+        while client.app.state.service.under_way < 2:  # type: ignore[attr-defined]
+            assert time.monotonic() < end
+        request = pool.submit(client.post, "/v1/entities", json=json.loads(line))
+        slow.go.set()
+        assert request.result().status_code == 200
+        assert len(stream.result().text.splitlines()) == 20
+
+
 def test_a_late_request_is_given_up() -> None:
     slow = Slow()
     body = {"text": TEXT, "labels": ["city"]}
@@ -393,6 +466,12 @@ def test_without_a_key_only_the_harmless_is_answered(stub: StubExtractor) -> Non
             assert client.post("/v1/entities", json=body, headers=good).status_code == 200
         for path in ("/", "/health", "/ready", "/openapi.json", "/docs"):
             assert client.get(path).status_code == 200
+
+
+def test_a_file_of_keys_may_have_comments_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("\ufeffone\n  # a comment\n\n two \n", encoding="utf-8")
+    assert read_keys(file) == {"one", "two"}
 
 
 def test_other_sites_may_not_ask_unless_named(stub: StubExtractor) -> None:

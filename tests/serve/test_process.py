@@ -142,10 +142,15 @@ def test_a_killed_worker_is_replaced(model: Path, tmp_path: Path) -> None:
         if not children.exists():
             pytest.skip("needs /proc to find the workers")
         before = set(children.read_text().split())
-        os.kill(int(sorted(before)[-1]), signal.SIGKILL)
-        server.until(lambda: len(set(children.read_text().split()) - before) >= 1)
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(server.ask, [LONG] * 4) for _ in range(4)]
+            server.until(lambda: server.metric("glinermt_requests_open") >= 5)
+            os.kill(int(sorted(before)[-1]), signal.SIGKILL)
+            server.until(lambda: len(set(children.read_text().split()) - before) >= 1)
         server.until(server.is_ready)
         assert server.ask("bill gates").status_code == 200
+        failed = sum(isinstance(one.exception(), httpx.TransportError) for one in asked)
+        assert server.metric("glinermt_requests_open") == 1, f"{failed} requests died"
 
 
 def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_not_waited_for() -> None:
