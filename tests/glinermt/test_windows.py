@@ -226,7 +226,7 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> GlinerMT:
             examples.append(Example(Query(text, ("answer",)), (span,)))
     batch = model.collate(examples)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(130):
+    for _ in range(200):
         optimizer.zero_grad()
         model.loss(batch).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

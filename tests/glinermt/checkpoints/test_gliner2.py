@@ -339,7 +339,8 @@ def test_logits_of_spans_and_classes_are_those_of_the_package() -> None:
 
 def test_logits_and_pool_of_boundaries_are_those_of_the_package() -> None:
     fixture = Fixture.load(BOUNDARY)
-    network = fixture.model.network
+    # In 64 bits: in 32, rounding alone moves these logits by 1.5e-4 on some processors.
+    network = fixture.model.network.double()
     assert isinstance(network, BoundaryNetwork)
     compared = 0
     for case in fixture.cases:
