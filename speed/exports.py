@@ -2,7 +2,7 @@
 
     python speed/exports.py --data CROSSNER.jsonl --number 200 --out runs/exports.md
     python speed/exports.py --data CROSSNER.jsonl --number 40 --threads 2
-    python speed/exports.py --data CROSSNER.jsonl --number 1000 --turns 0 --torch   # F1 of int8
+    python speed/exports.py --data CROSSNER.jsonl --number 1000 --turns 0 --torch   # F1 rounded
 
 Rows of the data: tokens and spans (first, last word, label), as CrossNER's. The systems run in
 turns, in one process, so that whatever else the machine does meets all. A system's time is that of
@@ -35,6 +35,7 @@ from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import read_ner
 from glinermt.eval.metrics.entities import span_f1
 from glinermt.exported import ExportedModel
+from glinermt.fast.linear import Precision, has_bf16
 
 Place = tuple[int, int, str]
 """Start and end in characters, and the label."""
@@ -98,7 +99,10 @@ def in_torch() -> dict[str, System]:
     model = GlinerMT.from_pretrained()
     size = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
     found = {OURS: ours(model, size)}
-    found["torch, fast path, int8"] = ours(GlinerMT.from_pretrained(precision="int8"), size)
+    rounded: list[Precision] = ["bf16", "int8"] if has_bf16() else ["int8"]
+    for precision in rounded:
+        made = ours(GlinerMT.from_pretrained(precision=precision), size)
+        found[f"torch, fast path, {precision}"] = made
     return found
 
 
@@ -219,7 +223,7 @@ def main(
     number: Annotated[int, typer.Option(help="Sentences of each file.")] = 200,
     turns: Annotated[int, typer.Option(help="Measured turns; 0 = one, cold.")] = 3,
     threads: Annotated[int, typer.Option(help="Of each runtime.")] = 1,
-    only_torch: Annotated[bool, typer.Option("--torch", help="Only ours, exact and int8.")] = False,
+    only_torch: Annotated[bool, typer.Option("--torch", help="Only ours, in torch.")] = False,
     out: Annotated[Path, typer.Option(help="Markdown file to write.")] = Path("runs/exports.md"),
 ) -> None:
     """Measure exports beside torch, and the packages'."""
