@@ -16,11 +16,14 @@ from glinermt.errors import DataError
 from glinermt.eval.protocol import Benchmark, Prediction
 from glinermt.eval.report import Report
 from glinermt.eval.scores import evaluate, groups_of
+from glinermt.exported import is_export
 from glinermt.jsonl import cut_unfinished, read_jsonl, to_line, write_jsonl
 from glinermt.types import Extractor
 
 CASES_A_WRITE = 64
 """Cases asked between two writes."""
+GRAPH_FILES = (".onnx", ".xml", ".bin")
+"""What an export's network is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +217,14 @@ def data_hash(cases: Sequence[Any]) -> str:
 
 
 def model_hash(model: Extractor) -> str:
-    """Return the SHA-256 of the weights, names and shapes included.
+    """Return the SHA-256 of the weights, names and shapes included; of an export, of its graphs.
 
     Raises:
         DataError: the model shows no weights (no ``state_dict``).
     """
+    export = _export(model)
+    if export is not None:
+        return _graphs_hash(export)
     state_dict = getattr(model, "state_dict", None)
     if state_dict is None:
         raise DataError(f"{type(model).__name__} shows no weights; pass a name for it instead")
@@ -229,6 +235,22 @@ def model_hash(model: Extractor) -> str:
         array = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
         digest.update(memoryview(array.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def _export(model: Any) -> Path | None:
+    """Return the folder of a model that is an export, whoever runs it."""
+    folder = getattr(model, "folder", None) or getattr(model, "source", None)
+    return folder if isinstance(folder, Path) and is_export(folder) else None
+
+
+def _graphs_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in GRAPH_FILES):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                digest.update(part)
     return digest.hexdigest()
 
 

@@ -25,11 +25,12 @@ def replicates(
     """Return each metric on ``rounds`` resamples of the examples, drawn with replacement.
 
     The draw depends only on ``seed`` and the number of examples, so the replicates of two systems
-    scored on the same examples are paired and may be subtracted.
+    scored on the same examples are paired and may be subtracted. Where nothing was counted in any
+    example, every resample has the metrics of nothing.
     """
     names = sorted({name for counts in scores for name in counts if "@" not in name})
-    if not scores or not names:
-        return {}
+    if not names:
+        return {name: np.full(rounds, value) for name, value in point(scores, measure).items()}
     table = np.array([[counts.get(name, 0.0) for name in names] for counts in scores], float)
     generator = np.random.default_rng(seed)
     size = len(scores)
@@ -133,7 +134,4 @@ def evaluate(
 
 
 def _metrics(values: Mapping[str, float], drawn: Mapping[str, FloatArray]) -> dict[str, Metric]:
-    nothing: FloatArray = np.zeros(1)
-    return {
-        name: Metric(value, *interval(drawn.get(name, nothing))) for name, value in values.items()
-    }
+    return {name: Metric(value, *interval(drawn[name])) for name, value in values.items()}

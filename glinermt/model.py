@@ -278,6 +278,11 @@ class GlinerMT(TextModel):
         return self.network.device
 
     @property
+    def precision(self) -> Precision:
+        """How products are computed; see ``from_pretrained``."""
+        return self.fast.precision
+
+    @property
     def training(self) -> bool:
         """Whether dropout is on."""
         return self.network.training

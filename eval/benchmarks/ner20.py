@@ -101,19 +101,23 @@ def label_tables(
 
 def capitalised_words(cases: Sequence[NerCase]) -> list[Prediction | None]:
     """Take each run of capitalised words for an entity of its set's most frequent gold label."""
-    gold: dict[str, Counter[str]] = {}
-    for case in cases:
-        gold.setdefault(case.group, Counter()).update(span.label for span in case.spans)
-    usual = {group: counts.most_common(1)[0][0] if counts else "" for group, counts in gold.items()}
+    usual = usual_labels(cases)
     return [
-        {
-            "spans": [
-                span.to_dict()
-                for span in capitalised(case.text, usual[case.group] or case.labels[0])
-            ]
-        }
+        {"spans": [span.to_dict() for span in capitalised(case.text, usual[case.group])]}
         for case in cases
     ]
+
+
+def usual_labels(cases: Sequence[NerCase]) -> dict[str, str]:
+    """Return the most frequent gold label of each set; its first label where no case has one."""
+    first = {case.group: case.labels[0] for case in cases}
+    gold: dict[str, Counter[str]] = {group: Counter() for group in first}
+    for case in cases:
+        gold[case.group].update(span.label for span in case.spans)
+    return {
+        group: max(counts, key=counts.__getitem__, default=first[group])
+        for group, counts in gold.items()
+    }
 
 
 def capitalised(text: str, label: str) -> list[Span]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
-from glinermt.eval.benchmarks.ner20 import label_tables
+from glinermt.eval.benchmarks.ner20 import label_tables, usual_labels
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import field, find_test_sets, read_json, read_ner
 from glinermt.eval.metrics.entities import (
@@ -192,12 +192,7 @@ def _patterns(cases: Sequence[NerCase]) -> list[Prediction | None]:
 
 
 def _capitals_and_digits(cases: Sequence[NerCase]) -> list[Prediction | None]:
-    numbers: dict[str, dict[str, int]] = {}
-    for case in cases:
-        counts = numbers.setdefault(case.group, {})
-        for span in case.spans:
-            counts[span.label] = counts.get(span.label, 0) + 1
-    usual = {group: max(counts, key=lambda k: counts[k]) for group, counts in numbers.items()}
+    usual = usual_labels(cases)
     pattern = re.compile(r"(?<!\S)[A-Z]\w*(?: [A-Z]\w*)*|\S*\d\S*\w")
     return [
         {

@@ -38,7 +38,8 @@ def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     the tasks.
 
     Raises:
-        DataError: a given file is of a test split or scored by a benchmark, or none is left.
+        DataError: a given file is of a test split or scored by a benchmark, a path is not there or
+            holds no dev file, or none is left.
     """
     chosen: list[Path] = []
     refused: list[Path] = []
@@ -50,13 +51,21 @@ def find_dev_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         elif (path / "manifest.json").is_file():
             chosen += data_files(path)
         else:
-            named = sorted(path.rglob("*.jsonl*"))
-            for file in (file for file in named if "dev" in file.name.split(".")):
+            for file in _named_dev(path):
                 fits = not _is_scored(file) and _kind(_first_row(file))
                 (chosen if fits else refused).append(file)
     if not chosen:
         raise DataError(f"no dev file (NAME.dev.jsonl) in {', '.join(map(str, paths))}")
-    return chosen, refused
+    return list(dict.fromkeys(chosen)), refused
+
+
+def _named_dev(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such file or folder of dev data")
+    named = [file for file in sorted(folder.rglob("*.jsonl*")) if "dev" in file.name.split(".")]
+    if not named:
+        raise DataError(f"no dev file (NAME.dev.jsonl) in {folder}")
+    return named
 
 
 def read_dev(paths: Sequence[Path], *, limit: int | None) -> dict[str, list[Any]]:

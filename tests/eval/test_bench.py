@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from glinermt import GlinerMT
 from glinermt.config import TaskSettings
 from glinermt.errors import DataError
 from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, make_benchmark, sampled
@@ -217,6 +219,19 @@ def test_predictions_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
         run(benchmark, oracle("ner20"), cases, path, fingerprint={"model": "b"})
 
 
+def test_predictions_of_another_precision_are_not_mixed_in(tmp_path: Path) -> None:
+    benchmark, cases = load("crossner")
+    for precision in ("exact", "int8"):
+        model = GlinerMT.from_pretrained(precision=precision)  # type: ignore[arg-type]
+        how = {"model_name": "shipped", "model_id": "shipped"}
+        if precision == "exact":
+            report = bench(benchmark, model, cases[:2], tmp_path, **how)
+            assert report.card["model.precision"] == "exact"
+            continue
+        with pytest.raises(DataError, match=r"model\.precision: 'exact' -> 'int8'"):
+            bench(benchmark, model, cases[:2], tmp_path, **how)
+
+
 def test_reports_round_trip_and_keep_benchmarks_not_run_again(tmp_path: Path) -> None:
     first = report_of("ner20", oracle("ner20"), tmp_path)
     write_reports([first], tmp_path)
@@ -246,6 +261,18 @@ def test_comparing_a_run_with_itself_finds_no_difference_and_with_a_worse_one_a_
     assert {row.difference.value for row in compare(good, good)} == {0.0}
     f1 = next(row for row in compare(good, bad) if row.metric == "f1")
     assert (f1.first, f1.second, f1.difference.high) == (1.0, 0.0, -1.0)
+
+
+def test_runs_over_cases_without_anything_to_find_are_compared(tmp_path: Path) -> None:
+    benchmark, cases = load("crossner")
+    without = [replace(case, spans=()) for case in cases[:2]]
+    for folder, model in (("a", StubExtractor(mute)), ("b", oracle("crossner"))):
+        report = bench(
+            benchmark, model, without, tmp_path / folder, model_name="s", model_id=folder
+        )
+        write_reports([report], tmp_path / folder)
+    rows = {row.metric: row for row in compare(tmp_path / "a", tmp_path / "b")}
+    assert (rows["f1"].first, rows["f1"].second) == (0.0, 0.0)
 
 
 def test_runs_on_different_data_are_not_compared(tmp_path: Path) -> None:

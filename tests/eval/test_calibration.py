@@ -158,6 +158,17 @@ def test_a_folder_without_dev_files_is_an_error(tmp_path: Path) -> None:
         find_dev_files([tmp_path])
 
 
+def test_a_path_without_dev_data_is_named_beside_one_with_it(tmp_path: Path) -> None:
+    good, empty = tmp_path / "a.dev.jsonl", tmp_path / "empty"
+    good.write_text(json.dumps({"tokens": ["Bo"], "spans": [[0, 0, "person"]]}), encoding="utf-8")
+    empty.mkdir()
+    assert find_dev_files([good, tmp_path]) == ([good], [])
+    with pytest.raises(DataError, match=r"typo: no such file or folder"):
+        find_dev_files([good, tmp_path / "typo"])
+    with pytest.raises(DataError, match=r"no dev file \(NAME.dev.jsonl\) in .*empty"):
+        find_dev_files([good, empty])
+
+
 def test_the_lead_is_chosen_that_makes_the_best_summaries(tmp_path: Path) -> None:
     text = "Storm hits coast. It rained a lot. People like cake. Cats sleep. Dogs run. Birds sing."
     dev = tmp_path / "news.dev.jsonl"

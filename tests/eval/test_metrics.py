@@ -9,7 +9,7 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import get_entities
 
 from glinermt.eval.metrics.entities import label_table, num_matched, span_counts, span_measure
-from glinermt.eval.scores import interval, point, replicates
+from glinermt.eval.scores import Metric, interval, point, replicates, summarise
 from glinermt.types import Span
 
 TEXT = "Bill Gates founded Microsoft in Seattle"
@@ -118,3 +118,15 @@ def test_bootstrap_interval_of_a_share_is_the_binomial_one() -> None:
     half = 1.96 * 0.5 / 20
     assert low == pytest.approx(0.5 - half, abs=0.01)
     assert high == pytest.approx(0.5 + half, abs=0.01)
+
+
+@pytest.mark.parametrize("order", [("empty", "full"), ("full", "empty")])
+def test_the_interval_of_an_average_holds_sets_without_anything_to_count(
+    order: tuple[str, str],
+) -> None:
+    gold = span("Microsoft", "organization")
+    groups = {"empty": [span_counts(TEXT, [], [])], "full": [span_counts(TEXT, [gold], [gold])]}
+    results = summarise(
+        "model", {name: groups[name] for name in order}, span_measure, averaged=True
+    )
+    assert results[-1].metrics["f1"] == Metric(0.5, 0.5, 0.5)

@@ -90,3 +90,13 @@ def test_types_are_asked_in_natural_words_and_places_are_checked(tmp_path: Path)
     file.write_text(json.dumps([bad]), encoding="utf-8")
     with pytest.raises(DataError, match=r"test\.json: \[0\]: span 13:99 lies outside the text"):
         make_benchmark("pii", Options()).load(tmp_path)
+
+
+def test_cases_without_any_span_are_measured_too(tmp_path: Path) -> None:
+    """A limit may leave such cases only; the types are those of the whole file."""
+    (tmp_path / "presidio.test.json").write_text(json.dumps(ROWS), encoding="utf-8")
+    benchmark = make_benchmark("pii", Options())
+    cases = benchmark.load(tmp_path)[2:]
+    model = StubExtractor(lambda _: [])
+    report = bench(benchmark, model, cases, tmp_path / "out", model_name="s", model_id="s")
+    assert {r.metrics["leaked"].value for r in report.results} == {0.0}

@@ -17,6 +17,7 @@ from glinermt.checkpoints import load
 from glinermt.config import TaskSettings
 from glinermt.encoder import Batch
 from glinermt.errors import CheckpointError
+from glinermt.eval.measure import model_hash
 from glinermt.exported import ExportedModel
 from glinermt.heads.class_ import ClassSimilarity
 from glinermt.tasks import extract_entities
@@ -218,6 +219,15 @@ def test_quantized_exports_are_smaller_and_find_nearly_the_same(
     ours = ExportedModel(tmp_path).read(QUERIES[-1:], ASK)[0].classes
     assert ours == pytest.approx(theirs, abs=0.01 if quantize == "fp16" else 1.0)
     assert ours != theirs
+
+
+def test_a_benchmark_tells_exports_apart_whoever_runs_them(
+    model: GlinerMT, folder: Path, tmp_path: Path
+) -> None:
+    model.export_onnx(tmp_path, quantize="int8")
+    hashes = [model_hash(ExportedModel(place)) for place in (folder, tmp_path)]
+    assert hashes[0] != hashes[1]
+    assert hashes == [model_hash(GlinerMT.from_pretrained(place)) for place in (folder, tmp_path)]
 
 
 def test_weights_of_8_bits_have_a_scale_for_each_output(model: GlinerMT, tmp_path: Path) -> None:
