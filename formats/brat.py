@@ -12,10 +12,14 @@ from glinermt.types import Relation, Span
 _ENTITY = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
 _NUMBERED = re.compile(r"\d{5,}\.(?:txt|ann)")
 _RELATION = re.compile(r"R\S+\t(\S+) \S+:(\S+) \S+:(\S+)\s*")
+_OTHERS = {
+    "E": "events", "A": "attributes", "M": "attributes", "N": "normalisations",
+    "*": "equivalences", "#": "notes",
+}  # fmt: skip
 
 
-def read_brat(path: Path) -> Iterator[Document]:
-    """Read a folder, or one ``.ann`` or ``.txt`` file of it.
+def read_brat(path: Path, lost: Lost) -> Iterator[Document]:
+    """Read a folder, or one ``.ann`` or ``.txt`` file of it; entities and relations are read.
 
     An entity of several pieces is read as the whole from the first to the last of them.
     """
@@ -24,7 +28,7 @@ def read_brat(path: Path) -> Iterator[Document]:
         raise DataError(f"{path}: the folder has no .txt file")
     for file in texts:
         text, notes = _exact_text(file), file.with_suffix(".ann")
-        yield _document(text, notes) if notes.exists() else Document(text)
+        yield _document(text, notes, lost) if notes.exists() else Document(text)
 
 
 def _exact_text(path: Path) -> str:
@@ -32,7 +36,7 @@ def _exact_text(path: Path) -> str:
     return read_text(path)
 
 
-def _document(text: str, path: Path) -> Document:
+def _document(text: str, path: Path, lost: Lost) -> Document:
     spans: dict[str, Span] = {}
     relations = []
     # Texts may hold other ends of lines, such as U+2028.
@@ -47,6 +51,7 @@ def _document(text: str, path: Path) -> Document:
                     f"{path}:{number}: {said!r:.60} is not at {start}:{end}, where {found!r:.60} is"
                 )
             spans[name] = Span(start, end, found, _read(label))
+            lost["gaps in entities of several pieces"] += places.count(";")
         elif relation := _RELATION.fullmatch(line):
             label, head, tail = relation.groups()
             missing = {head, tail} - spans.keys()
@@ -58,6 +63,8 @@ def _document(text: str, path: Path) -> Document:
                 f"{path}:{number}: expected an entity or relation of brat, whose fields stand "
                 f"between tabs, got {line!r:.80}"
             )
+        elif line.strip():
+            lost[_OTHERS.get(line[0], "other lines")] += 1
     return Document(text, tuple(spans.values()), tuple(relations))
 
 

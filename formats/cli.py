@@ -28,5 +28,5 @@ def convert_command(
         raise UsageError(f"{target} is there already; name another, or use --force")
     lost = convert(source, target, to, from_)
     for what, number in sorted(lost.items()):
-        typer.echo(f"{to} cannot hold: {number:,} {what}", err=True)
+        typer.echo(f"left out: {number:,} {what}", err=True)
     typer.echo(f"wrote {target}", err=True)

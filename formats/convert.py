@@ -1,5 +1,6 @@
 """The formats by name, how to tell which one a file has, and what reads and writes them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +42,8 @@ from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.task import example
 from glinermt.types import Example, Query, Span
 
-Read = Callable[[Path], Iterator[Document]]
+_log = logging.getLogger(__name__)
+Read = Callable[[Path, Lost], Iterator[Document]]
 Write = Callable[[Iterable[Document], Path, Lost], None]
 
 
@@ -150,19 +152,27 @@ def _detect_row(path: Path) -> str:
 def read_documents(path: str | Path, format: str = "auto") -> list[Document]:
     """Read an annotated file or folder as Documents.
 
-    Of our own format, what several Examples say of one text is one Document.
+    Of our own format, what several Examples say of one text is one Document. What a Document cannot
+    hold is counted in a warning.
 
     Raises:
         DataError: it cannot be read; the message names the file and the line or entry.
         ValueError: there is no such format.
     """
-    path = Path(path)
-    name = detect(path) if format == "auto" else format
+    path, lost = Path(path), Lost()
+    documents = _documents(path, detect(path) if format == "auto" else format, lost)
+    if +lost:
+        counts = ", ".join(f"{number:,} {what}" for what, number in sorted((+lost).items()))
+        _log.warning("%s: left out: %s", path, counts)
+    return documents
+
+
+def _documents(path: Path, name: str, lost: Lost) -> list[Document]:
     if name == OURS:
-        return _merged(_own(path), Lost())
+        return _merged(_own(path), lost)
     if name not in FORMATS:
         raise UsageError(unknown_choice("format", name, [OURS, "auto", *FORMATS]))
-    return list(FORMATS[name].read(path))
+    return list(FORMATS[name].read(path, lost))
 
 
 def read_examples(
@@ -213,7 +223,7 @@ def _as_examples(
 
 
 def convert(source: str | Path, target: str | Path, to: str, format: str = "auto") -> Lost:
-    """Convert a file; return what the target could not hold, counted.
+    """Convert a file; return what was left out, counted: not read, or not held by the target.
 
     Raises:
         DataError: the source cannot be read.
@@ -227,7 +237,7 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
     if name == to == OURS:
         write_jsonl(target, (e.to_dict() for e in _own(source)))
         return lost
-    documents = _merged(_own(source), lost) if name == OURS else read_documents(source, name)
+    documents = _documents(source, name, lost)
     if to == OURS:
         write_jsonl(target, (e.to_dict() for e in _as_examples(documents, source)))
         labels = [s.label for d in documents if d.question is None for s in d.spans]

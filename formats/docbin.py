@@ -21,7 +21,7 @@ def _spacy() -> Any:
     return spacy
 
 
-def read_docbin(path: Path) -> Iterator[Document]:
+def read_docbin(path: Path, lost: Lost) -> Iterator[Document]:
     """Read entities, the spans under ``sc``, and categories from 0.5 on.
 
     spaCy says of each token whether somebody looked for entities there.
@@ -36,6 +36,9 @@ def read_docbin(path: Path) -> Iterator[Document]:
         spans = dict.fromkeys(
             Span(s.start_char, s.end_char, doc.text[s.start_char : s.end_char], s.label_)
             for s in found
+        )
+        lost["spans under other keys than sc"] += sum(
+            len(group) for key, group in doc.spans.items() if key != SPANS
         )
         classes = tuple(name for name, score in doc.cats.items() if score >= 0.5)
         unmarked = not spans and not doc.has_annotation("ENT_IOB")

@@ -11,7 +11,7 @@ from glinermt.types import Relation, Span
 from glinermt.words import split_graphemes
 
 Lost = Counter[str]
-"""What a file could not hold, and how often: ``{"relations": 3}``."""
+"""What was left out, for a reader or a file cannot hold it, and how often: ``{"relations": 3}``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ _SEPARATOR = "|"
 """Between the classes of a CSV row that has several."""
 
 
-def read_csv(path: Path) -> Iterator[Document]:
+def read_csv(path: Path, lost: Lost) -> Iterator[Document]:
     """Read columns ``text`` and ``label`` (or ``labels``); several labels stand between ``|``."""
     table = _table(path)
     _, header = next(table, (1, []))
@@ -26,6 +27,7 @@ def read_csv(path: Path) -> Iterator[Document]:
         raise DataError(f"{path}:1: expected columns 'text' and 'label', got {header}")
     if len(known) > 1 or header.count("text") > 1:
         raise DataError(f"{path}:1: expected one column 'text' and one 'label', got {header}")
+    lost["other columns"] += len(header) - 2
     for line, row in table:
         if len(row) != len(header):
             raise DataError(
@@ -67,13 +69,13 @@ def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:
     write_text(path, table.getvalue())
 
 
-def read_squad(path: Path) -> Iterator[Document]:
+def read_squad(path: Path, lost: Lost) -> Iterator[Document]:
     """Read SQuAD's JSON, version 1 or 2; a question's answers are its spans."""
     try:
         data = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}:1: not JSON: {error}") from error
-    yield from each_document(_questions(data, path), _question)
+    yield from each_document(_questions(data, path), partial(_question, lost))
 
 
 def _questions(data: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -97,7 +99,7 @@ def _items(raw: Any, key: str, where: str) -> list[Any]:
     return found
 
 
-def _question(row: Mapping[str, Any], where: str) -> Document:
+def _question(lost: Lost, row: Mapping[str, Any], where: str) -> Document:
     text, question, spans = row["context"], row["question"], {}
     for name, value in (("context", text), ("question", question)):
         if not isinstance(value, str):
@@ -107,6 +109,7 @@ def _question(row: Mapping[str, Any], where: str) -> Document:
         if type(start) is not int or not said or start < 0 or not text.startswith(said, start):
             raise DataError(f"{where}: answer {said!r:.60} is not at {start}")
         spans[start, start + len(said)] = Span(start, start + len(said), said, "answer")
+    lost["plausible answers"] += len(row.get("plausible_answers") or ())
     return Document(text, tuple(spans.values()), question=question)
 
 
@@ -132,15 +135,15 @@ def write_squad(documents: Iterable[Document], path: Path, lost: Lost) -> None: 
     write_text(path, json.dumps(data, ensure_ascii=False) + "\n")
 
 
-def read_gliner2(path: Path) -> Iterator[Document]:
+def read_gliner2(path: Path, lost: Lost) -> Iterator[Document]:
     """Read ``{"input", "output"}``: gliner2 says what stands in the text and not where.
 
     Every place where it stands is a span, as gliner2 itself trains.
     """
-    yield from each_document(rows(path), _gliner2_document)
+    yield from each_document(rows(path), partial(_gliner2_document, lost))
 
 
-def _gliner2_document(row: Mapping[str, Any], where: str) -> Document:
+def _gliner2_document(lost: Lost, row: Mapping[str, Any], where: str) -> Document:
     text, output = row.get("input", row.get("text")), row.get("output", row.get("schema"))
     if not isinstance(text, str) or not isinstance(output, dict):
         raise DataError(f"{where}: expected 'input' and 'output', got {sorted(row)}")
@@ -155,6 +158,8 @@ def _gliner2_document(row: Mapping[str, Any], where: str) -> Document:
         for one in output.get("relations") or []
         for name, ends in one.items()
     ]
+    for key in output.keys() - {"entities", "relations", "classifications"}:
+        lost[key] += len(output[key] or ())
     chosen = [c.get("true_label") for c in output.get("classifications") or []]
     classes = [name for c in chosen for name in names(c or [], where, "true_label")]
     return Document(

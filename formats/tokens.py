@@ -52,7 +52,7 @@ def _of_tokens(tokens: Sequence[str], spans: Iterable[tuple[int, int, str]]) -> 
     return Document(text, tuple(token_span(text, places, *span) for span in spans))
 
 
-def read_conll(path: Path) -> Iterator[Document]:
+def read_conll(path: Path, lost: Lost) -> Iterator[Document]:  # noqa: ARG001
     """Read one token a line, its tag in the last column; an empty line ends a sentence.
 
     A line that begins with ``# `` is a comment, unless it has as many columns as the others (two,
@@ -102,7 +102,7 @@ def _flat(document: Document, lost: Lost) -> Document:
     return Document(document.text, tuple(flat(document.spans, lost)))
 
 
-def read_gliner(path: Path) -> Iterator[Document]:
+def read_gliner(path: Path, lost: Lost) -> Iterator[Document]:  # noqa: ARG001
     """Read ``{"tokenized_text", "ner", "relations"}``: JSON lines, or one JSON list as gliner has.
 
     A relation is ``[head, tail, name]``, both indices of ``ner``.
@@ -161,7 +161,7 @@ def _key(span: Span) -> tuple[int, int, str]:
     return span.start, span.end, span.label
 
 
-def read_token_classification(path: Path) -> Iterator[Document]:
+def read_token_classification(path: Path, lost: Lost) -> Iterator[Document]:  # noqa: ARG001
     """Read ``{"tokens", "ner_tags"}`` with tags as strings, as Hugging Face data sets export.
 
     Raises:

@@ -19,7 +19,7 @@ MARKED = "entities_marked"
 """Key in a task's data, which Label Studio keeps: false where nobody has looked for entities."""
 
 
-def read_label_studio(path: Path) -> Iterator[Document]:
+def read_label_studio(path: Path, lost: Lost) -> Iterator[Document]:
     """Read a JSON export: the first annotation of each task that was not cancelled.
 
     A task that nobody annotated is read with its first prediction. One that was skipped, so that
@@ -28,20 +28,22 @@ def read_label_studio(path: Path) -> Iterator[Document]:
     from one without any by ``entities_marked`` in its data, which is ours. Choices that are made of
     a region say nothing of the text as a whole and are passed over.
     """
-    yield from _label_studio(path, predictions=True)
+    yield from _label_studio(path, lost, predictions=True)
 
 
-def _label_studio(path: Path, *, predictions: bool) -> Iterator[Document]:
+def _label_studio(path: Path, lost: Lost, *, predictions: bool) -> Iterator[Document]:
     def read(task: Mapping[str, Any], where: str) -> Document | None:
         said = task.get("annotations") or []
         annotations = [each for each in said if not each.get("was_cancelled")]
         if predictions and not said:
             annotations = task.get("predictions") or []
+        lost["tasks that were skipped, or not annotated"] += not annotations
+        lost["annotations after a task's first"] += len(annotations[1:])
         if not annotations:
             return None
         data = task.get("data") or {}
         text = data[_text_key(data, where)]
-        document = _label_studio_document(text, annotations[0].get("result") or [], where)
+        document = _label_studio_document(text, annotations[0].get("result") or [], where, lost)
         ends = {side for r in document.relations for side in (r.head, r.tail)}
         if data.get(MARKED) is False and ends.issuperset(document.spans):
             return replace(document, spans=(), unmarked=True)
@@ -59,7 +61,7 @@ def _text_key(data: Mapping[str, Any], where: str) -> str:
     return strings[0]
 
 
-def _label_studio_document(text: Any, results: list[Any], where: str) -> Document:
+def _label_studio_document(text: Any, results: list[Any], where: str, lost: Lost) -> Document:
     units = Utf16(text)
     spans: list[Span] = []
     by_id: dict[str, Span] = {}
@@ -74,16 +76,22 @@ def _label_studio_document(text: Any, results: list[Any], where: str) -> Documen
                 own = [_span(text, start, end, label, said, where) for label in given]
                 by_id.setdefault(result.get("id", ""), own[0])
                 spans += own
-        if "choices" in value and "start" not in value:  # else they are said of a region
+        if "choices" in value and "start" not in value:
             classes = [*(classes or []), *names(value["choices"], where, "choices")]
+        elif "choices" in value:
+            lost["choices made of a region"] += 1
+        elif not {"labels", "hypertextlabels"} & value.keys() and result.get("type") != "relation":
+            lost[f"results of type {result.get('type')}"] += 1
+    linked = [r for r in results if r.get("type") == "relation"]
+    ended = [r for r in linked if {r["from_id"], r["to_id"]} <= by_id.keys()]
+    lost["relations of what is no entity"] += len(linked) - len(ended)
     relations = [
         Relation(
             by_id[r["from_id"]],
             label,
             by_id[r["to_id"]],
         )
-        for r in results
-        if r.get("type") == "relation" and {r["from_id"], r["to_id"]} <= by_id.keys()
+        for r in ended
         for label in names(r.get("labels") or "related to", where, "labels")
     ]
     return Document(
@@ -182,10 +190,18 @@ def _key(span: Span) -> tuple[int, int, str]:
     return span.start, span.end, span.label
 
 
-def read_prodigy(path: Path) -> Iterator[Document]:
+def read_prodigy(path: Path, lost: Lost) -> Iterator[Document]:
     """Read what ``prodigy db-out`` writes; rejected and ignored examples are passed over."""
-    accepted = (row for row in rows(path) if row[1].get("answer", "accept") == "accept")
-    yield from each_document(accepted, _prodigy_document)
+    yield from each_document(_accepted(path, lost, "accept"), _prodigy_document)
+
+
+def _accepted(path: Path, lost: Lost, unsaid: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rows that were accepted; ``unsaid`` is the answer where a row has none."""
+    for where, row in rows(path):
+        if row.get("answer", unsaid) == "accept":
+            yield where, row
+        else:
+            lost["examples that were not accepted"] += 1
 
 
 def _prodigy_document(row: Mapping[str, Any], where: str) -> Document:
@@ -237,7 +253,7 @@ def _prodigy_row(document: Document) -> dict[str, Any]:
     return row
 
 
-def read_doccano(path: Path) -> Iterator[Document]:
+def read_doccano(path: Path, lost: Lost) -> Iterator[Document]:  # noqa: ARG001
     """Read JSON lines of doccano: ``label`` or ``labels`` of spans or names, or ``entities``."""
     yield from each_document(rows(path), _doccano_document)
 
@@ -380,10 +396,10 @@ def read_corrected(path: Path, tool: str) -> Iterator[Document]:
     """
     if tool not in TOOLS:
         raise UsageError(unknown_choice("tool", tool, TOOLS))
+    lost = Lost()  # who corrects knows what was skipped
     if tool == "label-studio":
-        yield from _label_studio(path, predictions=False)
+        yield from _label_studio(path, lost, predictions=False)
     elif tool == "prodigy":
-        accepted = (row for row in rows(path) if row[1].get("answer") == "accept")
-        yield from each_document(accepted, _prodigy_document)
+        yield from each_document(_accepted(path, lost, ""), _prodigy_document)
     else:
-        yield from read_doccano(path)
+        yield from read_doccano(path, lost)

@@ -153,7 +153,9 @@ class TaskRequest(_Options):
 class EntitiesRequest(TaskRequest):
     model_config = _example(labels=["person", "city"])
 
-    labels: Labels | Several[Labels] = Field(description="entity types, for all texts or one for each")
+    labels: Labels | Several[Labels] = Field(
+        description="entity types, for all texts or one for each"
+    )
     threshold: Threshold = None
     overlap: Literal["flat", "nested"] = "flat"
     multi_label: bool = False

@@ -166,7 +166,9 @@ def _below(value: Any, root: Mapping[str, Any]) -> Iterator[Any]:
         yield from value
         return
     if value is not root and isinstance(value.get("$id"), str):
-        raise UsageError(f"schema: {value['$id']!r:.80} is a schema of its own inside; leave out $id")
+        raise UsageError(
+            f"schema: {value['$id']!r:.80} is a schema of its own inside; leave out $id"
+        )
     for key, inner in value.items():
         if key in ("$ref", "$dynamicRef") and isinstance(inner, str):
             yield _referenced(inner, root)

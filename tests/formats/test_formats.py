@@ -446,7 +446,7 @@ def test_round_trips_keep_every_span(tmp_path: Path, name: str, document: Docume
     form, target = FORMATS[name], tmp_path / TO_FILE[name]
     lost = Lost()
     form.write([document], target, lost)
-    found = list(form.read(target))
+    found = list(form.read(target, Lost()))
     assert not +lost - Lost({"empty texts": 1})
     if document.text or name not in ("conll",):
         (one,) = found
@@ -462,6 +462,75 @@ def test_docbin_round_trips(tmp_path: Path) -> None:
     )
     FORMATS["docbin"].write([document], tmp_path / "a.spacy", Lost())
     assert read_documents(tmp_path / "a.spacy") == [document]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "left_out"),
+    [
+        (
+            "a.json",
+            [
+                {
+                    "data": {"text": "Ann won."},
+                    "annotations": [
+                        {
+                            "result": [
+                                {
+                                    "type": "labels",
+                                    "value": {"start": 0, "end": 3, "labels": ["x"]},
+                                },
+                                {
+                                    "type": "choices",
+                                    "value": {"start": 0, "end": 3, "choices": ["y"]},
+                                },
+                                {"type": "rating", "value": {"rating": 4}},
+                                {"type": "relation", "from_id": "a", "to_id": "b"},
+                            ]
+                        },
+                        {"result": []},
+                    ],
+                },
+                {"data": {"text": "Bo."}, "annotations": [{"was_cancelled": True, "result": []}]},
+            ],
+            {
+                "choices made of a region": 1,
+                "results of type rating": 1,
+                "relations of what is no entity": 1,
+                "annotations after a task's first": 1,
+                "tasks that were skipped, or not annotated": 1,
+            },
+        ),
+        (
+            "a.ann",
+            "T1\tperson 0 3;4 7\tAnn won\nE1\tWin:T1\nA1\tPast E1\n#1\tNote T1\tsure\n",
+            {"events": 1, "attributes": 1, "notes": 1, "gaps in entities of several pieces": 1},
+        ),
+        (
+            "a.jsonl",
+            [
+                {"text": "Ann won.", "spans": [], "answer": "accept"},
+                {"text": "Bo.", "spans": [], "answer": "ignore"},
+            ],
+            {"examples that were not accepted": 1},
+        ),
+        ("a.csv", "id,text,label\n1,Ann won.,x\n", {"other columns": 1}),
+        (
+            "b.jsonl",
+            [{"input": "Ann won.", "output": {"entities": {}, "json_structures": [{}, {}]}}],
+            {"json_structures": 2},
+        ),
+    ],
+)
+def test_what_is_not_read_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, data: Any, left_out: dict[str, int]
+) -> None:
+    save(tmp_path / "a.txt", "Ann won.")
+    source = save(tmp_path / name, data)
+    assert convert(source, tmp_path / "ours.jsonl", "glinermt") == left_out
+    assert not caplog.text
+    (document,) = read_documents(source)
+    assert document.text == "Ann won."
+    assert all(f"{number} {what}" in caplog.text for what, number in left_out.items())
 
 
 def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:

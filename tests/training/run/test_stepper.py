@@ -51,5 +51,5 @@ def test_a_vocabulary_kept_by_row_learns_as_a_whole_one(
     by_row = trained(encoder)
     assert by_row[0] == pytest.approx(whole[0], rel=1e-5)
     for name, weight in whole[1].items():
-        if not name.endswith("key.bias"):  # its gradient is zero but for rounding, which Adam enlarges
+        if not name.endswith("key.bias"):  # its gradient is rounding alone, which Adam enlarges
             torch.testing.assert_close(by_row[1][name], weight, rtol=1e-5, atol=1e-6, msg=name)
