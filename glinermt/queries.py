@@ -147,8 +147,8 @@ class Ask:
     relation_threshold: float | Mapping[str, float] = 0.5
     """Least score of a relation."""
     adjacency_threshold: float | None = None
-    """Least probability that two spans are related at all, for models that ask this first (relex);
-    None = ``threshold``, as in the package gliner."""
+    """Least probability that two spans are related at all, for models that ask this first: relex,
+    where None = ``threshold``, and GLiFormer, where None = 0.5, as in their packages."""
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

@@ -259,7 +259,7 @@ class TextModel:
             flat_ner: no entity lies in another.
             threshold: least score of an entity.
             adjacency_threshold: least probability that two entities are related at all, for models
-                that ask this first; None = ``threshold``.
+                that ask this first; None = ``threshold`` (GLiFormer: 0.5).
             relation_threshold: least score of a relation; None = ``threshold``.
             multi_label: an entity may have several labels.
             theirs: other options of that package, which must be off.

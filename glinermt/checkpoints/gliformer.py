@@ -1,13 +1,15 @@
-"""Reads text checkpoints of the package gliformer: entities, classes and vectors of texts.
+"""Reads text checkpoints of the package gliformer: entities, relations, classes and text vectors.
 
 The names and rules were verified against the PyPI package ``gliformer`` 0.1.3. Heads for other
 tasks are left out.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from glinermt.build import Parts, position_limit, token_ids
+from glinermt.checkpoints import gliformer_relations
 from glinermt.checkpoints.gliner_folder import ENCODER, GlinerFolder, without_unread
 from glinermt.checkpoints.weights import fill, one_of, published_names, renamed
 from glinermt.config import ModelConfig, TaskSettings
@@ -20,7 +22,9 @@ from glinermt.families.gliformer_network import (
     EntityHead,
     GliformerNetwork,
 )
-from glinermt.families.gliformer_reader import GliformerMarkers, GliformerReader
+from glinermt.families.gliformer_reader import GliformerReader
+from glinermt.families.gliformer_relations import RelationHead
+from glinermt.families.gliformer_rows import GliformerMarkers
 from glinermt.words import word_splitter
 
 MODEL_TYPES = ("gliformer", "gliformer-text", "gliformer-layout")
@@ -31,16 +35,20 @@ NAMES = {
     "heads.ner.": "entities.",
     "heads.classification.": "classes.",
     "heads.embedding.": "embedding.",
+    **gliformer_relations.NAMES,
 }
 """Beginnings of published names of weights, and ours."""
 UNREAD = (
     "token_rep_layer.vision_encoder.",
-    "heads.joint_relex.",
     "heads.open_relex.",
+    "heads.set_open_relex.",
     "heads.structuring.",
+    "heads.set_structuring.",
     "heads.count.",
+    *gliformer_relations.UNREAD,
 )
-"""Weights of images and of tasks that are not read here."""
+"""Weights of images and of tasks that are not read here, also by older names, and such as stand
+there twice."""
 _TASKS = {"ner_config": "entities", "classification_config": "classes"}
 _DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "anchor_mode": ("parent",),
@@ -77,6 +85,7 @@ _KNOWN = frozenset(
     "embed_cat_token embed_child_token embed_parent_token embedding_config groups_layer "
     "joint_relex_config multimodal_fusion ner_config ner_parent_token obj_token "
     "open_rel_parent_token open_relex_config parent_token rel_mode relations_config seq_token "
+    "set_open_relex_config set_structuring_config "
     "struct_parent_token structuring_child_token structuring_config structuring_end_token".split()
 )
 
@@ -112,8 +121,11 @@ def load(files: GlinerFolder) -> Parts:
         entities=_entity_head(files, size, dropout) if "ner_config" in heads else None,
         classes=_class_head(files, size, dropout) if "classification_config" in heads else None,
         embedding=_embedding_head(files, size),
+        relations=_relation_head(files, size, dropout),
     )
-    unread = UNREAD if network.embedding is not None else (*UNREAD, "heads.embedding.")
+    unread = [*UNREAD]
+    unread += ["heads.embedding."] if network.embedding is None else []
+    unread += [gliformer_relations.PREFIX] if network.relations is None else []
     fill(network, renamed(without_unread(files.weights, *unread), NAMES), where=files.folder)
     markers = _markers(files)
     tokenizer = files.tokenizer(markers)
@@ -135,6 +147,7 @@ def load(files: GlinerFolder) -> Parts:
             sequence=files.get("seq_token", "[SEQ]"),
             separator=ids[markers[1]],
             entity=ids[markers[0]],
+            relation=ids.get(files.get("rel_token", "[RELATION]"), -1),
             class_=ids.get(files.get("cat_token", "[CLASS]"), -1),
             entity_group=ids[files.get("ner_parent_token", group)],
             class_group=ids[files.get("cat_parent_token", group)],
@@ -173,6 +186,18 @@ def _embedding_head(files: GlinerFolder, size: int) -> EmbeddingHead | None:
     return EmbeddingHead(size, pooling, given.get("projection_dim"))
 
 
+def _relation_head(files: GlinerFolder, size: int, dropout: float) -> RelationHead | None:
+    """Return the head; None without one, or with a warning where it has what is not known here."""
+    key = gliformer_relations.config_key(files)
+    if key is None:
+        return None
+    try:
+        return gliformer_relations.relation_head(files, key, size, dropout)
+    except CheckpointError as error:
+        warnings.warn(f"{error}; so this model relates no entities in one pass", stacklevel=2)
+        return None
+
+
 def _options(files: GlinerFolder, key: str) -> dict[str, Any]:
     """Return the options of a head, each checked."""
     given = files.data[key]
@@ -192,8 +217,9 @@ def _markers(files: GlinerFolder) -> list[str]:
     found = [files.get("ent_token", "[ENTITY]"), files.get("sep_token", "[SEP]"), *groups]
     if files.data.get("classification_config") is not None:
         found.append(files.get("cat_token", "[CLASS]"))
-    if files.data.get("joint_relex_config") or files.data.get("open_relex_config"):
+    relations = ("joint_relex_config", "relations_config", "open_relex_config")
+    if any(files.data.get(key) for key in (*relations, "set_open_relex_config")):
         found.append(files.get("rel_token", "[RELATION]"))
-    if files.data.get("structuring_config"):
+    if files.data.get("structuring_config") or files.data.get("set_structuring_config"):
         found.append(files.get("child_token", "[FIELD]"))
     return found

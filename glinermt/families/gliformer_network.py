@@ -1,4 +1,4 @@
-"""The network of GLiFormer text checkpoints: entities, classes and vectors of texts.
+"""The network of GLiFormer text checkpoints: entities, relations, classes and vectors of texts.
 
 The names and rules were verified against the PyPI package ``gliformer`` 0.1.3.
 """
@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glinermt.families.base import FamilyNetwork
+from glinermt.families.gliformer_layers import Anchor, Modeling, two_layers
+from glinermt.families.gliformer_relations import RelationHead
 from glinermt.heads import TokenHead
 from glinermt.layers import BiLSTM, resized
 
-Modeling = Literal["linear", "mlp"]
 TextPooling = Literal["mean", "max", "weighted", "cls"]
 Scorer = Literal["dot", "scaled-dot", "weighted-dot"]
 
@@ -34,6 +35,7 @@ class GliformerNetwork(FamilyNetwork):
         entities: "EntityHead | None",
         classes: "ClassHead | None",
         embedding: "EmbeddingHead | None" = None,
+        relations: RelationHead | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -42,25 +44,7 @@ class GliformerNetwork(FamilyNetwork):
         self.entities = entities
         self.classes = classes
         self.embedding = embedding
-
-
-class Anchor(nn.Module):
-    """Makes one vector of a label's and of its group's."""
-
-    def __init__(self, size: int, modeling: Modeling, *, dropout: bool) -> None:
-        super().__init__()
-        self.is_linear = modeling == "linear"
-        if self.is_linear:
-            self.proj = nn.Linear(2 * size, size)
-        else:
-            self.mlp = _mlp(2 * size, 2 * size, size, dropout=dropout)
-
-    def forward(
-        self, group: Float[Tensor, " hidden"], labels: Float[Tensor, "label hidden"]
-    ) -> Float[Tensor, "label hidden"]:
-        pair = torch.cat([group.expand_as(labels), labels], dim=-1)
-        anchored: Tensor = self.proj(pair) if self.is_linear else self.mlp(pair)
-        return anchored
+        self.relations = relations
 
 
 class EntityHead(nn.Module):
@@ -77,7 +61,9 @@ class EntityHead(nn.Module):
         group: Float[Tensor, " hidden"],
         labels: Float[Tensor, "label hidden"],
     ) -> Float[Tensor, "word label 3"]:
-        logits: Tensor = self.scorer(words[None], self.anchor_modeling(group, labels)[None])[0]
+        logits: Tensor = self.scorer(words[None], self.anchor_modeling(group[None], labels)[None])[
+            0
+        ]
         return logits
 
 
@@ -109,7 +95,7 @@ class ClassHead(nn.Module):
             labels: vectors of the labels' markers.
         """
         text: Tensor = self.pooling(words, first)
-        anchored: Tensor = self.anchor_modeling(group, labels)
+        anchored: Tensor = self.anchor_modeling(group[None], labels)
         if self.scorer is not None:
             scored: Tensor = self.scorer(text, anchored)
             return scored
@@ -122,7 +108,7 @@ class EmbeddingHead(nn.Module):
     def __init__(self, size: int, pooling: TextPooling, width: int | None) -> None:
         super().__init__()
         self.width = width or size
-        self.projection = nn.Identity() if width is None else _mlp(size, size, width)
+        self.projection = nn.Identity() if width is None else two_layers(size, size, width)
         self.pooling = _Pooling(self.width, pooling)
 
     def forward(self, tokens: Float[Tensor, "token hidden"]) -> Float[Tensor, " width"]:
@@ -130,12 +116,6 @@ class EmbeddingHead(nn.Module):
         tokens = self.projection(tokens)
         pooled: Tensor = self.pooling(tokens, tokens[0])
         return pooled
-
-
-def _mlp(size: int, inner: int, width: int, *, dropout: bool = True) -> nn.Sequential:
-    """Return layers whose names count the dropout, which a model trained without it has not."""
-    between = [nn.Dropout(0.0)] if dropout else []
-    return nn.Sequential(nn.Linear(size, inner), nn.GELU(), *between, nn.Linear(inner, width))
 
 
 class _Pooling(nn.Module):

@@ -1,8 +1,8 @@
-"""Reads queries as GLiFormer does: groups of classes and labels before the text, in one row."""
+"""Reads queries with a GLiFormer network: what it finds in rows, and vectors of texts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,59 +10,46 @@ from jaxtyping import Float
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import QueryEncoder, TokenizedWords
+from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
 from glinermt.families.base import (
     RowEncoder,
-    TextRow,
     by_length,
     chosen_of,
     pool_words,
-    text_rows,
     tokens_read,
 )
 from glinermt.families.gliformer_network import GliformerNetwork
+from glinermt.families.gliformer_rows import (
+    GliformerMarkers,
+    GroupedRow,
+    GroupedRows,
+    distinct,
+)
+from glinermt.families.mentions import (
+    MAX_ENTITIES,
+    Related,
+    Words,
+    ends_of,
+    given_words,
+    in_window,
+    moved,
+    relations_between,
+)
 from glinermt.heads.token import INSIDE
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
 from glinermt.types import Ask, Found, Kind, Query
-from glinermt.windows import LABEL_SHARE, place
+from glinermt.windows import place
 
-
-@dataclass(frozen=True, slots=True)
-class GliformerMarkers:
-    """The word that begins a row, and the vocabulary ids of the markers."""
-
-    sequence: str
-    separator: int
-    entity: int
-    class_: int
-    entity_group: int
-    class_group: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    text: TextRow
-    classes: list[range]
-    """Which of the query's classes each group asks for."""
-    read: list[int]
-    """Positions of the first token, then, group by group, of the group's and its labels' markers;
-    groups are those of classes, then that of labels where there are any."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Names that are asked together, as tokens, and what stands before them."""
-
-    marker: int
-    name: list[int]
-    each: int
-    """Marker before each of the names."""
-    names: list[list[int]]
+ADJACENCY = 0.5
+"""Least probability that two entities are related at all, where none is asked for."""
 
 
 @dataclass(slots=True)
 class _Parts:
+    given: list[Words] | None
+    """Words of the spans that the query gives."""
     spans: list[Candidates] = field(default_factory=list)
+    relations: dict[Related, float] = field(default_factory=dict)
     classes: dict[int, list[float]] = field(default_factory=dict)
 
 
@@ -71,7 +58,8 @@ class GliformerReader:
 
     A query's prompt names the group of its classes where these have no groups of their own, else it
     stands before the text. A span's score may lie below the threshold: what stands beside it
-    counts, too.
+    counts, too. Relations join the spans that the query gives, else those chosen in the same
+    window. With more labels than fit in a row, a relation needs both ends among the labels of one.
 
     Args:
         network: the heads that the model has.
@@ -92,96 +80,28 @@ class GliformerReader:
         self.network = network
         self.encoder = encoder
         self.query_encoder = query_encoder
-        self.markers = markers
         self.text_tokens = text_tokens
         self.batch_tokens = BATCH_TOKENS
         kinds: list[Kind] = []
         kinds += ["spans"] if network.entities is not None else []
+        kinds += ["relations"] if network.relations is not None else []
         kinds += ["classes"] if network.classes is not None else []
         self.kinds: frozenset[Kind] = frozenset(kinds)
+        self.rows = GroupedRows(query_encoder, markers, self.kinds)
 
     def read(self, queries: Sequence[Query], ask: Ask) -> Iterator[Found]:
         texts = self.query_encoder.tokenize_texts([query.text for query in queries])
         planned = [
             row
             for i, (query, text) in enumerate(zip(queries, texts, strict=True))
-            for row in self._plan(i, query, text)
+            for row in self.rows.of(i, query, text)
         ]
-        parts = [_Parts() for _ in queries]
+        parts = [_Parts(given_words(q, text)) for q, text in zip(queries, texts, strict=True)]
         for row, vectors, words in self._run(planned):
             i = row.text.window.query
-            self._score(parts[i], row, vectors, words, queries[i], len(texts[i].offsets), ask)
+            self._score(parts[i], row, vectors, words, queries[i], texts[i], ask)
         for query, text, part in zip(queries, texts, parts, strict=True):
             yield _found(query, text, part, ask)
-
-    def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[_Row]:
-        labels = _distinct(query.labels) if "spans" in self.kinds else ()
-        classes = _distinct(query.classes) if "classes" in self.kinds else ()
-        if not text.offsets or not (labels or classes):
-            return
-        named = bool(classes) and not query.class_groups
-        asked = query.class_groups or ((query.prompt, len(classes)),)
-        edges = list(accumulate((number for _, number in asked), initial=0))
-        sequence, *group_names = self._token_ids([self.markers.sequence, *(n for n, _ in asked)])
-        names = self._token_ids([*classes, *labels])
-        class_names, label_names = names[: len(classes)], names[len(classes) :]
-        (prompt,) = self.query_encoder.tokenize_texts(["" if named else query.prompt])
-        for part, own in self._parts(names, len(classes), prompt, text):
-            groups, ranges = [], []
-            for name, (first, last) in zip(group_names, pairwise(edges), strict=True):
-                inside = range(max(first, part.start), min(last, part.stop))
-                if inside:
-                    ranges.append(inside)
-                    chosen = [class_names[i] for i in inside]
-                    markers = self.markers.class_group, self.markers.class_
-                    groups.append(_Group(markers[0], name, markers[1], chosen))
-            if own:
-                chosen = [label_names[i] for i in own]
-                groups.append(_Group(self.markers.entity_group, [], self.markers.entity, chosen))
-            head, read = self._head(sequence, groups)
-            for row in text_rows(
-                text,
-                self.query_encoder.max_tokens,
-                suffix=self.query_encoder.suffix,
-                asked=(index, own),
-                head=head,
-                prompt=prompt,
-            ):
-                yield _Row(row, ranges, read)
-
-    def _token_ids(self, pieces: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of pieces, each tokenised alone."""
-        words = self.query_encoder.tokenize_words([[piece] for piece in pieces])
-        return [list(one.token_ids) for one in words]
-
-    def _parts(
-        self, names: list[list[int]], num_classes: int, prompt: TokenizedWords, text: TokenizedWords
-    ) -> Iterator[tuple[range, range]]:
-        """Yield which classes and labels are asked together; all, where they leave room."""
-        limit = self.query_encoder.max_tokens
-        size = sum(1 + len(ids) for ids in names) + len(prompt.token_ids) + 12
-        num_labels = len(names) - num_classes
-        if size + len(text.token_ids) <= limit or size <= limit * LABEL_SHARE:
-            yield range(num_classes), range(num_labels)
-            return
-        each = max(1, int(len(names) * limit * LABEL_SHARE / size))
-        for start in range(0, num_classes, each):
-            yield range(num_classes)[start : start + each], range(0)
-        for start in range(0, num_labels, each):
-            yield range(0), range(num_labels)[start : start + each]
-
-    def _head(self, sequence: list[int], groups: Sequence[_Group]) -> tuple[list[int], list[int]]:
-        """Return the row before its words, and the positions whose vectors are wanted."""
-        row = [*self.query_encoder.prefix, *sequence]
-        read = [0]
-        for group in groups:
-            read.append(len(row))
-            row += [group.marker, *group.name]
-            for name in group.names:
-                read.append(len(row))
-                row += [group.each, *name]
-            row.append(self.markers.separator)
-        return [*row, self.markers.separator], read
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
@@ -197,7 +117,7 @@ class GliformerReader:
         room = self.text_tokens - len(frame.prefix) - len(frame.suffix)
         rows: list[list[int]] = []
         first_row = [0]
-        for ids, text in zip(self._token_ids(texts), texts, strict=True):
+        for ids, text in zip(self.rows.token_ids(texts), texts, strict=True):
             for start in range(0, len(ids) if text.strip() else 0, room):
                 rows.append([*frame.prefix, *ids[start : start + room], *frame.suffix])
             first_row.append(len(rows))
@@ -215,7 +135,7 @@ class GliformerReader:
         return found
 
     @torch.inference_mode()
-    def _run(self, planned: Sequence[_Row]) -> Iterator[tuple[_Row, Tensor, Tensor]]:
+    def _run(self, planned: Sequence[GroupedRow]) -> Iterator[tuple[GroupedRow, Tensor, Tensor]]:
         """Yield each row's vectors at ``read``, and those of its words."""
         sizes = [row.text.window.num_tokens for row in planned]
         for group in by_length(sizes, self.batch_tokens):
@@ -238,30 +158,85 @@ class GliformerReader:
     def _score(
         self,
         parts: _Parts,
-        row: _Row,
+        row: GroupedRow,
         vectors: Tensor,
         words: Tensor,
         query: Query,
-        num_words: int,
+        text: TokenizedWords,
         ask: Ask,
     ) -> None:
         window, num_prompt = row.text.window, row.text.num_prompt
-        text = words[num_prompt:]
+        own_words = words[num_prompt:]
         first, rest = vectors[0], vectors[1:]
         for group in row.classes:
             assert self.network.classes is not None
             own, rest = rest[: 1 + len(group)], rest[1 + len(group) :]
-            logits = self.network.classes(text, first, own[0], own[1:]).tolist()
+            logits = self.network.classes(own_words, first, own[0], own[1:]).tolist()
             for i, logit in zip(group, logits, strict=True):
                 parts.classes.setdefault(i, []).append(logit)
-        if len(window.labels) and self.network.entities is not None:
-            scores = self.network.entities(words, rest[0], rest[1:])[num_prompt:]
+        if not len(window.labels) and not len(row.text.relations):
+            return
+        places = None if parts.given is None else in_window(parts.given, window)
+        if len(window.labels):
+            assert self.network.entities is not None
+            labels = rest[1 : 1 + len(window.labels)]
+            scores = self.network.entities(words, rest[0], labels)[num_prompt:]
             probabilities = scores.float().sigmoid().cpu().numpy()
-            names = tuple(_distinct(query.labels)[i] for i in window.labels)
+            names = tuple(distinct(query.labels)[i] for i in window.labels)
             limits = np.array(label_thresholds(ask.threshold, names))
             found = self.network.entities.scorer.candidates(probabilities, limits, ask.span_score)
             found = bounded(found, probabilities[:, :, INSIDE])
-            parts.spans.append(place(found, window, num_words))
+            parts.spans.append(place(found, window, len(text.offsets)))
+            if places is None and len(row.text.relations):
+                places = _chosen_places(parts.spans[-1], window, query, text, ask)
+        if places and len(places) > 1 and len(row.text.relations):
+            self._relate(parts, row, words, rest, places, query, ask)
+
+    def _relate(
+        self,
+        parts: _Parts,
+        row: GroupedRow,
+        words: Tensor,
+        group: Tensor,
+        places: Sequence[Words],
+        query: Query,
+        ask: Ask,
+    ) -> None:
+        """Score the relations between places, counted from the window's first word.
+
+        ``group`` has the vectors of the group's marker and of its names'.
+        """
+        assert self.network.relations is not None
+        start, labels = row.text.window.start, row.text.relations
+        spans = torch.tensor(places, dtype=torch.long, device=words.device) + row.text.num_prompt
+        near = ADJACENCY if ask.adjacency_threshold is None else ask.adjacency_threshold
+        vectors = group[len(group) - len(labels) :]
+        pairs, logits = self.network.relations(words, group[0], spans, vectors, near)
+        scores = logits.float().sigmoid().cpu().numpy()
+        names = tuple(distinct(query.relations)[i] for i in labels)
+        limits = np.array(label_thresholds(ask.relation_threshold, names))
+        chosen = pairs.tolist()
+        for pair, label in np.argwhere(scores > limits).tolist():
+            head, tail = (moved(places[i], start) for i in chosen[pair])
+            if head != tail:
+                key = labels[label], head, tail
+                parts.relations[key] = max(
+                    parts.relations.get(key, 0.0), float(scores[pair, label])
+                )
+
+
+def _chosen_places(
+    found: Candidates, window: Pass, query: Query, text: TokenizedWords, ask: Ask
+) -> list[Words]:
+    """Return the places of the spans that a window's candidates alone would give.
+
+    A place stands there once for each of its labels, as layers that mix all spans were trained.
+    """
+    chosen = chosen_of([found], query, text.offsets, ask)
+    best = np.argsort(-chosen.score, kind="stable")[:MAX_ENTITIES]
+    best = best[np.argsort(chosen.start[best], kind="stable")]
+    starts, ends = chosen.start[best] - window.start, chosen.end[best] - window.start
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def bounded(candidates: Candidates, inside: np.ndarray) -> Candidates:
@@ -278,14 +253,10 @@ def bounded(candidates: Candidates, inside: np.ndarray) -> Candidates:
 
 
 def _found(query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
-    spans = []
-    if parts.spans:
-        chosen = chosen_of(parts.spans, query, text.offsets, ask)
-        spans = spans_of(chosen, query.text, text.offsets, _distinct(query.labels))
-    classes = _distinct(query.classes)
+    labels, classes = distinct(query.labels), distinct(query.classes)
+    chosen = chosen_of(parts.spans, query, text.offsets, ask) if parts.spans else None
+    spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
+    ends = ends_of(query, text, parts.given, chosen, labels)
+    relations = relations_between(ends, parts.relations, distinct(query.relations))
     means = {classes[i]: float(np.mean(logits)) for i, logits in sorted(parts.classes.items())}
-    return Found(tuple(spans), (), means)
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+    return Found(tuple(spans), relations, means)

@@ -137,12 +137,7 @@ class PromptedNetwork(TrainedFamily):
 
     def pairs(self, spans: Float[Tensor, "span hidden"], threshold: float) -> Int[Tensor, "pair 2"]:
         """Return the ordered pairs of different spans that may be related, row by row."""
-        if self.adjacency is None:
-            near = torch.ones(len(spans), len(spans), dtype=torch.bool, device=spans.device)
-        else:
-            near = self.adjacency(spans) > threshold
-        near.fill_diagonal_(False)
-        return near.nonzero()
+        return near_pairs(spans, self.adjacency, threshold)
 
     def relation_logits(
         self,
@@ -150,10 +145,32 @@ class PromptedNetwork(TrainedFamily):
         pairs: Int[Tensor, "pair 2"],
         relations: Float[Tensor, "relation hidden"],
     ) -> Float[Tensor, "pair relation"]:
-        head, tail = spans[pairs[:, 0]], spans[pairs[:, 1]]
-        pair = head * tail if self.pair_rep is None else self.pair_rep(torch.cat([head, tail], -1))
-        logits: Tensor = pair @ relations.T
-        return logits
+        return pair_logits(spans, pairs, relations, self.pair_rep)
+
+
+def near_pairs(
+    spans: Float[Tensor, "span hidden"], adjacency: nn.Module | None, threshold: float
+) -> Int[Tensor, "pair 2"]:
+    """Return the ordered pairs of different spans that are near enough, row by row; None = all."""
+    if adjacency is None:
+        near = torch.ones(len(spans), len(spans), dtype=torch.bool, device=spans.device)
+    else:
+        near = adjacency(spans) > threshold
+    near.fill_diagonal_(False)
+    return near.nonzero()
+
+
+def pair_logits(
+    spans: Float[Tensor, "span hidden"],
+    pairs: Int[Tensor, "pair 2"],
+    relations: Float[Tensor, "relation hidden"],
+    pair_rep: nn.Module | None,
+) -> Float[Tensor, "pair relation"]:
+    """Score pairs against relations by the vectors of pairs, or by products of three vectors."""
+    head, tail = spans[pairs[:, 0]], spans[pairs[:, 1]]
+    pair = head * tail if pair_rep is None else pair_rep(torch.cat([head, tail], -1))
+    logits: Tensor = pair @ relations.T
+    return logits
 
 
 def _picked(stored: Tensor | None, index: list[int], none: Tensor) -> Tensor:

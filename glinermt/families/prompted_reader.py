@@ -8,21 +8,26 @@ import torch
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_reader import represented
+from glinermt.families.mentions import (
+    MAX_ENTITIES,
+    Related,
+    Words,
+    ends_of,
+    given_words,
+    in_window,
+    moved,
+    relations_between,
+)
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.training import FamilyBatch, RowVectors, family_batch
 from glinermt.heads import SpanHead
-from glinermt.pairing import words_of
 from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
-from glinermt.types import Ask, Example, Found, Kind, Query, Relation, Span
+from glinermt.types import Ask, Example, Found, Kind, Query, Span
 from glinermt.windows import LABEL_SHARE, place
-
-MAX_ENTITIES = 1024
-"""Most spans of one window that may be related, best first: memory grows with their square."""
-Words = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class PromptedReader:
             for i, (query, text) in enumerate(zip(queries, texts, strict=True))
             for row in self._plan(i, query, text)
         ]
-        parts = [_Parts(_given(q, text)) for q, text in zip(queries, texts, strict=True)]
+        parts = [_Parts(given_words(q, text)) for q, text in zip(queries, texts, strict=True)]
         for row, vectors in self._run(planned):
             i = row.window.query
             self._score(parts[i], row, vectors, queries[i], texts[i], ask)
@@ -230,7 +235,7 @@ class PromptedReader:
     ) -> None:
         words, labels, relations = vectors
         window = row.window
-        targets = None if parts.given is None else _inside(parts.given, window)
+        targets = None if parts.given is None else in_window(parts.given, window)
         if len(window.labels):
             logits = self.network.logits(words, labels)[row.num_prompt :]
             scores = logits.float().sigmoid().cpu().numpy()
@@ -245,7 +250,7 @@ class PromptedReader:
                 targets = self._targets(found)
         if targets is None or len(targets) < 2 or not len(row.relations):
             return
-        own = [_moved(where, window.start) for where in targets]
+        own = [moved(where, window.start) for where in targets]
         spans = torch.tensor(targets, dtype=torch.long, device=words.device) + row.num_prompt
         span_vectors = self.network.span_vectors(words, spans)
         parts.mentions.append(_Mentions(row.relations, own, span_vectors, relations))
@@ -253,7 +258,7 @@ class PromptedReader:
     @torch.inference_mode()
     def _related(
         self, mentions: _Mentions, ends: Mapping[Words, Span], names: tuple[str, ...], ask: Ask
-    ) -> Iterator[tuple[tuple[int, Words, Words], float]]:
+    ) -> Iterator[tuple[Related, float]]:
         """Yield label, head, tail and score of the relations between ``ends`` of one window."""
         known = torch.tensor(
             [where in ends for where in mentions.places], device=mentions.vectors.device
@@ -289,19 +294,13 @@ class PromptedReader:
         if parts.spans:
             chosen = chosen_of(parts.spans, query, text.offsets, ask)
         spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
-        ends = _ends(query, text, parts.given, chosen, labels)
+        ends = ends_of(query, text, parts.given, chosen, labels)
         names = _distinct(query.relations)
-        best: dict[tuple[int, Words, Words], float] = {}
+        best: dict[Related, float] = {}
         for mentions in parts.mentions:
             for key, score in self._related(mentions, ends, names, ask):
                 best[key] = max(best.get(key, 0.0), score)
-        relations = [
-            Relation(ends[head], names[label], ends[tail], score)
-            for (label, head, tail), score in sorted(
-                best.items(), key=lambda item: (item[0][1:], item[0][0])
-            )
-        ]
-        return Found(tuple(spans), tuple(relations))
+        return Found(tuple(spans), relations_between(ends, best, names))
 
 
 def _with_mentions(example: Example) -> Query:
@@ -317,51 +316,8 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _moved(where: Words, by: int) -> Words:
-    return where[0] + by, where[1] + by
-
-
 def _single(threshold: float | Mapping[str, float]) -> float:
     """Return the least threshold there is."""
     if isinstance(threshold, Mapping):
         return min(threshold.values(), default=0.5)
     return float(threshold)
-
-
-def _given(query: Query, text: TokenizedWords) -> list[Words] | None:
-    """Return the words of the spans that the query gives."""
-    if query.entities is None:
-        return None
-    first, last = words_of(text, query.entities)
-    return list(zip(first.tolist(), last.tolist(), strict=True))
-
-
-def _inside(places: Sequence[Words], window: Pass) -> list[Words]:
-    """Return the distinct places that lie in the window, counted from its first word."""
-    return [
-        _moved(where, -window.start)
-        for where in dict.fromkeys(places)
-        if window.start <= where[0] < where[1] <= window.end
-    ]
-
-
-def _ends(
-    query: Query,
-    text: TokenizedWords,
-    given: Sequence[Words] | None,
-    chosen: Candidates | None,
-    labels: tuple[str, ...],
-) -> dict[Words, Span]:
-    """Return the spans that relations may join, by their words; of equal places the first."""
-    ends: dict[Words, Span] = {}
-    if query.entities is not None and given is not None:
-        for where, span in zip(given, query.entities, strict=True):
-            ends.setdefault(where, span)
-        return ends
-    if chosen is None:
-        return ends
-    for i in range(len(chosen)):
-        where = int(chosen.start[i]), int(chosen.end[i])
-        (span,) = spans_of(chosen.take(np.array([i])), query.text, text.offsets, labels)
-        ends.setdefault(where, span)
-    return ends

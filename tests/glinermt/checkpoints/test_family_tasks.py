@@ -19,6 +19,7 @@ FAMILIES = {
     "gliner2/count_lstm": {"spans", "relations", "classes", "records"},
     "gliner25/shared": {"spans", "relations", "classes", "records"},
     "gliformer/text_default": {"spans", "classes"},
+    "gliformer/pairs": {"spans", "relations", "classes"},
 }
 _MODELS: dict[str, GlinerMT] = {}
 

@@ -91,7 +91,7 @@ def test_logits_are_those_of_the_package(fixture: Fixture) -> None:
         if query is None or (labels is None and classes is None):
             continue
         (text,) = reader.query_encoder.tokenize_texts([query.text])
-        ((_, vectors, words),) = reader._run(list(reader._plan(0, query, text)))
+        ((_, vectors, words),) = reader._run(list(reader.rows.of(0, query, text)))
         rest = vectors[1:]
         with torch.inference_mode():
             for i, (_, number) in enumerate(query.class_groups if query.classes else ()):
@@ -224,6 +224,26 @@ def test_a_text_longer_than_a_row_is_read_to_its_end(fixture: Fixture) -> None:
     (found,) = fixture.model.read([query], Ask(0.1, span_score="min"))
     assert max(span.end for span in found.spans) > 0.8 * len(text)
     assert all(text[span.start : span.end] == span.text for span in found.spans)
+
+
+def test_heads_that_are_not_read_are_passed_over_by_their_older_names_too(tmp_path: Path) -> None:
+    source = FIXTURES / "gliformer/text_default/checkpoint"
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    data = json.loads((source / "gliner_config.json").read_text())
+    data |= {"set_structuring_config": {"multi_level": True}, "set_open_relex_config": {"loss": 1}}
+    (tmp_path / "gliner_config.json").write_text(json.dumps(data))
+    weights = torch.load(source / "pytorch_model.bin", weights_only=True)
+    for name in ("heads.set_structuring.scorer.weight", "heads.set_open_relex.scorer.weight"):
+        weights[name] = torch.zeros(2)
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    query = Query("Bill Gates founded Microsoft.", ("person", "organization"))
+    found, expected = (
+        list(GlinerMT.from_pretrained(folder).read([query], Ask(0.1)))
+        for folder in (tmp_path, source)
+    )
+    assert found == expected
+    assert found[0].spans
 
 
 @pytest.mark.parametrize(
