@@ -33,9 +33,12 @@ class Candidates:
 
     @staticmethod
     def concatenate(parts: Sequence["Candidates"]) -> "Candidates":
+        filled = [part for part in parts if len(part)]
+        if len(filled) == 1:
+            return filled[0]
         return Candidates(
             *(
-                np.concatenate([np.empty(0, dtype), *(getattr(p, f.name) for p in parts)])
+                np.concatenate([np.empty(0, dtype), *(getattr(p, f.name) for p in filled)])
                 for f, dtype in zip(fields(Candidates), (int, int, int, float, bool), strict=True)
             )
         )

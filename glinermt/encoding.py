@@ -26,6 +26,8 @@ NO_LABELS = range(0)
 KINDS = ("labels", "relations", "classes")
 """The kinds of labels, as ``Query`` and ``Pass`` name them, in the order of a row."""
 CLASSES = KINDS.index("classes")
+KNOWN_LABELS = 1000
+"""Labels whose tokens are kept from call to call, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class QueryEncoder:
         self.prefix, self.suffix = _frame(tokenizer)
         self.pad_token_id: int = tokenizer.pad_token_id or 0
         self._added = tuple(token.casefold() for token in tokenizer.get_added_vocab())
+        self._labels: dict[str, list[int]] = {}
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -213,7 +216,7 @@ class QueryEncoder:
             return
         split = word_splitter(words)
         split("")  # raises where the library is missing
-        self.split_words, self.plain = split, words in PLAIN
+        self.split_words, self.plain, self._labels = split, words in PLAIN, {}
 
     def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
         """Tokenise all texts, prompts and labels; the same label or prompt only once."""
@@ -222,15 +225,26 @@ class QueryEncoder:
         prompts = {query.prompt: None for query in queries}
         texts = self.tokenize_texts([*prompts, *(query.text for query in queries)])
         tokenized_prompts = dict(zip(prompts, texts, strict=False))
-        read = [[plain_label(label) if self.plain else label] for label in shared]
-        ids = dict(zip(shared, self.tokenize_words(read), strict=True))
+        ids = self._label_ids(shared)
         result = []
         for query, kinds, text in zip(queries, asked, texts[len(prompts) :], strict=True):
             labels, relations, classes = kinds
-            label_ids = tuple([ids[label].token_ids for label in names] for names in kinds)
+            label_ids = tuple([ids[label] for label in names] for names in kinds)
             prompt = tokenized_prompts[query.prompt]
             result.append(TokenizedQuery(labels, relations, classes, label_ids, prompt, text))
         return result
+
+    def _label_ids(self, labels: Iterable[str]) -> dict[str, list[int]]:
+        """Return each label's tokens; the same labels are mostly asked call after call."""
+        known = self._labels
+        new = [label for label in labels if label not in known]
+        if new:
+            read = [[plain_label(label) if self.plain else label] for label in new]
+            tokenized = zip(new, self.tokenize_words(read), strict=True)
+            found = {label: words.token_ids for label, words in tokenized}
+            known = {**known, **found}
+            self._labels = known if len(known) <= KNOWN_LABELS else {}
+        return known
 
     def same(self, label: str) -> str:
         """Return what labels of spans have in common that are asked once."""

@@ -40,7 +40,7 @@ class BiLSTM(nn.Module):
     def forward(
         self, words: Float[Tensor, "batch word hidden"], mask: Bool[Tensor, "batch word"]
     ) -> Float[Tensor, "batch word hidden"]:
-        backwards = _reversed_order(mask)[:, :, None].expand_as(words)
+        backwards = reversed_order(mask)[:, :, None].expand_as(words)
         for layer in range(self.num_layers):
             if layer:
                 words = self.dropout(words)
@@ -74,7 +74,7 @@ class BiLSTM(nn.Module):
         return output[0]
 
 
-def _reversed_order(mask: Bool[Tensor, "batch word"]) -> Tensor:
+def reversed_order(mask: Bool[Tensor, "batch word"]) -> Tensor:
     """Give, per row, the real positions last to first, then the padding in place."""
     position = torch.arange(mask.shape[1], device=mask.device)[None, :]
     length = mask.sum(1, keepdim=True)

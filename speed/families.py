@@ -2,6 +2,7 @@
 
     python speed/families.py                            # all families; half an hour
     python speed/families.py --family bi --family relex
+    python speed/families.py --family relex --words 60  # cut texts, which some packages need
     python speed/families.py --quick                    # only: are the answers the same?
 
 The weights are random, in the shape of small published models (an encoder as DeBERTa-v3-small, for
@@ -225,6 +226,7 @@ def ours(family: str, model: GlinerMT) -> Run:
 def main(
     family: Annotated[list[str], typer.Option(help="Of those in the table.")] = FAMILIES,
     turns: Annotated[int, typer.Option(help="Measured turns.")] = 3,
+    words: Annotated[int, typer.Option(help="Of a text, at most.")] = 250,
     out: Annotated[Path, typer.Option(help="Markdown file to write.")] = Path("runs/families.md"),
     quick: Annotated[bool, typer.Option("--quick", help="Compare answers; measure nothing.")] = (
         False
@@ -243,7 +245,7 @@ def main(
     different = 0
     for name in family:
         with tempfile.TemporaryDirectory() as folder:
-            cells, problems = row(name, write(name, Path(folder)), 0 if quick else turns)
+            cells, problems = row(name, write(name, Path(folder)), 0 if quick else turns, words)
         lines.append(f"| {' | '.join(cells)} |")
         console.print(lines[-1], *problems[:5], sep="\n  ")
         different += len(problems)
@@ -252,7 +254,7 @@ def main(
     raise typer.Exit(code=min(different, 1))
 
 
-def row(family: str, folder: Path, turns: int) -> tuple[list[str], list[str]]:
+def row(family: str, folder: Path, turns: int, words: int) -> tuple[list[str], list[str]]:
     """Return a family's row of the table, and what only one of both found.
 
     Answers are compared with those of the package at batch size 1: its padding moves some scores.
@@ -260,7 +262,8 @@ def row(family: str, folder: Path, turns: int) -> tuple[list[str], list[str]]:
     package = quietly(PACKAGES[package_of(family)])(str(folder))
     runs = [ours(family, GlinerMT.from_pretrained(folder))]
     runs += [theirs(family, package, size) for size in ((1, 8) if turns else (1,))]
-    texts = workloads(quick=not turns)[2].texts[:TEXTS]
+    whole = workloads(quick=not turns)[2].texts[:TEXTS]
+    texts = [" ".join(text.split()[:words]) for text in whole]
     # Not at a score, where rounding would decide.
     threshold = usual_threshold(runs[0], texts, ASKED) + 1e-5
     times, found = _turns(runs, texts, threshold, turns)

@@ -10,6 +10,9 @@ from torch.nn import functional
 
 PIECE_BYTES = 1 << 20
 """Size of the widest intermediate result; about half of a core's cache."""
+SHORT = 64
+"""Tokens up to which a text's attention is plain products of float32 numbers, for any precision:
+torch's fused one, or rounding between the steps, would take longer."""
 
 
 class PlainAttention:
@@ -41,17 +44,22 @@ class PlainAttention:
     def __call__(
         self, qkv: Float[Tensor, "token three"], lengths: Sequence[int]
     ) -> Float[Tensor, "token hidden"]:
-        qkv = qkv.to(self.dtype)
-        context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3)
+        context = qkv.new_empty(qkv.shape[0], qkv.shape[1] // 3, dtype=self.dtype)
         start = 0
         for length in lengths:
-            q, k, v = _by_head(qkv[start : start + length], self.num_heads)
+            rows = qkv[start : start + length]
+            rows = rows.float() if length <= SHORT else rows.to(self.dtype)
+            q, k, v = _by_head(rows, self.num_heads)
             if self.rotate is not None:
                 q, k = self.rotate(q), self.rotate(k)
             part = context[start : start + length].view(length, self.num_heads, -1)
-            for queries, keys in _seen(length, self.window):
-                added = None if self.bias is None else self.bias(length)[:, queries, keys]
-                self._attend(part[queries], q[:, queries], k[:, keys], v[:, keys], added)
+            added = None if self.bias is None else self.bias(length)[:, :length, :length]
+            if length <= SHORT:
+                part.copy_(_weighted(_scores(q, k, added), v))
+            else:
+                for queries, keys in _seen(length, self.window):
+                    near = None if added is None else added[:, queries, keys]
+                    self._attend(part[queries], q[:, queries], k[:, keys], v[:, keys], near)
             start += length
         context[start:] = 0  # rows that only fill up
         return context
@@ -74,10 +82,8 @@ class PlainAttention:
             return
         # torch's own computes 16-bit numbers one head at a time, in 32 bits
         for heads in _cached_heads(self.num_heads, k.shape[1], self.dtype.itemsize):
-            scores = torch.bmm(q[heads], k[heads].transpose(1, 2))
-            if added is not None:
-                scores = scores + (added if len(added) == 1 else added[heads])
-            part[:, heads] = _weighted(scores, v[heads])
+            more = added if added is None or len(added) == 1 else added[heads]
+            part[:, heads] = _weighted(_scores(q[heads], k[heads], more), v[heads])
 
 
 class PairBias:
@@ -262,6 +268,15 @@ def position_projections(
         key(embeddings) if "c2p" in kinds and key is not None else None,
         query(embeddings) if "p2c" in kinds and query is not None else None,
     )
+
+
+def _scores(
+    q: Float[Tensor, "head query size"],
+    k: Float[Tensor, "head key size"],
+    added: Float[Tensor, "bias query key"] | None,
+) -> Float[Tensor, "head query key"]:
+    scores = torch.bmm(q, k.transpose(1, 2))
+    return scores if added is None else scores + added
 
 
 def _weighted(

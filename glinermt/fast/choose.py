@@ -40,17 +40,17 @@ class Remade(Generic[Made]):
     """
 
     def __init__(self) -> None:
-        self._made: tuple[tuple[tuple[int, int], ...], Made | None] | None = None
+        self._made: tuple[tuple[list[int], list[int]], Made | None] | None = None
 
     @torch.inference_mode()
     def of(self, module: nn.Module, make: Callable[[], Made | None]) -> Made | None:
         """Return what ``make`` returns; None in training and for weights it cannot be made of."""
-        parameters = _parameters(module)
-        if module.training or not _are_plain(parameters):
+        if module.training or torch.is_autocast_enabled("cpu"):
             return None
-        state = tuple((p.data_ptr(), p._version) for p in parameters)
+        parameters = _parameters(module)
+        state = [p.data_ptr() for p in parameters], [p._version for p in parameters]
         if self._made is None or self._made[0] != state:
-            self._made = state, make()
+            self._made = state, make() if _are_plain(parameters) else None
         return self._made[1]
 
     def forget(self) -> None:
@@ -202,17 +202,15 @@ def _to_host(values: Tensor) -> Tensor:
 
 def _are_plain(parameters: list[nn.Parameter]) -> bool:
     """Say whether the weights are float32 ones on the processor, to be used as they are."""
-    return not torch.is_autocast_enabled("cpu") and all(
-        p.dtype == torch.float32 and p.is_cpu and not p.is_inference() for p in parameters
-    )
+    return all(p.dtype == torch.float32 and p.is_cpu and not p.is_inference() for p in parameters)
 
 
 def _parameters(model: nn.Module) -> list[nn.Parameter]:
     """Return all parameters, like ``model.parameters()``, which takes a tenth of a short text."""
-    found: list[nn.Parameter] = []
-    modules = [model]
-    while modules:
-        module = modules.pop()
-        found += [p for p in module._parameters.values() if p is not None]
-        modules += [part for part in module._modules.values() if part is not None]
-    return found
+    found: list[nn.Parameter | None] = []
+    modules: list[nn.Module | None] = [model]
+    for module in modules:  # grows on the way
+        if module is not None:
+            found.extend(module._parameters.values())
+            modules.extend(module._modules.values())
+    return [p for p in found if p is not None]

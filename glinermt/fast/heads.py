@@ -30,8 +30,7 @@ class FastTokenHead:
         self.for_word = make(for_word, first.bias, "none")
         self.for_label = make(for_label, None, "none")
         self.for_pair = make(for_pair, None, "none")
-        self.last_weight = last.weight.detach().t().to(linears.result)
-        self.last_bias = last.bias.detach().to(linears.result)
+        self.last = linears.outer(last.weight, last.bias, "none")
 
     def __call__(
         self,
@@ -50,8 +49,7 @@ class FastTokenHead:
                 pair = word_factor[row, part, None] * label_factor[row, None, :wide]
                 hidden = self.for_pair(pair.flatten(0, 1)).view(-1, wide, self.size)
                 hidden.add_(word[row, part, None]).add_(label[row, None, :wide]).relu_()
-                flat = torch.addmm(self.last_bias, hidden.flatten(0, 1), self.last_weight)
-                logits[row, part, :wide] = flat.view(-1, wide, 3)
+                logits[row, part, :wide] = _apply(self.last, hidden)
         return logits
 
 

@@ -20,9 +20,9 @@ Linear = Callable[[Float[Tensor, "row input"]], Float[Tensor, "row output"]]
 MakeLinear = Callable[[Tensor, Tensor | None, Activation], Linear]
 """Packs weight and bias."""
 
-ROWS, FEW_ROWS, FEW = 32, 8, 256
-"""Rows come in multiples of ``ROWS`` where a new shape costs time (``MakeLinears.shapes_cost``); up
-to ``FEW`` of them in multiples of ``FEW_ROWS``, since there the filling costs more."""
+MULTIPLE, STEPS = 32, 16
+"""Rows come in multiples of a power of two where a new shape costs time
+(``MakeLinears.shapes_cost``): at most ``MULTIPLE``, and at most one in ``STEPS`` of the rows."""
 
 
 class PlainLinear:
@@ -128,7 +128,10 @@ class MakeLinears:
         """Return the number of rows to add to so many."""
         if not self.shapes_cost:
             return 0
-        return -rows % (FEW_ROWS if rows <= FEW else ROWS)
+        multiple = MULTIPLE
+        while multiple * STEPS > max(rows, STEPS):
+            multiple //= 2
+        return -rows % multiple
 
 
 def linears_for(precision: Precision) -> MakeLinears:

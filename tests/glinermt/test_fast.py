@@ -390,3 +390,10 @@ def test_a_precision_is_refused_where_it_cannot_be_had(
     monkeypatch.setattr("glinermt.fast.choose.has_bf16", lambda: False)
     with pytest.raises(ValueError, match="needs a processor with bfloat16 instructions"):
         GlinerMT.from_pretrained(tmp_path, precision="bf16")
+
+
+def test_rows_to_fill_up_are_few_and_so_are_the_shapes_they_leave() -> None:
+    make = MakeLinears(OneDnnLinear, OneDnnLinear)
+    filled = {rows: rows + make.filler(rows) for rows in range(1, 1025)}
+    assert all(rows <= whole <= rows * 17 / 16 for rows, whole in filled.items())
+    assert len(set(filled.values())) < 120

@@ -109,6 +109,16 @@ def test_labels_that_read_the_same_are_asked_once(tmp_path: Path) -> None:
     assert once == twice
 
 
+def test_a_label_asked_before_is_read_as_the_words_are_split_now(tmp_path: Path) -> None:
+    model, other = tiny_model(tmp_path), tiny_model(tmp_path)
+    ask = [Query("bill in paris", ("the_city",))]
+    before = model.extract(ask, threshold=0.0)
+    model.query_encoder.split_by("reference")  # reads labels as they are written
+    other.query_encoder.split_by("reference")
+    now = model.extract(ask, threshold=0.0)
+    assert now == other.extract(ask, threshold=0.0) != before
+
+
 def test_characters_of_several_code_points_are_not_cut() -> None:
     family = "👩\u200d👩\u200d👧"
     assert [end_of_character(family + "a", i) for i in range(1, 6)] == [5, 5, 5, 5, 5]
