@@ -1,12 +1,15 @@
 """The commands ``glinermt annotate`` and ``glinermt suggest``."""
 
 import re
+import time
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from glinermt.errors import UsageError
 
 Many = list[str] | None
 
@@ -50,7 +53,10 @@ def annotate_command(
     processes: Annotated[
         int, typer.Option(min=1, help="Processes with a model each, on the CPU (local).")
     ] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Of each process (local).")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each process (local); 1 if several, else as many as cores."),
+    ] = None,
     devices: Annotated[
         Many, typer.Option(help="Device of a process, as cuda:0 (repeatable; local).")
     ] = None,
@@ -78,6 +84,8 @@ def annotate_command(
         "threshold": threshold,
         **({} if arguments is None else read_json(arguments, "--arguments")),
     }
+    if devices and processes > 1:
+        raise UsageError("give --devices, one for each process, or --processes, not both")
     of_processes = tuple(devices or ["cpu"] * processes) if devices or processes > 1 else ()
     console = Console(stderr=True)
     columns = (
@@ -89,10 +97,15 @@ def annotate_command(
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(task, total=None, told="")
 
+        begun: tuple[float, int] | None = None
+
         def watch(counts: Counts, done: int, total: int | None) -> None:
-            speed = progress.tasks[bar].finished_speed or progress.tasks[bar].speed or 0.0
-            rate = f"{speed * shard_rows:,.0f} rows/s"
-            told = f"{counts.rows:,} rows, {rate}, {counts.errors:,} failed"
+            nonlocal begun
+            if begun is None:
+                begun = time.monotonic(), counts.rows
+            passed = time.monotonic() - begun[0]
+            rate = f"{(counts.rows - begun[1]) / passed:,.0f} rows/s, " if passed else ""
+            told = f"{counts.rows:,} rows, {rate}{counts.errors:,} failed"
             progress.update(bar, completed=done, total=total, told=told)
 
         report = annotate(
@@ -115,6 +128,8 @@ def annotate_command(
             timeout=timeout,
         )
     counts = report.counts
+    if left := report.left_out:
+        console.print(f"not read, as their names say no kind: {len(left):,} files", markup=False)
     console.print(f"{counts.rows:,} rows, {counts.errors:,} failed: {out}/report.md", markup=False)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -98,7 +98,7 @@ def function_of(task: str) -> Callable[..., Any]:
     return function
 
 
-def describe(job: Job, sources: list[Source]) -> dict[str, Any]:
+def describe(job: Job, sources: Sequence[Source]) -> dict[str, Any]:
     """Return what must be equal for two runs to be the same job: inputs, model, arguments.
 
     Reads every input once, for its hash.

@@ -13,6 +13,7 @@ from typing import Any
 from glinermt.annotate.job import Job
 from glinermt.annotate.shard import Outcome, annotate_rows, annotate_shard, write_shard
 from glinermt.annotate.sources import Row, Shard, read
+from glinermt.errors import BackendError
 
 AHEAD = 2
 """Shards that are begun or wait, for each process."""
@@ -22,9 +23,11 @@ _worker: dict[str, Any] = {}
 """The job and the model of a worker process."""
 
 
-def here(shards: Iterable[Shard], job: Job, out: str, *, retry: bool) -> Iterator[Shard]:
+def here(
+    shards: Iterable[Shard], job: Job, out: str, *, retry: bool, threads: int | None = None
+) -> Iterator[Shard]:
     """Annotate in this process; yield each shard when it is written."""
-    model = job.load_model()
+    model = job.load_model(threads=threads)
     for shard in shards:
         annotate_shard(shard, job, out, model, retry=retry)
         yield shard
@@ -43,7 +46,7 @@ def in_processes(
 
     A process that dies takes nothing with it: the shards that were begun are done again, each in
     a process of its own. One that dies there, too, is done row by row, and a row that kills its
-    process twice is recorded as failed.
+    process twice is recorded as failed. Where no model can be loaded, no row is at fault.
 
     Args:
         shards: read only a few ahead.
@@ -52,6 +55,10 @@ def in_processes(
         retry: see ``annotate_shard``.
         devices: such as ``["cpu", "cpu"]`` or ``["cuda:0", "cuda:1"]``.
         threads: of torch in each process.
+
+    Raises:
+        BackendError: a process dies when it loads the model.
+        Exception: what loading the model raises, such as for a device that is not here.
     """
     left = iter(shards)
     pool = _pool(job, devices, threads)
@@ -95,7 +102,10 @@ def _begin(job: Job, devices: Any, threads: int, parent: int) -> None:
     """Make this process a worker: its device, its threads, its model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver is told, and ends us
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _worker.update(job=job, model=job.load_model(devices.get(), threads=threads))
+    try:
+        _worker.update(job=job, model=job.load_model(devices.get(), threads=threads))
+    except Exception as error:  # the first who asks is told; here it would only end the process
+        _worker["error"] = error
 
 
 def _end_with(parent: int) -> None:
@@ -105,7 +115,14 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def _ready() -> None:
+    """Raise what loading the model raised."""
+    if "error" in _worker:
+        raise _worker["error"]
+
+
 def _work(shard: Shard, out: str, retry: bool) -> None:
+    _ready()
     annotate_shard(shard, _worker["job"], out, _worker["model"], retry=retry)
 
 
@@ -133,6 +150,7 @@ def _row_by_row(rows: Sequence[Row], job: Job, device: str, threads: int) -> lis
     outcomes: list[Outcome] = []
     pool = _pool(job, [device], threads)
     try:
+        pool.submit(_ready).result()
         for row in rows:
             for attempt in range(2):
                 try:
@@ -143,6 +161,10 @@ def _row_by_row(rows: Sequence[Row], job: Job, device: str, threads: int) -> lis
                     pool = _pool(job, [device], threads)
                     if attempt:
                         outcomes.append(Outcome(row, error=_DIED))
+    except BrokenProcessPool as error:
+        raise BackendError(
+            f"a process dies when it loads the model on {device}; is there memory for as many?"
+        ) from error
     finally:
         _end(pool)
     return outcomes

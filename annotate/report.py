@@ -50,6 +50,8 @@ class Report:
 
     job: Mapping[str, Any]
     counts: Counts
+    left_out: tuple[str, ...] = ()
+    """Files in the folders given that were not read, since their names say no known kind."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as ``report.json`` has it."""
@@ -67,6 +69,7 @@ class Report:
             "labels": dict(Counter(counts.labels).most_common()),
             "scores": list(counts.scores),
             "failures": dict(Counter(counts.failures).most_common()),
+            "left_out": list(self.left_out),
         }
 
 
@@ -96,6 +99,13 @@ def _markdown(report: Report) -> str:
         "",
         "The hours times the price of an hour of one process's share of a machine are the cost.",
     ]
+    if left := data["left_out"]:
+        some = ", ".join(f"`{_cell(name)}`" for name in left[:_SHOWN])
+        more = ", ..." if len(left) > _SHOWN else ""
+        lines += [
+            "",
+            f"{len(left):,} files were not read, as their names say no kind: {some}{more}",
+        ]
     for title, table in (("label", data["labels"]), ("cause of failure", data["failures"])):
         if table:
             lines += ["", f"| {title} | number |", "|---|---:|"]

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from glinermt.annotate.job import Job, describe, differences
 from glinermt.annotate.local import here, in_processes
 from glinermt.annotate.ray import on_ray
 from glinermt.annotate.report import Counts, Report, write_report
-from glinermt.annotate.shard import STATS, check_timeout, write_whole
+from glinermt.annotate.shard import STATS, check_timeout, remove_unfinished, write_whole
 from glinermt.annotate.sources import Shard, check_columns, cut, find_sources
 from glinermt.errors import ConfigError, DataError, needs, unknown_choice
 
@@ -40,8 +40,8 @@ class Engine:
     name: str = "local"
     devices: tuple[str, ...] = ()
     """One process each (``local``); none = this process, on the CPU."""
-    threads: int = 1
-    """Of each process."""
+    threads: int | None = None
+    """Of each process; None = one of several processes has 1, this one as many as torch takes."""
     workers: tuple[int, int] = (1, 1)
     """Least and greatest number of actors (``ray``)."""
     gpus: float = 0.0
@@ -50,6 +50,17 @@ class Engine:
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
             raise ConfigError(unknown_choice("engine", self.name, ENGINES))
+        if self.name == "ray" and (self.devices or self.threads is not None):
+            raise ConfigError(
+                "processes, devices and threads are those of engine 'local'; with 'ray' say how "
+                "many workers there are, and gpus of each"
+            )
+        if self.name == "local" and (self.workers != (1, 1) or self.gpus):
+            raise ConfigError(
+                "workers and gpus are those of engine 'ray'; with 'local' give devices"
+            )
+        if not 1 <= self.workers[0] <= self.workers[1]:
+            raise ConfigError(f"workers: expected least and greatest number, got {self.workers}")
 
     @property
     def is_here(self) -> bool:
@@ -64,9 +75,9 @@ class Engine:
             return on_ray(shards, job, out, retry=retry, workers=self.workers, gpus=self.gpus)
         if self.devices:
             return in_processes(
-                shards, job, out, retry=retry, devices=self.devices, threads=self.threads
+                shards, job, out, retry=retry, devices=self.devices, threads=self.threads or 1
             )
-        return here(shards, job, out, retry=retry)
+        return here(shards, job, out, retry=retry, threads=self.threads)
 
 
 HERE = Engine()
@@ -119,7 +130,8 @@ def annotate(
         check_timeout(job)
     folder = Folder(str(out))
     with folder.locked():
-        sources = find_sources(job.inputs, out=folder.path)
+        inputs_ = find_sources(job.inputs, out=folder.path)
+        sources = inputs_.sources
         check_columns(sources, job.field, job.keep or ())
         description = describe(job, sources)
         folder.claim(description, force=force)
@@ -145,7 +157,7 @@ def annotate(
                 counts, done = counts + folder.counts({shard.name})[shard.name], done + 1
                 if watch is not None:
                     watch(counts, done, total)
-        report = Report(description, counts)
+        report = Report(description, counts, inputs_.left_out)
         write_report(report, folder.path)
     return report
 
@@ -174,7 +186,10 @@ class Folder:
             raise DataError(f"{self.path}: cannot be made: {error.strerror}") from error
         try:
             with FileLock(f"{self.path}/.lock", timeout=0):
+                remove_unfinished(Path(self.path))
                 yield
+        except PermissionError as error:
+            raise DataError(f"{self.path}: cannot be written to: {error.strerror}") from error
         except Timeout as error:
             raise DataError(
                 f"{self.path}: another process writes there; wait for it or name another folder"
@@ -206,16 +221,17 @@ class Folder:
         return {match[1] for match in found if match and match[0].endswith(job.format)}
 
     def counts(self, names: set[str]) -> dict[str, Counts]:
-        """Return the counts of finished shards, by name."""
+        """Return the counts of finished shards, by name; without those that are lost or damaged."""
         found = {}
         ordered = sorted(names)
         for start in range(0, len(ordered), AT_ONCE):
             some = ordered[start : start + AT_ONCE]
             paths = [f"{self.path}/{STATS}/{name}.json" for name in some]
-            for path, data in self.files.cat(paths).items():  # an object store sends many at once
-                found[path.rsplit("/", 1)[-1].removesuffix(".json")] = Counts.from_dict(
-                    json.loads(data)
-                )
+            read = self.files.cat(paths, on_error="omit")  # an object store sends many at once
+            for path, data in read.items():
+                with suppress(ValueError, TypeError, KeyError):
+                    name = path.rsplit("/", 1)[-1].removesuffix(".json")
+                    found[name] = Counts.from_dict(json.loads(data))
         return found
 
     def _read_manifest(self, path: str) -> dict[str, Any]:

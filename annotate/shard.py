@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -25,6 +26,7 @@ BATCH = 128
 STATS = "_stats"
 """Folder of the shards' counts; readers of data sets pass over names that begin so."""
 BINS = 10
+_UNFINISHED = re.compile(r"\.(part-\d{5}-\d{8}|manifest|report)\.\w+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +120,33 @@ def write_whole(path: str, data: bytes) -> None:
     target = Path(place)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     beside.replace(target)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what ``write_whole`` had begun when its process was killed."""
+    for file in (*folder.glob(".*"), *(folder / STATS).glob(".*")):
+        if _UNFINISHED.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def _bad_text(row: Row, job: Job) -> str:
     """Return what is wrong with the row's text, or nothing."""
     text = row.fields.get(job.field)
     if job.field not in row.fields:
-        return f"no field {job.field!r}; the row has {sorted(map(str, row.fields))!r:.200}"
+        return f"no field {job.field!r}: the row has {sorted(map(str, row.fields))!r:.200}"
     if not isinstance(text, str):
         return f"{job.field!r} is no text but {type(text).__name__}: {text!r:.80}"
     if len(text) > job.max_chars:
-        return f"the text has {len(text):,} characters, more than max_chars {job.max_chars:,}"
+        return f"longer than max_chars {job.max_chars:,}: the text has {len(text):,} characters"
     if not _is_unicode(text):
         return "the text is not valid Unicode: it holds bytes or halves of characters"
     return ""

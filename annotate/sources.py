@@ -5,18 +5,20 @@ by place, so that a worker reads its own part; what cannot be cut (CSV, compress
 of the hub) is read once, by the driver, which hands each shard its rows.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import islice
 from typing import IO, Any
 
 import fsspec
 
+from glinermt.csv_tables import csv_rows
 from glinermt.errors import ConfigError, DataError, unknown_choice
-from glinermt.jsonl import check_header
+from glinermt.jsonl import DAMAGED, check_header, unpacked_zstd
 
 COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
 _HASHED = 1 << 20
@@ -74,18 +76,37 @@ class Shard:
     """The rows themselves, of a source that cannot be cut."""
 
 
-def find_sources(inputs: Sequence[str], out: str) -> list[Source]:
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a job reads."""
+
+    sources: tuple[Source, ...]
+    left_out: tuple[str, ...] = ()
+    """Files in folders whose names say no kind that is known."""
+
+
+def find_sources(inputs: Sequence[str], out: str) -> Inputs:
     """Return the inputs' files in a fixed order; a folder stands for all readable files below it.
 
-    What lies in the output folder ``out`` is left out.
+    What lies in the output folder ``out`` is not read, nor are files whose names begin with a dot
+    or an underscore.
 
     Raises:
-        ConfigError: there is no input, or one is the output folder or lies in it.
+        ConfigError: there is no input, one is the output folder or lies in it, or a file is given
+            twice.
         DataError: an input is not there, holds nothing, or is of a kind that is not known.
     """
     if not inputs:
         raise ConfigError("annotating needs at least one input: a file, a folder, or hf://NAME")
-    return [source for given in inputs for source in _sources_of(given, out)]
+    found = [_sources_of(given, out) for given in inputs]
+    sources = tuple(source for each in found for source in each.sources)
+    seen = set[str]()
+    for source in sources:
+        place = source.path if source.kind == "hub" else _file_system(source.path)[1]
+        if place in seen:
+            raise ConfigError(f"{source.path} is given twice; name it, or its folder, once")
+        seen.add(place)
+    return Inputs(sources, tuple(name for each in found for name in each.left_out))
 
 
 def check_columns(sources: Sequence[Source], field: str, keep: Sequence[str]) -> None:
@@ -115,7 +136,7 @@ def _check_columns(
             return
         there.update(names)
         missing -= there
-    if missing:
+    if missing and there:  # else all inputs are empty
         raise ConfigError(unknown_choice(what, min(missing), there))
 
 
@@ -123,7 +144,7 @@ def _keys(source: Source) -> Collection[str] | None:
     """Return the names that a source's first rows have, None where none of them can be read."""
     if source.kind != "jsonl":
         return _columns(source)
-    with fsspec.open(source.path, "rb", compression=source.compression) as file:
+    with _opened(source) as file:
         rows = [_json_row(number, line) for number, line in enumerate(_lines(file, _LOOKED_AT))]
     return {name for row in rows for name in row.fields} or None
 
@@ -133,17 +154,17 @@ def _columns(source: Source) -> Collection[str] | None:
     if source.kind == "parquet":
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-        with fsspec.open(source.path, "rb") as file:
+        with _opened(source) as file:
             return list(pq.read_schema(file).names)
     if source.kind == "csv":
         with _csv_text(source) as file:
-            return csv.DictReader(file).fieldnames or ()
+            return _header(csv_rows(file))
     return ("text",) if source.kind == "text" else None
 
 
-def _sources_of(given: str, out: str) -> list[Source]:
+def _sources_of(given: str, out: str) -> Inputs:
     if given.startswith("hf://") and not given.startswith("hf://datasets/"):
-        return [Source(given, "hub")]
+        return Inputs((Source(given, "hub"),))
     files, path = _file_system(given)
     out_files, out_path = _file_system(out)
     written = f"{out_path.rstrip('/')}/" if type(files) is type(out_files) else None
@@ -151,20 +172,22 @@ def _sources_of(given: str, out: str) -> list[Source]:
         raise ConfigError(f"{given} lies in the output folder {out}; name another one for it")
     if files.isdir(path):
         inside = sorted(p for p in files.find(path) if not (written and p.startswith(written)))
-        known = [files.unstrip_protocol(p) if "://" in given else p for p in inside]
-        found = [source for p in known if (source := _source(p))]
+        shown = [p for p in inside if not p.rsplit("/", 1)[-1].startswith((".", "_"))]
+        named = [files.unstrip_protocol(p) if "://" in given else p for p in shown]
+        kinds = {p: _source(p) for p in named}
+        found = tuple(source for source in kinds.values() if source)
         if not found:
             raise DataError(f"{given}: no .jsonl, .parquet, .csv or .txt file in this folder")
-        return found
+        return Inputs(found, tuple(p for p, source in kinds.items() if source is None))
     if not files.exists(path):
         raise DataError(f"{given}: no such file or folder")
     source = _source(given)
     if source is None:
         raise DataError(
             f"{given}: not known by its name; expected .jsonl, .parquet, .csv or .txt, "
-            f"the first three also with {', '.join(COMPRESSIONS)}"
+            f"all but .parquet also with {', '.join(COMPRESSIONS)}"
         )
-    return [source]
+    return Inputs((source,))
 
 
 def _file_system(path: str) -> tuple[Any, str]:
@@ -181,7 +204,7 @@ def _source(path: str) -> Source | None:
         if name.endswith(ending):
             name, compression = name.removesuffix(ending), kind
     for ending, kind in _SUFFIXES.items():
-        if name.endswith(ending) and not (kind in ("parquet", "text") and compression):
+        if name.endswith(ending) and not (kind == "parquet" and compression):
             return Source(path, kind, compression)
     return None
 
@@ -191,7 +214,7 @@ def fingerprint(source: Source) -> dict[str, Any]:
     if source.kind == "hub":
         return {"path": source.path, **_hub_fingerprint(source)}
     digest, size = hashlib.sha256(), 0
-    with fsspec.open(source.path, "rb") as file:
+    with fsspec.open(source.path, "rb") as file:  # as it is, packed or not
         while block := file.read(_HASHED):
             digest.update(block)
             size += len(block)
@@ -219,7 +242,7 @@ def read(shard: Shard) -> Iterator[Row]:
     elif shard.source.kind == "parquet":
         yield from _parquet_rows(shard)
     else:
-        with fsspec.open(shard.source.path, "rb") as file:
+        with _opened(shard.source) as file:
             file.seek(shard.offset)
             for number, line in enumerate(_lines(file, shard.count), start=shard.first):
                 yield _json_row(number, line)
@@ -230,7 +253,7 @@ def _name(index: int, number: int) -> str:
 
 
 def _cut_lines(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
-    with fsspec.open(source.path, "rb") as file:
+    with _opened(source) as file:
         offset = first = number = 0
         while True:
             count, size = 0, 0
@@ -254,7 +277,7 @@ def _lines(file: IO[bytes], count: int) -> Iterator[bytes]:
 def _cut_parquet(source: Source, index: int, shard_rows: int) -> Iterator[Shard]:
     import pyarrow.parquet as pq
 
-    with fsspec.open(source.path, "rb") as file:
+    with _opened(source) as file:
         parquet = pq.ParquetFile(file)
         check_header(parquet.schema_arrow.names, source.path)
         total = parquet.metadata.num_rows
@@ -297,7 +320,7 @@ def parquet_table(shard: Shard) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with fsspec.open(shard.source.path, "rb") as file:
+    with _opened(shard.source) as file:
         parquet = pq.ParquetFile(file)
         begin, skip = 0, 0
         groups: list[int] = []
@@ -324,12 +347,12 @@ def _all_rows(source: Source) -> Iterator[Row]:
     if source.kind == "hub":
         yield from (Row(i, fields) for i, fields in enumerate(_hub_rows(source)))
     elif source.kind == "text":
-        with fsspec.open(source.path, "rb") as file:
+        with _opened(source) as file:
             yield _text_row(file.read())
     elif source.kind == "csv":
         yield from _csv_rows(source)
     else:
-        with fsspec.open(source.path, "rb", compression=source.compression) as file:
+        with _opened(source) as file:
             for number, line in enumerate(iter(file.readline, b"")):
                 yield _json_row(number, line)
 
@@ -354,26 +377,60 @@ def _text_row(data: bytes) -> Row:
 
 
 def _csv_rows(source: Source) -> Iterator[Row]:
-    csv.field_size_limit(1 << 30)
     with _csv_text(source) as file:
-        # What a header cannot be: pandas leaves the header of its index empty.
-        reader = csv.DictReader(file, restkey=None, restval=None)
-        check_header(reader.fieldnames or (), f"{source.path}:1")
-        for number, fields in enumerate(reader):
-            more = fields.pop(None, None)
+        table = csv_rows(file)
+        header = _header(table)
+        check_header(header, f"{source.path}:1")
+        for number, (_, values, is_open) in enumerate(table):
+            fields = {name: values[i] if i < len(values) else None for i, name in enumerate(header)}
+            more = values[len(header) :]
             error = f"more fields than the header names: {more!r:.80}" if more else ""
+            if is_open:
+                error = "a quote is opened in it that nothing closes up to the end of the file"
             yield Row(number, fields, error)
 
 
-def _csv_text(source: Source) -> Any:
-    return fsspec.open(
-        source.path,
-        "rt",
-        compression=source.compression,
-        encoding="utf-8-sig",
-        errors="surrogateescape",
-        newline="",
-    )
+def _header(table: Iterator[tuple[int, list[str], bool]]) -> list[str]:
+    """Take the names of the columns; none of an empty file. Pandas leaves its index without one."""
+    return next((names for _, names, _ in table), [])
+
+
+@contextmanager
+def _csv_text(source: Source) -> Iterator[IO[str]]:
+    with (
+        _opened(source) as file,
+        TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text,
+    ):
+        yield text
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
+    """Open an input, unpacked.
+
+    Raises:
+        DataError: it cannot be read, or what is read of it while it is open is damaged.
+    """
+    packed = None if source.compression == "zstd" else source.compression
+    try:
+        with fsspec.open(source.path, "rb", compression=packed) as file:
+            if source.compression == "zstd":
+                file = unpacked_zstd(file, source.path)
+            yield file
+    except _damage(source) as error:
+        why = str(error) or type(error).__name__
+        raise DataError(
+            f"{source.path}: cannot be read ({why}); check that the file is whole"
+        ) from error
+
+
+def _damage(source: Source) -> tuple[type[Exception], ...]:
+    """Return what is raised where a file of this kind is not whole."""
+    if source.kind != "parquet":
+        return DAMAGED
+    import pyarrow as pa
+
+    return (OSError, pa.ArrowException)
 
 
 def _hub_parts(source: Source) -> tuple[str, str | None, str]:

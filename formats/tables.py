@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from glinermt.csv_tables import csv_rows
 from glinermt.errors import DataError
 from glinermt.formats.document import Document, Lost, names
 from glinermt.formats.tokens import each_document, rows
@@ -40,17 +41,17 @@ def read_csv(path: Path, lost: Lost) -> Iterator[Document]:
 
 
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not empty, each with the number of its last line."""
-    text = read_text(path)
-    reader = csv.reader(io.StringIO(text, newline=""))
-    before = csv.field_size_limit(max(len(text), 1))  # of the process; 131,072 unless set
+    """Yield the rows that are not empty, each with the number of its first line."""
     try:
-        table = [(reader.line_num, row) for row in reader if row]
+        for line, row, is_open in csv_rows(io.StringIO(read_text(path), newline="")):
+            if is_open:
+                raise DataError(
+                    f"{path}:{line}: a quote is opened here that nothing closes up to the end of "
+                    "the file; double the quotes that belong to a text"
+                )
+            yield line, row
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
-    finally:
-        csv.field_size_limit(before)
-    yield from table
+        raise DataError(f"{path}: not CSV: {error}") from error
 
 
 def write_csv(documents: Iterable[Document], path: Path, lost: Lost) -> None:

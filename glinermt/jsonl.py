@@ -25,6 +25,8 @@ JSONL_ENDS = tuple(f".jsonl{packed}" for packed in PACKED)
 TEXT_ENDS = tuple(f".txt{packed}" for packed in PACKED)
 ENDS = (*JSONL_ENDS, ".parquet")
 """How the names of files end that ``read_jsonl`` reads."""
+DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a packed file raises where it is not whole."""
 _LINE_MARKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 """Ends of lines to some programs; in JSON they may stand escaped."""
 
@@ -78,7 +80,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 line = decoded(raw, f"{path}:{number}", first=number == 1)
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except DAMAGED as error:
         raise _unreadable(path, number, error) from error
 
 
@@ -99,7 +101,7 @@ def read_text(path: Path) -> str:
     try:
         with _open(path) as stream:
             content = stream.read()
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except DAMAGED as error:
         raise _unreadable(path, 0, error) from error
     try:
         return content.decode("utf-8-sig")
@@ -242,21 +244,35 @@ def _open(path: Path, suffix: str | None = None, mode: str = "rb") -> IO[bytes]:
 
 
 def _open_zstd(path: Path, mode: str) -> IO[bytes]:
+    if mode == "wb":
+        return cast("IO[bytes]", _zstandard(str(path)).open(path, mode))
+    return unpacked_zstd(path.open(mode), str(path))
+
+
+def unpacked_zstd(stream: IO[bytes], name: str) -> IO[bytes]:
+    """Return what a stream of zstd unpacks to; closing it closes the stream.
+
+    Raises:
+        BackendError: zstandard is not installed; begins with ``name``.
+    """
+    reader = _ZstdReader(stream, _zstandard(name))
+    return cast("IO[bytes]", io.BufferedReader(reader, 1 << 16))
+
+
+def _zstandard(name: str) -> Any:
     try:
         import zstandard
     except ImportError as error:
-        raise BackendError(f"{path}: needs zstandard: pip install 'glinermt[synth]'") from error
-    if mode == "wb":
-        return cast("IO[bytes]", zstandard.open(path, mode))
-    return cast("IO[bytes]", io.BufferedReader(_ZstdReader(path, zstandard), 1 << 16))
+        raise BackendError(f"{name}: needs zstandard: pip install 'glinermt[synth]'") from error
+    return zstandard
 
 
 class _ZstdReader(io.RawIOBase):
     """Frames of zstd, unpacked; raises where the last one breaks off, as zstandard does not."""
 
-    def __init__(self, path: Path, zstandard: Any) -> None:
+    def __init__(self, stream: IO[bytes], zstandard: Any) -> None:
         self._zstandard = zstandard
-        self._file = path.open("rb")
+        self._file = stream
         self._frame: Any = None
         self._packed = b""
         self._unpacked = memoryview(b"")

@@ -1,10 +1,13 @@
 """Jobs over many documents: every input kind, hostile rows, going on, and being killed."""
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -19,10 +22,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from glinermt.annotate import Engine, annotate, shard
-from glinermt.errors import ConfigError, DataError
+from glinermt.annotate.job import Job
+from glinermt.errors import ConfigError, DataError, UsageError
 from tests.tiny_models import tiny_model
 
 LABELS = {"labels": ["person", "city"], "threshold": 0.5}
+PACK = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": lambda data: pytest.importorskip("zstandard").compress(data),
+}
 TEXTS = [f"bill gates founded microsoft in paris number {i}." for i in range(23)]
 
 
@@ -46,12 +56,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> str:
     """Make jobs load no model and find each text's first word; return the model's name."""
-    from glinermt.annotate.job import Job
     from glinermt.types import Span
 
     def first_words(_: Job, texts: list[str], __: object) -> list[list[Span]]:
-        words = [text.split()[0] for text in texts]
-        return [[Span(0, len(word), word, "person", 0.9)] for word in words]
+        words = [text.split()[:1] for text in texts]
+        return [[Span(0, len(word), word, "person", 0.9) for word in each] for each in words]
 
     monkeypatch.setattr(Job, "load_model", lambda *_, **__: None)
     monkeypatch.setattr(Job, "run", first_words)
@@ -137,7 +146,7 @@ def test_hostile_rows_are_recorded_and_the_others_read(tmp_path: Path, model: st
     assert report.counts.errors == 10
     assert all(row["error"] for row in rows if row["status"] == "error")
     assert "no field 'text'" in rows[2]["error"]
-    assert "more than max_chars 2,000" in rows[10]["error"]
+    assert "longer than max_chars 2,000" in rows[10]["error"]
     assert "report.md" in {p.name for p in out.iterdir()}
 
 
@@ -383,6 +392,129 @@ def test_a_slow_row_is_given_up(
     rows = written(tmp_path / "out")
     assert [row["status"] for row in rows] == ["ok", "error", "ok"]
     assert "more than" in rows[1]["error"]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".bz2", ".zst"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt"])
+def test_packed_inputs_are_read_and_broken_ones_named(
+    tmp_path: Path, stub: str, kind: str, ending: str
+) -> None:
+    rows = {"jsonl": '{"text": "Ada"}\n' * 500, "csv": "text\n" + "Ada\n" * 500, "txt": "Ada"}
+    whole = PACK[ending](rows[kind].encode())
+    file = tmp_path / f"a.{kind}{ending}"
+    file.write_bytes(whole)
+    report = annotate(file, tmp_path / "out", "entities", LABELS, model=stub)
+    assert (report.counts.rows, report.counts.errors) == (1 if kind == "txt" else 500, 0)
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=re.escape(f"{file}: cannot be read")):
+        annotate(file, tmp_path / "cut", "entities", LABELS, model=stub)
+
+
+def test_a_broken_parquet_file_is_named(tmp_path: Path, stub: str) -> None:
+    file = tmp_path / "a.parquet"
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"a\.parquet: cannot be read"):
+        annotate(file, tmp_path / "out", "entities", LABELS, model=stub)
+
+
+def test_files_of_a_folder_that_are_not_read_are_told(tmp_path: Path, stub: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, text in (("a.txt", "Ada"), ("b.json", "[]"), ("c.tsv", ""), (".hidden", "")):
+        (folder / name).write_text(text)
+    (folder / "empty.txt").write_text("")
+    (folder / "empty.csv").write_text("")
+    report = annotate(folder, tmp_path / "out", "entities", LABELS, model=stub)
+    assert [Path(name).name for name in report.left_out] == ["b.json", "c.tsv"]
+    assert "2 files were not read" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_file_is_not_read_twice(tmp_path: Path, stub: str) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    with pytest.raises(ConfigError, match=r"a\.jsonl is given twice"):
+        annotate([file, tmp_path], tmp_path / "out", "entities", LABELS, model=stub)
+
+
+def test_a_quote_that_nothing_closes_is_a_failed_row_and_swallows_none_silently(
+    tmp_path: Path, stub: str
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('id,text\n1,Ada\n2,"Grace\n3,Edsger\n', encoding="utf-8")
+    report = annotate(file, tmp_path / "out", "entities", LABELS, model=stub)
+    assert (report.counts.rows, report.counts.errors) == (2, 1)
+    error = written(tmp_path / "out")[1]["error"]
+    assert error == "a quote is opened in it that nothing closes up to the end of the file"
+
+
+def test_causes_of_failure_do_not_differ_by_row(tmp_path: Path, stub: str) -> None:
+    rows = [{f"other {i}": ""} for i in range(20)] + [{"text": "a" * i} for i in range(11, 20)]
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}, *rows])
+    report = annotate(file, tmp_path / "out", "entities", LABELS, model=stub, max_chars=10)
+    causes = {"no field 'text'": 20, "longer than max_chars 10": 9}
+    assert dict(report.counts.failures) == causes
+
+
+def test_counts_that_are_lost_are_made_again(tmp_path: Path, stub: str) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}] * 6)
+    out = tmp_path / "out"
+    first = annotate(file, out, "entities", LABELS, model=stub, shard_rows=2)
+    stats = sorted((out / shard.STATS).iterdir())
+    stats[0].unlink()
+    stats[1].write_text('{"rows": 2')
+    again = annotate(file, out, "entities", LABELS, model=stub, shard_rows=2)
+    assert again.counts.rows == first.counts.rows == 6
+    assert again.counts.labels == first.counts.labels
+
+
+def test_what_a_kill_or_a_full_disk_leaves_half_written_is_removed(
+    tmp_path: Path, stub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".part-00000-00000000.parquet.4711").write_bytes(b"half")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            annotate(file, out, "entities", LABELS, model=stub)
+    assert [path.name for path in out.rglob("*") if path.is_file()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ({"name": "ray", "devices": ("cpu",)}, "those of engine 'local'"),
+        ({"name": "ray", "threads": 2}, "those of engine 'local'"),
+        ({"gpus": 1.0}, "those of engine 'ray'"),
+        ({"name": "ray", "workers": (4, 2)}, "least and greatest"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(engine: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Engine(**engine)
+
+
+def test_a_device_that_is_not_here_fails_no_row(tmp_path: Path, model: str) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    engine = Engine(devices=("nowhere",))
+    with pytest.raises(UsageError, match="'nowhere' cannot be used here"):
+        annotate(file, tmp_path / "out", "entities", LABELS, model=model, engine=engine)
+    assert not list((tmp_path / "out").glob("part-*"))
+
+
+def test_the_threads_of_a_job_in_one_process_are_set(
+    tmp_path: Path, stub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Job, "load_model", lambda *_, **options: asked.append(options))
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    engine = Engine(threads=3)
+    annotate(file, tmp_path / "out", "entities", LABELS, model=stub, engine=engine)
+    assert {"threads": 3} in asked
 
 
 def test_another_job_is_refused_in_the_same_folder_unless_forced(

@@ -1,0 +1,35 @@
+"""Rows of CSV, told apart from what a quote that nothing closes has swallowed.
+
+Python's reader takes all that follows such a quote for one field, up to the end of the file.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+_END = "\0 end of file \0"
+"""Put behind the last line: a row that has it has swallowed the end of the file."""
+LONGEST_FIELD = 1 << 30
+
+
+def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str], bool]]:
+    """Yield the rows that are not empty.
+
+    Each comes with the number of its first line, from 1, and with whether it has a quote that
+    nothing closes, which makes it the last one.
+
+    Raises:
+        csv.Error: a field is longer than ``LONGEST_FIELD``.
+    """
+    csv.field_size_limit(LONGEST_FIELD)  # of the process; 131,072 unless set
+    table = csv.reader(chain(lines, [_END]))
+    first = 1
+    for row in table:
+        if row == [_END]:
+            return
+        is_open = bool(row) and row[-1].endswith(_END)
+        if is_open:
+            row[-1] = row[-1].removesuffix(_END)
+        if row:
+            yield first, row, is_open
+        first = table.line_num + 1
