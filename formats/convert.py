@@ -138,6 +138,8 @@ def _detect_row(path: Path) -> str:
     keys = set() if first is None else set(first[1])
     if {"text", "labels", "spans"} <= keys:
         return OURS
+    if "data" in keys and keys & {"annotations", "predictions"}:
+        return "label-studio"  # what nobody has annotated yet has predictions only
     for name, form in FORMATS.items():
         if form.keys and form.keys <= keys:
             return name

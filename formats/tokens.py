@@ -9,7 +9,15 @@ from typing import Any
 
 from glinermt.errors import DataError
 from glinermt.formats.document import Document, Lost, Tokens, flat, joined, names, token_span
-from glinermt.jsonl import read_jsonl, read_text, write_beside, write_jsonl
+from glinermt.jsonl import (
+    has_end,
+    read_jsonl,
+    read_lines,
+    read_text,
+    write_beside,
+    write_jsonl,
+    write_text,
+)
 from glinermt.types import Relation, Span
 
 
@@ -44,6 +52,7 @@ def bio_tags(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:
 
 
 _SPACES = re.compile(r"\s+")
+_COLUMNS = re.compile(r"[ \t]+")
 _TAG = re.compile(r"O|[BIESLU]-.+")
 
 
@@ -55,18 +64,19 @@ def _of_tokens(tokens: Sequence[str], spans: Iterable[tuple[int, int, str]]) -> 
 def read_conll(path: Path, lost: Lost) -> Iterator[Document]:  # noqa: ARG001
     """Read one token a line, its tag in the last column; an empty line ends a sentence.
 
-    A line that begins with ``# `` is a comment, unless it has as many columns as the others (two,
-    if it is the first) and ends in a tag: then it is the token ``#``.
+    Columns are parted by spaces and tabs; a token may hold any other white space. A line that
+    begins with ``# `` is a comment, unless it has as many columns as the others (two, if it is the
+    first) and ends in a tag: then it is the token ``#``.
     """
     width = 2
     tokens: list[str] = []
     tags: list[str] = []
-    for number, line in enumerate([*read_text(path).splitlines(), ""], start=1):
-        columns = line.split()
+    for number, line in enumerate([*read_text(path).split("\n"), ""], start=1):
+        columns = [column for column in _COLUMNS.split(line.rstrip("\r")) if column]
         comment = line.startswith("# ") and not (
             len(columns) == width and _TAG.fullmatch(columns[-1])
         )
-        if not columns or columns[0] == "-DOCSTART-" or comment:
+        if not line.strip() or columns[0] == "-DOCSTART-" or comment:
             if tokens:
                 yield _of_tokens(tokens, tag_spans(tags))
             tokens, tags = [], []
@@ -132,8 +142,15 @@ def _words(row: Mapping[str, Any], key: str, where: str) -> list[str]:
 
 
 def write_gliner(documents: Iterable[Document], path: Path, lost: Lost) -> None:
-    """Write JSON lines of ``tokenized_text``, ``ner`` and, where there are any, ``relations``."""
-    write_jsonl(path, (_gliner_row(document, lost) for document in documents))
+    """Write rows of ``tokenized_text``, ``ner`` and, where there are any, ``relations``.
+
+    They are JSON lines, or the JSON list that gliner's training reads where the file is ``.json``.
+    """
+    found = (_gliner_row(document, lost) for document in documents)
+    if has_end(path, [".json"]):
+        write_text(path, json.dumps(list(found), ensure_ascii=False) + "\n")
+    else:
+        write_jsonl(path, found)
 
 
 def _gliner_row(document: Document, lost: Lost) -> dict[str, Any]:
@@ -224,12 +241,14 @@ def each_document(
 
 
 def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield ``file:line`` and row of JSON lines, or of a file that is one JSON list.
+    """Yield ``file:line`` and row of JSON lines, or of a file that is one JSON list or object.
+
+    Which of these it is, the file says, not its name: tools write either as ``.json``.
 
     Raises:
         DataError: the file is neither, or a row is no object.
     """
-    if path.suffix != ".json":
+    if not _is_whole(path):
         yield from ((f"{path}:{number}", row) for number, row in read_jsonl(path))
         return
     try:
@@ -240,3 +259,17 @@ def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise DataError(f"{path}: entry {number} is no object but {type(row).__name__}")
         yield f"{path}: entry {number}", row
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is one JSON value: a list, or an object whose first line is none by itself."""
+    if has_end(path, [".parquet"]):
+        return False
+    first = next((line.strip() for _, line in read_lines(path)), "")
+    if first.startswith("["):
+        return True
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return has_end(path, [".json"])
+    return False

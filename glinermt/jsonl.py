@@ -41,10 +41,15 @@ def data_files(path: Path, ends: Sequence[str] = ENDS) -> list[Path]:
         if not path.is_file():
             raise DataError(f"{path}: there is no such file; check the path")
         return [path]
-    found = [child for child in sorted(path.iterdir()) if child.name.endswith(tuple(ends))]
+    found = [child for child in sorted(path.iterdir()) if has_end(child, ends)]
     if not found:
         raise DataError(f"{path}: the folder has no file that ends in {', '.join(ends)}")
     return found
+
+
+def has_end(path: Path, ends: Sequence[str]) -> bool:
+    """Whether a file's name ends in one of these, in capitals too: ``SCAN.PDF``."""
+    return path.name.casefold().endswith(tuple(ends))
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -58,7 +63,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         DataError: the file cannot be read, or a line is no JSON object; begins ``file:line:``.
         BackendError: the package that reads it is not installed.
     """
-    if path.suffix == ".parquet":
+    if has_end(path, [".parquet"]):
         yield from _parquet_rows(path)
         return
     for number, line in read_lines(path):
@@ -233,7 +238,7 @@ def pyarrow_parquet() -> Any:
 
 
 def _open(path: Path, suffix: str | None = None, mode: str = "rb") -> IO[bytes]:
-    suffix = path.suffix if suffix is None else suffix
+    suffix = path.suffix.casefold() if suffix is None else suffix
     if suffix == ".zst":
         return _open_zstd(path, mode)
     if suffix == ".xz":

@@ -66,6 +66,8 @@ def planned(
     files = text_files(settings.texts)
     for text in islice(read_texts(files, settings.text_field), limit):
         counts.texts += 1
+        if not text:
+            counts.drops["text: empty"] += 1
         for size, known in seen.items():
             names = [name for name in settings.tasks if sizes[name] == size]
             pieces = passages(text, size, settings.least_tokens, settings.language)

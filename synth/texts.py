@@ -10,15 +10,16 @@ The packages named come with ``glinermt[documents]``. Nothing in a file is execu
 """
 
 import bz2
+import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 from xml.etree import ElementTree
 
 from glinermt.errors import BackendError, DataError, UsageError
 from glinermt.jsonl import ENDS as ROW_ENDS
-from glinermt.jsonl import TEXT_ENDS, data_files, read_jsonl, read_lines
+from glinermt.jsonl import TEXT_ENDS, data_files, has_end, read_jsonl, read_lines
 from glinermt.long_texts import split_sentences
 
 _SPACES = re.compile(r"[ \t]*\n\s*\n\s*")
@@ -26,10 +27,10 @@ _NAMESPACE = re.compile(r"\{[^}]*\}")
 
 
 def read_document(file: Path) -> Iterator[str]:
-    """Yield the texts of a document: one, but of a dump one an article.
+    """Yield the texts of a document: one, but of a dump one an article; of an empty one an empty.
 
     Raises:
-        DataError: it cannot be read, or has no text.
+        DataError: it cannot be read.
         BackendError: the package that reads it is not installed.
     """
     read = next(read for end, read in READERS.items() if file.name.casefold().endswith(end))
@@ -44,7 +45,10 @@ def read_document(file: Path) -> Iterator[str]:
     except (OSError, EOFError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"{file}:0: cannot be read ({error}); check that it is whole") from error
     if not number:
-        raise DataError(f"{file}:0: there is no text in it; a PDF of pictures needs OCR first")
+        logging.getLogger(__name__).warning(
+            "%s: there is no text in it; a PDF of pictures needs OCR first", file
+        )
+        yield ""
 
 
 def _page(file: Path) -> Iterator[str]:
@@ -73,7 +77,7 @@ def _articles(file: Path) -> Iterator[str]:
         import mwparserfromhell
     except ImportError as error:
         raise _needs("a Wikipedia dump", "mwparserfromhell") from error
-    with bz2.open(file) if file.suffix == ".bz2" else file.open("rb") as opened:
+    with bz2.open(file) if has_end(file, [".bz2"]) else file.open("rb") as opened:
         stream = cast("IO[bytes]", opened)
         events = ElementTree.iterparse(stream, ("start", "end"))
         _, root = next(events)
@@ -110,11 +114,15 @@ READERS: dict[str, Callable[[Path], Iterator[str]]] = {
 
 DOCUMENT_ENDS = tuple(READERS)
 ENDS = (*ROW_ENDS, *TEXT_ENDS, *DOCUMENT_ENDS)
+SHOWN = 5
+"""Names in a warning."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def text_files(paths: Iterable[str]) -> list[Path]:
     """Return the files named, and those in folders named, in order.
+
+    What else a folder has, such as folders, is named in a warning.
 
     Raises:
         DataError: one is missing or of no known kind, or a folder has none.
@@ -122,10 +130,24 @@ def text_files(paths: Iterable[str]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         found = data_files(path, ENDS)
-        if not found[0].name.endswith(ENDS):
+        if not has_end(found[0], ENDS):
             raise DataError(f"{path}:0: expected a name that ends in {', '.join(ENDS)}")
         files.extend(found)
+        if path.is_dir():
+            _warn_of_others(path, found)
     return files
+
+
+def _warn_of_others(folder: Path, found: Collection[Path]) -> None:
+    others = [p.name for p in sorted(folder.iterdir()) if p not in found and p.name[0] not in "._"]
+    if others:
+        some = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
+        logging.getLogger(__name__).warning(
+            "%s: %d files or folders in it are not read, as their names end in nothing known: %s",
+            folder,
+            len(others),
+            some,
+        )
 
 
 def read_texts(files: Iterable[Path], field: str) -> Iterator[str]:
@@ -135,9 +157,9 @@ def read_texts(files: Iterable[Path], field: str) -> Iterator[str]:
         DataError: a file cannot be read, or a row has no such text.
     """
     for file in files:
-        if file.name.endswith(TEXT_ENDS):
+        if has_end(file, TEXT_ENDS):
             yield from (line.strip() for _, line in read_lines(file))
-        elif file.name.casefold().endswith(DOCUMENT_ENDS):
+        elif has_end(file, DOCUMENT_ENDS):
             yield from read_document(file)
         else:
             yield from (_field(f"{file}:{n}", row, field) for n, row in read_jsonl(file))

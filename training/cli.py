@@ -154,7 +154,8 @@ def fine_tune_command(
 
 def self_train_command(
     texts: Annotated[
-        Path, typer.Option(help="Folder with *.txt (a text a line) or *.jsonl, also .gz or .xz.")
+        Path,
+        typer.Option(help="File or folder: *.txt (a text a line) or *.jsonl, also packed."),
     ],
     labels: Annotated[str, typer.Option(help="Entity types to learn, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Folder for the trained model and report.json.")],
@@ -200,7 +201,8 @@ def self_train_command(
 def distill_command(
     teacher: Annotated[str, typer.Option(help="Folder or hub id of the model that annotates.")],
     texts: Annotated[
-        Path, typer.Option(help="Folder with *.txt (a text a line) or *.jsonl, also .gz or .xz.")
+        Path,
+        typer.Option(help="File or folder: *.txt (a text a line) or *.jsonl, also packed."),
     ],
     labels: Annotated[str, typer.Option(help="Entity types to learn, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Folder for annotations, run, model and report.json.")],

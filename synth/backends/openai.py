@@ -1,7 +1,10 @@
 """Any OpenAI-compatible server: vLLM's, llama.cpp's, Ollama, hosted ones.
 
 Servers differ in how a schema is given, and some take a way they do not know for none at all. So
-each way is tried once at the start with a schema that no model would follow by itself.
+each way is tried once at the start with a schema that no model would follow by itself. They also
+differ in what else they take: where one refuses ``max_tokens`` it is given as
+``max_completion_tokens``, and ``temperature``, ``top_p`` and ``seed`` are left out if refused, as
+models that reason before they reply want it.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,6 +65,13 @@ DIALECTS: dict[str, Dialect] = {
     "prompt": _in_prompt,
 }
 
+LENGTHS = ("max_tokens", "max_completion_tokens")
+"""How servers call the most tokens of a reply; the second is that of models that reason first."""
+OPTIONAL = ("temperature", "top_p", "seed")
+"""What is left out of requests to a server that refuses it."""
+REASONED = 4000
+"""Most tokens of the first try where a model has used up those of a reply with reasoning."""
+
 _PROBE = record(kiwi=text(8), zebras=several(text(8), 2))
 
 
@@ -85,6 +95,9 @@ async def probe(reply: Callable[[Request, str], Awaitable[Reply]]) -> str:
     errors = []
     for name in DIALECTS:
         answer = await reply(asked, name)
+        if answer.cut and not answer.text and not answer.error:
+            asked = replace(asked, max_tokens=REASONED)
+            answer = await reply(asked, name)
         if name == "prompt" and not answer.error:
             return name
         if not answer.error and _follows(answer.text):
@@ -127,13 +140,18 @@ class Options:
     """Whether each request has its seed; vLLM's server dies of them on a CPU."""
     dialect: str = "probe"
     """How the schema is given: ``probe``, or a name in ``DIALECTS``."""
+    length: str = "probe"
+    """How the most tokens of a reply are given: ``probe``, or a name in ``LENGTHS``."""
 
     def __post_init__(self) -> None:
         check_least(self, LEAST)
         if not self.base_url.startswith(("http://", "https://")):
-            raise ConfigError(f"base_url must begin with http:// or https://, got {self.base_url}")
+            shown = re.sub("//[^/]*@", "//", self.base_url)  # without a password
+            raise ConfigError(f"base_url must begin with http:// or https://, got {shown}")
         if self.dialect != "probe" and self.dialect not in DIALECTS:
             raise ConfigError(unknown_choice("dialect", self.dialect, (*DIALECTS, "probe")))
+        if self.length != "probe" and self.length not in LENGTHS:
+            raise ConfigError(unknown_choice("length", self.length, (*LENGTHS, "probe")))
 
 
 def connect(model: str, options: Mapping[str, Any]) -> "Server":
@@ -180,6 +198,8 @@ class Server:
         self._session: Any = None
         self._pace = Pace(options.requests_per_minute)
         self.dialect = options.dialect
+        self._length = LENGTHS[0] if options.length == "probe" else options.length
+        self._left_out: set[str] = set() if options.seeds else {"seed"}
         self.at_once = options.concurrency
         """Requests under way at the same time."""
 
@@ -213,13 +233,21 @@ class Server:
         pause = self._options.pause
         for number in range(1, tries + 1):
             await self._pace.wait()
-            reply, wanted = await self._once(self._body(request, dialect))
+            reply, wanted = await self._understood(request, dialect)
             if not reply.transient or number == tries:
                 break
             pause = max(pause, wanted)
             await asyncio.sleep(min(pause, LONGEST_WAIT))
             pause *= 2
         return reply
+
+    async def _understood(self, request: Request, dialect: str) -> tuple[Reply, float]:
+        """Ask; and again at once where the server refuses a part of the request, without it."""
+        while True:
+            body = self._body(request, dialect)
+            answer = await self._once(body)
+            if not answer[0].error or self._body(request, dialect) == body:
+                return answer
 
     async def _once(self, body: Mapping[str, Any]) -> tuple[Reply, float]:
         """Return the reply, and the seconds that the server wants us to wait where it failed."""
@@ -247,17 +275,30 @@ class Server:
                 f"{self._shown} refuses model {self._model!r} with {said}: {words:.300}"
             )
         if status != 200:
+            self._learn(answer, words)
             return Reply(words[:500], error=said, transient=status in TRANSIENT)
         return _completion(answer) or Reply(words[:500], error=NO_COMPLETION, transient=True)
 
+    def _learn(self, answer: Mapping[str, Any], words: str) -> None:
+        """Take down which part of the request the server refuses, if that is what it says."""
+        error = answer.get("error")
+        said = error if isinstance(error, dict) else {}
+        part = said.get("param") if str(said.get("code")).startswith("unsupported_") else None
+        if self._options.length == "probe" and (part == LENGTHS[0] or LENGTHS[1] in words):
+            self._length = LENGTHS[1]
+        elif part in OPTIONAL and part not in self._left_out:
+            self._left_out.add(part)
+            logging.getLogger(__name__).warning(
+                "the server refuses %s, which is left out: %.300s", part, words
+            )
+
     def _body(self, request: Request, dialect: str) -> dict[str, Any]:
+        optional = {name: getattr(request, name) for name in OPTIONAL}
         return {
             "model": self._model,
             "messages": request.messages,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "max_tokens": request.max_tokens,
-            **({"seed": request.seed} if self._options.seeds else {}),
+            self._length: request.max_tokens,
+            **{name: value for name, value in optional.items() if name not in self._left_out},
             **DIALECTS[dialect](request),
         }
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from glinermt.errors import DataError
 from glinermt.formats import FORMATS, Document, convert, detect, read_documents, read_examples
 from glinermt.formats.document import Lost, Utf16
+from glinermt.formats.tools import write_for_correction
 from glinermt.types import Example, Query, Relation, Span
 
 TEXT = "Ann 😀 Lee\nlives in Zürich."
@@ -260,6 +261,45 @@ def test_a_number_sign_is_a_token_and_not_a_comment(tmp_path: Path) -> None:
     lines = "# sent_id = 1\nC NN B-language\n# SYM I-language\n# global.columns = O\n"
     (found,) = read_documents(save(tmp_path / "b.conll", lines))
     assert (found.text, found.spans[0].text) == ("C #", "C #")
+
+
+def test_a_token_may_hold_white_space_that_parts_no_columns(tmp_path: Path) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text("10\u00a0000 B-sum\nmen\u2028 O\n\u3000\nall\tO\n", encoding="utf-8")
+    one, other = read_documents(file)
+    assert (one.text, other.text) == ("10\u00a0000 men\u2028", "all")
+    assert [(span.text, span.label) for span in one.spans] == [("10\u00a0000", "sum")]
+
+
+def test_a_quote_that_nothing_closes_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('text,label\n"two\nlines",a\n"open,b\nc,d\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.csv:4: a quote is opened here that nothing closes"):
+        read_documents(file)
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+@pytest.mark.parametrize(
+    "name", ["glinermt", "gliner", "gliner2", "label-studio", "prodigy", "doccano", "hf"]
+)
+def test_what_is_written_is_read_whatever_its_name(tmp_path: Path, name: str, ending: str) -> None:
+    texts = ["Ada lived in London .", "Nobody did ."]
+    spans = (Span(0, 3, "Ada", "person"), Span(13, 19, "London", "city"))
+    before = [Document(texts[0], spans), Document(texts[1])]
+    source, target = tmp_path / "a.jsonl", tmp_path / f"b{ending}"
+    FORMATS["doccano"].write(before, source, Lost())
+    convert(source, target, name)
+    assert read_documents(target) == before
+    if (name, ending) == ("gliner", ".json"):
+        assert isinstance(json.loads(target.read_text()), list), "as gliner's training reads it"
+
+
+def test_predictions_of_label_studio_are_told_from_questions(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    document = Document("Ada lived .", (Span(0, 3, "Ada", "person", 0.75),))
+    write_for_correction([document], file, "label-studio")
+    (found,) = read_documents(file)
+    assert [span.text for span in found.spans] == ["Ada"]
 
 
 def test_a_csv_text_may_be_long(tmp_path: Path) -> None:

@@ -148,6 +148,63 @@ def test_the_way_a_server_honours_is_found_and_used(
     assert {(reply.tokens_in, reply.tokens_out) for reply in replies.values()} == {(11, 7)}
 
 
+def like_openai(body: dict[str, Any]) -> tuple[int, str | dict[str, Any]]:
+    """Answer as OpenAI's models that reason do: their words and codes, 2026."""
+
+    def refused(part: str, code: str, why: str) -> tuple[int, dict[str, Any]]:
+        error = {"message": why, "type": "invalid_request_error", "param": part, "code": code}
+        return 400, {"error": error}
+
+    if "max_tokens" in body:
+        why = "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        return refused(
+            "max_tokens", "unsupported_parameter", f"{why}'max_completion_tokens' instead."
+        )
+    for part in ("temperature", "top_p"):
+        if part in body:
+            return refused(part, "unsupported_value", f"'{part}' does not support {body[part]}")
+    if body["max_completion_tokens"] < 100:  # all of it went into reasoning
+        message = {"role": "assistant", "content": ""}
+        return 200, {"choices": [{"message": message, "finish_reason": "length"}]}
+    return like_vllm(body)
+
+
+@pytest.mark.parametrize("dialect", ["probe", "json_schema"])
+def test_what_a_model_that_reasons_refuses_is_left_out(
+    dialect: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> tuple[int, str | dict[str, Any]]:
+        bodies.append(body)
+        return like_openai(body)
+
+    with serving(answer) as url:
+        llm: Any = connect("openai", "m", {"base_url": url, "tries": 1, "dialect": dialect})
+        replies = ask(llm, 30)
+        assert llm.dialect == "json_schema"
+        assert all(json.loads(reply.text) == REPLIES["entities"] for reply in replies.values())
+        asked = len(bodies)
+        ask(llm, 5)
+    assert len(bodies) == asked + 5, "what was refused once is not tried again"
+    assert {*bodies[-1]} == {
+        "model", "messages", "max_completion_tokens", "seed", "response_format"
+    }  # fmt: skip
+    assert "refuses temperature" in caplog.text
+
+
+def test_the_length_of_replies_can_be_named() -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        return (200, json.dumps(sorted(body))) if "max_tokens" not in body else (500, "no")
+
+    options = {"dialect": "prompt", "length": "max_completion_tokens"}
+    with serving(answer) as url:
+        reply = ask(connect("openai", "m", {"base_url": url, **options}), 1)[0]
+    assert "max_completion_tokens" in json.loads(reply.text)
+    with pytest.raises(ConfigError, match="unknown length 'words'"):
+        connect("openai", "m", {"length": "words"})
+
+
 def test_failures_of_the_server_are_tried_again() -> None:
     failing = {f"user {i}": 2 for i in range(3)}
 

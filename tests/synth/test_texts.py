@@ -9,7 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from glinermt.errors import DataError
-from glinermt.synth.texts import read_texts, text_files
+from glinermt.synth.checks.passages import Benchmarks
+from glinermt.synth.plan import PlanCounts, planned
+from glinermt.synth.settings import Settings
+from glinermt.synth.texts import READERS, read_texts, text_files
 
 FIRST = (
     "Marie Curie was born in Warsaw in 1867 and later moved to Paris, where she studied physics."
@@ -69,6 +72,25 @@ def test_half_a_surrogate_pair_is_named_in_a_row_and_replaced_in_a_document(
     assert read(file) == ["Marie \ufffd Curie"]
 
 
+def test_an_empty_document_stops_no_folder_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, ".pdf", lambda _: iter(["\n"]))
+    (tmp_path / "SCAN.PDF").write_bytes(b"pictures")
+    (tmp_path / "b.txt").write_text(f"{FIRST}\n", encoding="utf-8")
+    (tmp_path / "c.jsonl").write_text('{"text": " "}\n', encoding="utf-8")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "notes.docx").write_bytes(b"PK")
+    assert read(tmp_path) == ["", FIRST, ""]
+    assert "SCAN.PDF: there is no text in it" in caplog.text
+    assert "1 files or folders in it are not read" in caplog.text
+    assert "notes.docx" in caplog.text
+    counts = PlanCounts()
+    settings = Settings(texts=(str(tmp_path),), tasks=("entities",), least_tokens=5, similarity=1)
+    assert len(list(planned(settings, Benchmarks(()), counts))) == 1
+    assert (counts.texts, counts.drops) == (3, {"text: empty": 2})
+
+
 DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
 <page><title>Curie</title><ns>0</ns><revision><text>'''Marie Curie''' was a
 [[physicist|scientist]].{{citation needed}} She lived in [[Paris]].</text></revision></page>
@@ -104,7 +126,6 @@ def test_a_dump_gives_articles_without_markup(name: str, tmp_path: Path) -> None
         ("a.pdf", b"no pdf", "pypdf"),
         ("a.xml", b"<mediawiki><page>", "mwparserfromhell"),
         ("a.xml.bz2", bz2.compress(DUMP.encode())[:-20], "mwparserfromhell"),
-        ("a.html", b"<html></html>", "trafilatura"),
     ],
 )
 def test_what_cannot_be_read_is_named(

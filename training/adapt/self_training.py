@@ -8,7 +8,14 @@ from typing import Any
 
 from glinermt.errors import DataError, UsageError
 from glinermt.eval.metrics.entities import span_f1
-from glinermt.jsonl import JSONL_ENDS, TEXT_ENDS, read_jsonl, read_lines
+from glinermt.jsonl import (
+    JSONL_ENDS,
+    TEXT_ENDS,
+    data_files,
+    has_end,
+    read_jsonl,
+    read_lines,
+)
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.run import run
@@ -144,23 +151,24 @@ def annotate(
     return found + empty[: round(settings.max_empty_share * len(found))]
 
 
-def read_texts(folder: Path) -> list[str]:
-    """Read a folder's texts: each line of ``*.txt``, the ``text`` of each row of ``*.jsonl``.
+def read_texts(path: Path) -> list[str]:
+    """Read a file's or folder's texts: each line of ``*.txt``, ``text`` of each row of ``*.jsonl``.
 
-    Both may be packed, as ``.gz``, ``.xz`` or ``.zst``; other files are passed over.
+    Both may be packed, as ``.gz``, ``.xz`` or ``.zst``; other files of a folder, and texts without
+    a letter, are passed over.
 
     Raises:
-        DataError: the folder has no texts, or a line of JSON has no ``text``.
+        DataError: there are no texts, or a line of JSON has no ``text``.
     """
     texts: list[str] = []
-    for path in sorted(folder.glob("*")):
-        if path.name.endswith(TEXT_ENDS):
-            texts += [line.strip() for _, line in read_lines(path)]
-        elif path.name.endswith(JSONL_ENDS):
-            texts += [_text(f"{path}:{number}", row) for number, row in read_jsonl(path)]
-    if not texts:
-        raise DataError(f"{folder}: there are no *.txt or *.jsonl files with texts")
-    return texts
+    for file in data_files(path, (*TEXT_ENDS, *JSONL_ENDS)):
+        if has_end(file, TEXT_ENDS):
+            texts += [line.strip() for _, line in read_lines(file)]
+        else:
+            texts += [_text(f"{file}:{number}", row) for number, row in read_jsonl(file)]
+    if kept := [text for text in texts if text.strip()]:
+        return kept
+    raise DataError(f"{path}: there is no text in it")
 
 
 def _text(where: str, row: dict[str, Any]) -> str:

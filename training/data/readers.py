@@ -8,7 +8,7 @@ from typing import Any
 
 from glinermt import formats
 from glinermt.errors import BackendError, DataError
-from glinermt.jsonl import data_files, read_jsonl, read_lines
+from glinermt.jsonl import data_files, has_end, read_jsonl, read_lines
 from glinermt.training.config import Source
 from glinermt.training.data.detokenize import detokenize
 from glinermt.training.data.rows import (
@@ -290,7 +290,7 @@ def raw_rows(path: str, root: Path) -> Iterator[RawRow]:
         yield from _hub_rows(path)
         return
     for file in data_files(root / path):
-        if file.suffix == ".parquet":
+        if has_end(file, [".parquet"]):
             yield from ((f"{file}:{number}", row) for number, row in read_jsonl(file))
         else:
             yield from ((f"{file}:{number}", line) for number, line in read_lines(file))

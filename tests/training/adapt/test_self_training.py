@@ -105,13 +105,18 @@ def test_texts_are_read_from_lines_and_rows(tmp_path: Path) -> None:
     (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"four\n"))
     (tmp_path / "d.jsonl.xz").write_bytes(lzma.compress(b'{"text": "five"}\n'))
     assert read_texts(tmp_path) == ["one", "two", "three", "four", "five"]
+    assert read_texts(tmp_path / "b.jsonl") == ["three"]
     (tmp_path / "b.jsonl").write_text('{"txt": "three"}\n')
     with pytest.raises(DataError, match=r"b\.jsonl:1: expected"):
         read_texts(tmp_path)
 
 
 def test_a_folder_without_texts_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no .* with texts"):
+    with pytest.raises(DataError, match="has no file that ends in"):
+        read_texts(tmp_path)
+    (tmp_path / "a.txt").write_text("\n")
+    (tmp_path / "b.jsonl").write_text('{"text": " "}\n')
+    with pytest.raises(DataError, match="there is no text in it"):
         read_texts(tmp_path)
 
 
