@@ -202,7 +202,7 @@ def structure(asked: Wanted, settings: TaskSettings) -> Structure:
         StructureField(
             field.name,
             str(field.label.options.get("description") or ""),
-            tuple(str(choice) for choice in field.choices),
+            tuple(str(choice) for choice in field.named),
             RECORDS.limit(field.label, settings),
             "zero_or_more" if field.many else "required_one",
             exclusive=True,
@@ -233,7 +233,7 @@ def _of_instance(schema: Schema, instance: Instance, limits: Mapping[str, float]
     candidates: dict[Path, list[Candidate]] = {field.path: [] for field in schema.fields}
     for field in schema.fields:
         own = candidates[field.path]
-        for choice in field.choices:
+        for choice in field.named:
             score = instance.choices.get(field.name, {}).get(str(choice), 0.0)
             if score >= limits[field.name]:
                 own.append(Candidate(choice, (), score))
@@ -268,12 +268,12 @@ def _value(field: Field, text: str) -> Any:
     """Return what a span says as a value of the field, or None."""
     if field.kind != "choice":
         return parse(field.kind, text)
-    by_words = {_plain(str(choice)): choice for choice in reversed(field.choices)}
+    by_words = {_plain(str(choice)): choice for choice in reversed(field.named)}
     said = _plain(text)
     if said in by_words:
         return by_words[said]
     named = {
-        _plain(match[0]) for match in _choices(tuple(map(str, field.choices))).finditer(text)
+        _plain(match[0]) for match in _choices(tuple(map(str, field.named))).finditer(text)
     } & by_words.keys()
     return by_words[named.pop()] if len(named) == 1 else None
 
@@ -292,7 +292,7 @@ def _choices(choices: tuple[str, ...]) -> re.Pattern[str]:
 def _named(field: Field, text: str) -> list[Candidate]:
     """Return the choices that stand in the text word for word; of one inside another the longer."""
     found = []
-    for match in _choices(tuple(map(str, field.choices))).finditer(text):
+    for match in _choices(tuple(map(str, field.named))).finditer(text):
         value = _value(field, match[0])
         if value is not None:
             span = Span(match.start(), match.end(), match[0], field.name)
@@ -305,17 +305,20 @@ def _plain(text: str) -> str:
 
 
 def _chosen(asked: Wanted, logits: Mapping[str, float]) -> dict[Path, Candidate]:
-    """Return, for each field with choices, the one that the class head finds likeliest."""
-    of_fields: dict[Path, list[tuple[float, Any]]] = {}
+    """Return, for each field with choices, the one that the class head finds likeliest.
+
+    That may be null or "", of which no record is made.
+    """
+    of_fields: dict[Path, tuple[Field, list[tuple[float, Any]]]] = {}
     for label, (field, choice) in asked.choices.items():
         if label in logits:
-            of_fields.setdefault(field.path, []).append((logits[label], choice))
+            of_fields.setdefault(field.path, (field, []))[1].append((logits[label], choice))
     chosen = {}
-    for path, scored in of_fields.items():
+    for path, (field, scored) in of_fields.items():
         most = max(logit for logit, _ in scored)
         share = 1 / sum(math.exp(logit - most) for logit, _ in scored)
         value = next(choice for logit, choice in scored if logit == most)
-        if share >= 0.5:
+        if share >= 0.5 and value in field.named:
             chosen[path] = Candidate(value, (), share)
     return chosen
 
@@ -329,6 +332,7 @@ class _Maker:
             field.path: sorted(candidates[field.path], key=_rank) for field in asked.schema.fields
         }
         self._many = {field.path for field in asked.schema.fields if field.many}
+        self._chosen = {path: self._choice(path) for path, left in self._left.items() if left}
 
     def record(self) -> Record[Any] | None:
         """Return the record; None where there is none, or it is not valid and to be dropped.
@@ -336,7 +340,7 @@ class _Maker:
         Raises:
             InvalidRecord: it is not valid, and that is to be raised.
         """
-        while any(self._left.values()):
+        while self._chosen:
             values = self._values()
             try:
                 return self._made(self._asked.schema.validate(values))
@@ -348,17 +352,14 @@ class _Maker:
                 return self._made(values, str(error)) if self._asked.on_invalid == "keep" else None
         return None
 
-    def _chosen(self) -> dict[Path, list[Candidate]]:
-        """Return what is chosen for each field: the first that is left, or for a list all."""
-        return {
-            path: disjoint(left) if path in self._many else left[:1]
-            for path, left in self._left.items()
-            if left
-        }
+    def _choice(self, path: Path) -> list[Candidate]:
+        """Return what is chosen for a field: the first that is left, or for a list all."""
+        left = self._left[path]
+        return disjoint(left) if path in self._many else left[:1]
 
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for path, chosen in self._chosen().items():
+        for path, chosen in self._chosen.items():
             inner = values
             for name in path[:-1]:
                 inner = inner.setdefault(name, {})
@@ -368,26 +369,28 @@ class _Maker:
 
     def _drop_refused(self, places: Sequence[tuple[Any, ...]]) -> bool:
         """Drop the candidates that the schema refuses; say whether there were any."""
-        chosen = self._chosen()
-        refused: set[int] = set()
+        refused: dict[Path, set[int]] = {}
         for place in places:
-            path = next((p for p in chosen if p == place[: len(p)]), None)
+            path = next((p for p in self._chosen if p == place[: len(p)]), None)
             if path is not None:
                 rest = place[len(path) :]
                 is_item = path in self._many and rest and isinstance(rest[0], int)
-                refused.add(id(chosen[path][rest[0] if is_item else -1]))
-        for path, left in self._left.items():
-            self._left[path] = [one for one in left if id(one) not in refused]
+                one = self._chosen[path][rest[0] if is_item else -1]
+                refused.setdefault(path, set()).add(id(one))
+        for path, ids in refused.items():
+            self._left[path] = [one for one in self._left[path] if id(one) not in ids]
+            self._chosen[path] = self._choice(path)
+            if not self._left[path]:
+                del self._chosen[path]
         return bool(refused)
 
     def _made(self, value: Any, error: str = "") -> Record[Any]:
         names = {field.path: field.name for field in self._asked.schema.fields}
-        chosen = self._chosen()
         spans = {
             names[path]: tuple(span for candidate in its for span in candidate.spans)
-            for path, its in chosen.items()
+            for path, its in self._chosen.items()
         }
-        scores = [candidate.score for its in chosen.values() for candidate in its]
+        scores = [candidate.score for its in self._chosen.values() for candidate in its]
         return Record(value, spans, sum(scores) / len(scores), error)
 
 

@@ -45,6 +45,15 @@ class Field:
     def name(self) -> str:
         return self.label.name
 
+    @property
+    def named(self) -> tuple[Any, ...]:
+        """The choices that a text may name: none says null, and "" stands everywhere."""
+        return tuple(
+            choice
+            for choice in self.choices
+            if choice is not None and str(choice).replace("_", " ").strip()
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -221,6 +230,7 @@ def _fields(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> I
 def _field(about: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> Iterator[Field]:
     if len(path) > 8:
         raise UsageError(f"field {'.'.join(path)!r}: a record inside itself cannot be filled")
+    about = _open(about, path)
     schema = _resolved(about, root, path)
     description = about.get("description") or schema.get("description") or ""
     if schema.get("type") == "object":
@@ -241,7 +251,10 @@ def _leaf(item: Mapping[str, Any], path: Path, many: bool, description: str) -> 
     label = Label(".".join(path), f"{words}: {description}" if description else words, {})
     if "enum" in item or "const" in item:
         choices = tuple(item.get("enum", [item.get("const")]))
-        return Field(path, "choice", many, label, choices)
+        field = Field(path, "choice", many, label, choices)
+        if not field.named:
+            raise UsageError(f"field {label.name!r}: none of its choices can be found in a text")
+        return field
     kind = _FORMATS.get(item.get("format", "")) or _SIMPLE.get(item.get("type", "string"))
     if kind is None:
         raise UsageError(
@@ -258,6 +271,7 @@ def _words(name: str) -> str:
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """Follow references, join what must hold together, and where a schema says nothing of its own
     take from a union the first type that is not null."""
+    schema = _open(schema, path)
     for _ in range(20):
         if "$ref" in schema:
             rest = {key: value for key, value in schema.items() if key != "$ref"}
@@ -278,15 +292,29 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path) ->
     raise UsageError(f"field {'.'.join(path)!r}: its schema refers to itself")
 
 
+def _open(schema: Mapping[str, Any] | bool, path: Path) -> Mapping[str, Any]:
+    """Return a schema as a mapping: true allows any value.
+
+    Raises:
+        UsageError: it is false, which allows none.
+    """
+    if isinstance(schema, Mapping):
+        return schema
+    if not schema:
+        raise UsageError(f"field {'.'.join(path)!r}: its schema is false, which no value fits")
+    return {}
+
+
 def _says_its_own(schema: Mapping[str, Any]) -> bool:
     """Whether a schema says what its values are beside a union, which only limits them then."""
     is_open = schema.get("type") in (None, "object", "array")
     return not is_open or any(key in schema for key in ("properties", "items", "enum", "const"))
 
 
-def _one_of(several: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _one_of(several: Sequence[Mapping[str, Any] | bool]) -> Mapping[str, Any]:
     """Return the choices of all schemas if they name values, else the first that is not null."""
-    real = [one for one in several if one.get("type") != "null"]
+    real = [{} if one is True else one for one in several if one is not False]
+    real = [one for one in real if one.get("type") != "null"]
     if real and all("const" in one or "enum" in one for one in real):
         return {"enum": [c for one in real for c in one.get("enum", [one.get("const")])]}
     return real[0] if real else {"type": "null"}

@@ -438,3 +438,51 @@ def test_a_choice_is_found_word_for_word(text: str, choice: str | None) -> None:
 
 class Invoiced(BaseModel):
     status: Status | None = None
+
+
+class Paid(BaseModel):
+    status: Literal["paid", None] = None
+    note: Literal["", "late"] = ""
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        ({"status: None": 5.0, "note: ": 5.0}, []),
+        ({"status: paid": 5.0, "note: ": 5.0}, [Paid(status="paid")]),
+    ],
+)
+def test_null_and_blank_choices_are_found_nowhere(
+    logits: dict[str, float], expected: list[Paid]
+) -> None:
+    """A text of "None" names no null, and the empty words stand everywhere."""
+    model = HeadsModel(lambda _: [], classes=logits)
+    found = extract_records("None of the bills is there.", Paid, model=model)
+    assert [record.value for record in found] == expected
+    assert all(not spans for record in found for spans in record.spans.values())
+
+
+@pytest.mark.parametrize(
+    ("about", "value"),
+    [
+        (True, "AC-17"),
+        ({"type": "array", "items": True}, ["AC-17"]),
+        ({"anyOf": [False, {"type": "null"}, True]}, "AC-17"),
+    ],
+)
+def test_a_schema_of_true_allows_any_value(about: Any, value: object) -> None:
+    schema = {"type": "object", "properties": {"number": about}}
+    (record,) = extract_records(INVOICE, schema, model=finds(("number", "AC-17")))
+    assert record.value == {"number": value}
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        (False, "field 'number': its schema is false, which no value fits"),
+        ({"enum": [None, ""]}, "field 'number': none of its choices can be found in a text"),
+    ],
+)
+def test_a_field_that_no_text_fills_is_named(about: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        extract_records("x", {"properties": {"number": about}}, model=finds())
