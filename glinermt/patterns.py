@@ -19,8 +19,8 @@ from typing import Any
 from glinermt.errors import BackendError, UsageError
 from glinermt.types import Span
 
-_EDGE = r"(?<![\w@.-])"
-"""Nothing that would make the match a part of something longer stands before it."""
+_LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
+"""What may stand before the @ of an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,10 @@ def _valid(module: str) -> Callable[[str], bool]:
     return check
 
 
-EMAIL = Pattern(_EDGE + r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,63}\b")
+EMAIL = Pattern(
+    # Looked for once in a run of such characters, from its first on: base64 is one run.
+    rf"(?<!{_LOCAL})(?<!@){_LOCAL}++@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{{2,63}}\b"
+)
 URL = Pattern(
     r"\b(?:https?|ftp)://[^\s<>\"'`{}|\\^\[\]]*[^\s<>\"'`{}|\\^\[\].,;:!?)]"
     r"|\bwww\.(?:[a-z0-9-]+\.)+[a-z]{2,63}(?:/[^\s<>\"'`]*[^\s<>\"'`.,;:!?)])?"
