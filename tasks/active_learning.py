@@ -5,7 +5,7 @@ about, Sener and Savarese (2018) for a subset that is near to all texts of the p
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ from glinermt.config import check_count
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES, label_orders
-from glinermt.tasks.inputs import chunks
+from glinermt.tasks.inputs import chunks, rows
 from glinermt.tasks.labels import ENTITY_OPTIONS, Label, LabelSpec, read_labels
 from glinermt.tasks.run import in_force, run
 from glinermt.types import Extractor, Query, Span
@@ -53,7 +53,7 @@ class TextVectors(Protocol):
 
 
 def suggest(
-    texts: Sequence[str],
+    texts: Iterable[str],
     labels: LabelSpec,
     *,
     by: By = "margin",
@@ -69,10 +69,10 @@ def suggest(
     are far from all taken before (cosine distance of the encoder's vectors, 0 to 2), beginning
     with the most typical one.
 
-    A text that stands in the list several times is suggested once; a blank one never is.
+    A text that stands in the pool several times is suggested once; a blank one never is.
 
     Args:
-        texts: the pool.
+        texts: the pool, in any form that has an order: a list, a Series of pandas, a generator.
         labels: what is to be annotated, as ``extract_entities`` takes them.
         by: the strategy.
         n: how many texts at most.
@@ -90,8 +90,8 @@ def suggest(
     asked = read_labels(labels, options=ENTITY_OPTIONS)
     if not asked:
         raise UsageError("there are no labels; name what is to be annotated")
-    places = _different(texts)
-    pool = [texts[place] for place in places]
+    found = _different(texts)
+    places, pool = list(found.values()), list(found)
     several = model if isinstance(model, list | tuple) else [model]
     committee = [load_extractor(each) for each in several]
     if by == "diversity":
@@ -106,17 +106,15 @@ def suggest(
     return [Suggestion(places[i], pool[i], score) for i, score in chosen]
 
 
-def _different(texts: Sequence[str]) -> list[int]:
-    """Return the places of the texts that are not blank, each text's first one."""
+def _different(texts: Iterable[str]) -> dict[str, int]:
+    """Return the texts that are not blank, each with its first place."""
     if isinstance(texts, str):
         raise TypeError("texts must be several, got one str; the pool is what is chosen from")
     first: dict[str, int] = {}
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"text {i} must be str, got {type(text).__name__}: {text!r:.80}")
+    for i, (text,) in enumerate(rows(texts)):
         if text.strip():
-            first.setdefault(text, i)
-    return list(first.values())
+            first.setdefault(str(text), i)
+    return first
 
 
 def _single(committee: Sequence[Extractor], by: str) -> Extractor:

@@ -88,6 +88,15 @@ def test_a_text_is_suggested_once_and_a_blank_one_never() -> None:
     assert suggest([" "], ["person"], model=StubExtractor(unsure)) == []
 
 
+def test_a_pool_may_be_a_series_of_pandas_or_a_generator() -> None:
+    """A Series that was filtered or sorted keeps its index, which says nothing of places."""
+    pandas = pytest.importorskip("pandas")
+    texts = ["ann left", "bob left"]
+    expected = suggest(texts, ["person"], model=StubExtractor(unsure))
+    for pool in (pandas.Series(texts, index=[1, 0]), (text for text in texts)):
+        assert suggest(pool, ["person"], model=StubExtractor(unsure)) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -95,7 +104,10 @@ def test_a_text_is_suggested_once_and_a_blank_one_never() -> None:
         ({"n": 0}, ValueError, "n must be at least 1, got 0"),
         ({"labels": []}, ValueError, "there are no labels"),
         ({"texts": "ann"}, TypeError, "texts must be several, got one str"),
-        ({"texts": [3]}, TypeError, "text 0 must be str, got int: 3"),
+        ({"texts": [3]}, TypeError, "text 0 must be str, got int"),
+        ({"texts": [None]}, TypeError, "got NoneType; leave out what has no text"),
+        ({"texts": {"ann left"}}, TypeError, "got set, which has no order; pass a list"),
+        ({"texts": {"ann left": 1}}, TypeError, "read as its keys"),
         ({"by": "diversity"}, TypeError, "'diversity' needs a model with vectors"),
         ({"model": [StubExtractor(unsure)] * 2}, ValueError, "'margin' takes one model, not 2"),
     ],
