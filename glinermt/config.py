@@ -289,7 +289,8 @@ def tempered(score: float, temperature: float) -> float:
     """Divide the log odds by the temperature: above 1 scores move to 0.5, below 1 away from it."""
     if temperature == 1 or not 0 < score < 1:
         return score
-    return 1 / (1 + math.exp(-math.log(score / (1 - score)) / temperature))
+    odds = math.log(score / (1 - score)) / temperature
+    return 1 / (1 + math.exp(-max(odds, -700.0)))  # beyond is no number
 
 
 def doubted(score: float, doubt: float) -> float:

@@ -249,7 +249,7 @@ def listed(texts: str | Iterable[str]) -> list[str]:
     Raises:
         TypeError: one is not str.
     """
-    if isinstance(texts, Mapping | bytes | bytearray):
+    if not isinstance(texts, Iterable) or isinstance(texts, Mapping | bytes | bytearray):
         raise TypeError(f"texts must be str or a list of them, got {type(texts).__name__}")
     found = [texts] if isinstance(texts, str) else list(texts)
     for i, text in enumerate(found):

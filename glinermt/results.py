@@ -158,7 +158,8 @@ class Redaction:
         wherever it stands.
 
         Raises:
-            ValueError: another text, and a replacement that stands for two different originals.
+            ValueError: another text, and a replacement that is blank or stands for two different
+                originals.
         """
         if text == self.text:
             parts, end, moved = [], 0, 0
@@ -170,6 +171,11 @@ class Redaction:
             return "".join([*parts, text[end:]])
         originals: dict[str, str] = {}
         for span, replacement in zip(self.spans, self.replacements, strict=True):
+            if not replacement.strip():
+                raise UsageError(
+                    f"{span.text!r} was replaced by {replacement!r}, which another text may have "
+                    "anywhere; redact with a placeholder that can be told from text"
+                )
             first = originals.setdefault(replacement, span.text)
             if first.casefold().split() != span.text.casefold().split():
                 raise UsageError(
@@ -192,11 +198,21 @@ class Redaction:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Redaction":
-        return cls(
-            data["text"],
-            tuple(Span.from_dict(span) for span in data["spans"]),
-            tuple(data["replacements"]),
-        )
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: a field is missing or of another type, or there are not as many
+                replacements as spans.
+        """
+        spans = tuple(map(Span.from_dict, fields.items("spans", fields.get(data, "spans"))))
+        replacements = fields.items("replacements", fields.get(data, "replacements"))
+        text = fields.get(data, "text")
+        for name, value in (("text", text), *(("a replacement", one) for one in replacements)):
+            if not isinstance(value, str):
+                raise UsageError(f"{name} should be a string, got {value!r:.80}")
+        if len(spans) != len(replacements):
+            raise UsageError(f"{len(spans)} spans have {len(replacements)} replacements")
+        return cls(text, spans, tuple(replacements))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class TextModel:
         """Find all kinds of things that the queries ask for, in one pass; see ``extract``."""
         if isinstance(queries, Query | str):
             raise TypeError("read takes a list of Query; for one, write read([query], ask)")
+        if not isinstance(ask, Ask):
+            raise TypeError(f"ask must be an Ask, which says how to decode, got {ask!r:.80}")
         return list(self._read(queries, ask))
 
     def text_vectors(self, queries: Sequence[Query]) -> Float[np.ndarray, "query hidden"]:
@@ -142,14 +144,17 @@ class TextModel:
         A text has one, and one for each window where it is longer than what is read at a time.
 
         Raises:
+            TypeError: it is one text, or one of them is not str.
             UsageError: the model does not compare texts and labels in this way.
         """
+        if isinstance(texts, str):
+            raise TypeError("sentence_vectors takes a list of texts; for one, write [text]")
         if not isinstance(self.reader, NetworkReader) or not self.query_encoder.classes_apart:
             raise UsageError(
                 "only a model with class_reading = 'apart', such as the shipped one, has vectors "
                 "of sentences"
             )
-        return self.reader.sentence_vectors(texts)
+        return self.reader.sentence_vectors(listed(texts))
 
     def _read(self, queries: Iterable[Query], ask: Ask) -> Iterator[Found]:
         iterator = iter(queries)

@@ -23,7 +23,7 @@ from glinermt.tasks.labels import (
 from glinermt.tasks.run import in_force, run, stream
 from glinermt.tasks.shortlist import shortlisted
 from glinermt.tasks.task import Task
-from glinermt.types import Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
+from glinermt.types import Ask, Extractor, Found, Overlap, Query, Span, SpanScore, Threshold
 
 Order = Literal["given", "invariant"]
 ORDERS_OF_LABELS = ("given", "invariant")
@@ -73,6 +73,7 @@ def extract_entities(
     """
     if order not in ORDERS_OF_LABELS:
         raise UsageError(unknown_choice("order", order, ORDERS_OF_LABELS))
+    Ask(overlap=overlap, multi_label=multi_label)  # refuses what it does not know
     task = replace(ENTITIES, overlap=overlap, multi_label=multi_label, span_score=span_score)
     given = rows(text, spec_argument("labels", labels, threshold))
     asked = ((t, read_labels(spec, options=ENTITY_OPTIONS)) for t, spec in given)

@@ -1,6 +1,6 @@
 """Reading: entities, relations, classes and records of a text, all in one pass of the model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -111,7 +111,7 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
         if key not in KINDS:
             raise UsageError(f"schema: {unknown_choice('key', key, KINDS)}")
     kinds = kinds_of(model)
-    given = {name: schema[name] for name in KINDS if schema.get(name)}
+    given = {name: schema[name] for name in KINDS if not _is_empty(schema.get(name))}
     if not given:
         raise UsageError(f"schema asks for nothing; name any of {', '.join(KINDS)}")
     _check_kinds(given, kinds)
@@ -132,6 +132,10 @@ def _asked(schema: Any, model: Extractor, threshold: Threshold | None) -> _Asked
     )
     check_threshold(threshold, dict.fromkeys(_names(asked)))
     return asked
+
+
+def _is_empty(given: object) -> bool:
+    return given is None or (isinstance(given, Sized) and not len(given))
 
 
 def _check_kinds(given: Mapping[str, Any], kinds: Set[str]) -> None:
@@ -167,7 +171,7 @@ def _classes(given: Any) -> dict[str, Classes]:
         _check_name("classes", name)
         options = about if _has_options(about, "labels") else {"labels": about}
         _check_options(f"classes {name!r}", options, ("labels", "multi_label", "threshold"))
-        labels = read_labels(options["labels"], what=f"class of {name!r}")
+        labels = read_labels(options["labels"], what=f"question {name!r}: label")
         limit = options.get("threshold")
         if limit is not None:
             labels = [x.with_threshold(limit) if x.threshold is None else x for x in labels]

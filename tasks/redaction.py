@@ -11,7 +11,7 @@ from typing import Any
 
 from glinermt import patterns as known
 from glinermt.default_model import load_extractor
-from glinermt.errors import UsageError
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import by_shape, restore, rows
 from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, check_threshold, read_labels, readable
@@ -64,7 +64,8 @@ def redact(
             equal texts of a label), or a function of the span; or ``"pseudonym"``: a code that is
             the same for the same name under the same key, such as ``person_4F2A9C``.
         patterns: further labels with their patterns, or patterns for those of ``labels``.
-        validators: label -> function that says whether a span's text can be one.
+        validators: label, of those looked for -> function that says whether a span's text can be
+            one.
         key: secret that pseudonyms are made with; None = a new one for this call. Without the
             mapping in the result nobody can go back from a pseudonym, with the key or not, other
             than by trying names.
@@ -105,6 +106,8 @@ def _spec(
             raise TypeError(f"{option}s must be a mapping by label, got {given!r:.80}")
         said: dict[str, str] = {}
         for name, value in given.items():
+            if option == "validator" and readable(str(name)) not in names:
+                raise UsageError(f"validators: {unknown_choice('label', name, spec)}")
             own = names.setdefault(readable(name), name) if isinstance(name, str) else name
             if said.setdefault(own, name) != name:
                 raise UsageError(
@@ -173,7 +176,10 @@ def _same(text: str) -> str:
 def _check_placeholder(placeholder: object) -> None:
     if not isinstance(placeholder, str):
         raise TypeError(f"placeholder must be str or a function, got {placeholder!r:.80}")
-    unknown = set(re.findall(r"\{(\w*)\}", placeholder)) - {"label", "number"}
+    unknown = set(re.findall(r"\{(\w*|(?:label|number)\b[^{}]*)\}", placeholder)) - {
+        "label",
+        "number",
+    }
     if unknown:
         raise UsageError(
             f"placeholder {placeholder!r}: unknown field {sorted(unknown)[0]!r}; "

@@ -11,7 +11,6 @@ from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.inputs import Argument, by_shape, chunks, restore, rows
 from glinermt.tasks.labels import (
-    ENTITY_OPTIONS,
     Label,
     LabelSpec,
     check_ends,
@@ -220,8 +219,7 @@ def _read_entities(
     if entities is None:
         return entity_types(relations)
     if isinstance(entities, Mapping | str) or not isinstance(entities, Iterable):
-        check_ends(relations, [label.name for label in read_labels(entities)])
-        return entities
+        return _checked_types(entities, relations)
     items: list[Any] = list(entities)
     spans = [span for span in items if isinstance(span, Span)]
     if isinstance(entities, Set):
@@ -232,9 +230,7 @@ def _read_entities(
         other = next(item for item in items if not isinstance(item, Span))
         raise TypeError(f"entities must be all Spans or all types, got a Span and {other!r:.80}")
     if not spans:
-        if items:  # entity types
-            check_ends(relations, [label.name for label in read_labels(items)])
-        return items
+        return _checked_types(items, relations) if items else items
     for span in spans:
         if not 0 <= span.start < span.end or text[span.start : span.end] != span.text:
             raise UsageError(
@@ -242,6 +238,16 @@ def _read_entities(
                 f"{text[span.start : span.end]!r}; pass the text the entities were extracted from"
             )
     return spans
+
+
+def _checked_types(types: LabelSpec, relations: Sequence[Label]) -> LabelSpec:
+    """Return entity types between which the relations can hold."""
+    if isinstance(types, Sequence) and any(isinstance(kind, Mapping) for kind in types):
+        raise TypeError(
+            f"entities must be Spans or types, got {types[0]!r:.80}; Span.from_dict makes a Span"
+        )
+    check_ends(relations, [label.name for label in read_labels(types)])
+    return types
 
 
 def _find_entities(
@@ -253,7 +259,7 @@ def _find_entities(
     """Return each text's entities, finding those that only types are given for."""
     result: list[Sequence[Span]] = [[s for s in spans if isinstance(s, Span)] for spans in given]
     missing = [i for i, spans in enumerate(given) if spans and not result[i]]
-    asked = (read_labels(given[i], options=ENTITY_OPTIONS) for i in missing)  # type: ignore[arg-type]  # these hold types
+    asked = (read_labels(given[i]) for i in missing)  # type: ignore[arg-type]  # these hold types
     of_texts = zip((texts[i] for i in missing), asked, strict=True)
     found = stream(ENTITIES, model, of_texts, threshold=threshold)
     for i, spans in zip(missing, found, strict=True):

@@ -292,6 +292,15 @@ def test_saved_heads_are_loaded_again(model: GlinerMT, tmp_path: Path) -> None:
     assert loaded.read(queries(), EVERYTHING) == model.read(queries(), EVERYTHING)
 
 
+def test_what_is_no_list_of_texts_and_no_ask_is_refused(model: GlinerMT) -> None:
+    with pytest.raises(TypeError, match=r"ask must be an Ask, which says how to decode, got None"):
+        model.read([], None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"for one, write \[text\]"):
+        model.sentence_vectors("paris")
+    with pytest.raises(TypeError, match="texts must be str or a list of them, got NoneType"):
+        model.inference(None, ["city"])  # type: ignore[call-overload]
+
+
 def test_what_a_model_does_not_find_is_said(tmp_path: Path) -> None:
     model = tiny_model(tmp_path)
     with pytest.raises(ValueError, match="the model finds spans, not relations"):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from glinermt import examples
-from glinermt.types import Answer, Example, Query, Relation, Span, Summary
+from glinermt.config import tempered
+from glinermt.types import Answer, Example, Query, Redaction, Relation, Span, Summary
 
 EXAMPLE = Example(Query("Ann left", ("person",), "who?"), (Span(0, 3, "Ann", "person"),))
 
@@ -96,6 +97,10 @@ def test_a_missing_field_is_named(name: str) -> None:
         (Relation, {"head": {}, "label": "x", "tail": {}}, "no 'start' field"),
         (Answer, {"span": None, "score": 0.0}, "no 'no_answer_score' field"),
         (Summary, {"spans": "x"}, "spans should be a list"),
+        (Redaction, {"spans": [], "replacements": []}, "no 'text' field"),
+        (Redaction, {"text": "x", "spans": [], "replacements": "x"}, "replacements should be a"),
+        (Redaction, {"text": "x", "spans": [], "replacements": ["y"]}, "0 spans have 1 repl"),
+        (Redaction, {"text": "x", "spans": [], "replacements": [3]}, "should be a string, got 3"),
     ],
 )
 def test_what_is_no_result_is_refused(kind: Any, data: dict[str, Any], message: str) -> None:
@@ -136,3 +141,8 @@ def test_old_rows_are_counted_not_told_one_by_one(monkeypatch: pytest.MonkeyPatc
 def test_names_of_tasks_that_earlier_versions_wrote_are_known() -> None:
     data = {**EXAMPLE.to_dict(), "task": "ner_types"}
     assert Example.from_dict(data).task == "entities"
+
+
+@pytest.mark.parametrize("score", [1e-300, 1e-16, 0.3, 1 - 1e-16])
+def test_a_score_of_any_size_can_be_tempered(score: float) -> None:
+    assert 0 <= tempered(score, 0.01) <= 1

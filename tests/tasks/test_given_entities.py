@@ -86,6 +86,12 @@ def test_entities_and_types_cannot_be_mixed() -> None:
         extract_relations(TEXT, ["founder"], entities=mixed, model=scripted(TAILS))
 
 
+def test_entities_as_json_has_them_are_named() -> None:
+    rows: Any = [ENTITIES[0].to_dict()]
+    with pytest.raises(TypeError, match=r"must be Spans or types, got \{.*Span.from_dict makes"):
+        extract_relations(TEXT, ["founder"], entities=rows, model=scripted(TAILS))
+
+
 @pytest.mark.parametrize("entities", ["person", {"person", "city"}, 3])
 def test_types_are_a_list_or_a_mapping_as_labels_are(entities: Any) -> None:
     with pytest.raises(TypeError, match="labels must be a list or a mapping, got "):

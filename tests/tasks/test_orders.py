@@ -87,3 +87,11 @@ def test_an_unknown_order_is_refused() -> None:
     wrong: Any = "random"
     with pytest.raises(ValueError, match="unknown order 'random'"):
         spans(LABELS, order=wrong)
+
+
+@pytest.mark.parametrize("order", ["given", "invariant"])
+def test_an_unknown_overlap_or_flag_is_refused_in_every_order(order: Any) -> None:
+    with pytest.raises(ValueError, match="unknown overlap 'any': choose from 'flat', 'nested'"):
+        spans(LABELS, order=order, overlap="any")
+    with pytest.raises(TypeError, match="multi_label must be True or False, got 'no'"):
+        spans(LABELS, order=order, multi_label="no")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
@@ -172,6 +173,8 @@ def test_the_same_class_of_two_questions_is_asked_with_the_question() -> None:
         ({"records": {"order": {"schema": Order, "anchors": 1}}}, "unknown option 'anchors'"),
         ({"records": {"order": {"schema": Order, "many": True, "anchor": "x"}}}, "anchor 'x'"),
         ({"relations": {"in": {"heads": ["a"]}}}, "unknown option 'heads'"),
+        ({"entities": np.array(["person", "city"])}, "labels must be a list or a mapping, got arr"),
+        ({"classes": {"mood": "good, bad"}}, r"question 'mood': labels must be a list .* 'bad'\]"),
         (["person"], "schema must be a mapping"),
     ],
 )

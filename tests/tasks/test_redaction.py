@@ -83,6 +83,14 @@ def test_what_stands_for_two_names_cannot_be_put_back_into_another_text() -> Non
         redaction.restore("Who is [person]?")
 
 
+@pytest.mark.parametrize("placeholder", ["", " "])
+def test_what_was_left_out_cannot_be_put_back_into_another_text(placeholder: str) -> None:
+    redaction = redact("Ann sings.", LABELS, placeholder=placeholder, model=MODEL)
+    assert redaction.restore(redaction.text) == "Ann sings."
+    with pytest.raises(ValueError, match="'Ann' was replaced by"):
+        redaction.restore("Who sings?")
+
+
 def test_a_list_gives_a_list_and_an_iterator_an_iterator() -> None:
     texts = [TEXT, "", "nobody", "Bob"]
     one_by_one = [redact(text, LABELS, model=MODEL) for text in texts]
@@ -131,6 +139,10 @@ def test_a_pattern_is_for_the_label_that_reads_like_its_name(
 def test_what_cannot_be_put_together_is_refused() -> None:
     with pytest.raises(ValueError, match="patterns: 'ID' and 'id' name the same label"):
         redact("x", ["person"], patterns={"ID": "a", "id": "b"}, model=MODEL)
+    with pytest.raises(
+        ValueError, match=r"validators: unknown label 'persn' \(did you mean 'person'"
+    ):
+        redact("x", ["person"], validators={"persn": bool}, model=MODEL)
     with pytest.raises(TypeError, match="'person': expected a description or a mapping, got None"):
         redact("x", {"person": None}, patterns={"person": "a"}, model=MODEL)  # type: ignore[dict-item]
 
@@ -144,9 +156,10 @@ def test_a_pattern_takes_the_place_of_what_the_model_says() -> None:
     ]
 
 
-def test_a_wrong_placeholder_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"unknown field 'name'; there are \{label\}"):
-        redact("Ann", LABELS, placeholder="[{name}]", model=MODEL)
+@pytest.mark.parametrize("field", ["name", "", "number:03d", "label!r"])
+def test_a_wrong_placeholder_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=rf"unknown field '{field}'; there are \{{label\}}"):
+        redact("Ann", LABELS, placeholder=f"[{{{field}}}]", model=MODEL)
 
 
 def test_a_redaction_is_ready_for_json() -> None:
