@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -126,13 +126,16 @@ def fine_tune_command(
         hard_share=hard_share,
         patience=patience,
     )
+    sizes = _sizes(curve) if curve is not None else []
     with locked(out):
         check_no_model(out, overwrite=overwrite)
         tuned = GlinerMT.from_pretrained(model)
         rows, dev_rows = read_examples(examples), read_examples(dev) if dev else []
-        if curve:
-            sizes = [int(size) for size in curve.split(",")]
-            points = learning_curve(tuned, rows, dev_rows, sizes=sizes, steps=steps, tuning=tuning)
+        general = read_examples(replay) if replay else []
+        if sizes:
+            points = learning_curve(
+                tuned, rows, dev_rows, sizes=sizes, steps=steps, replay=general, tuning=tuning
+            )
             for size, score in points:
                 typer.echo(f"{size:6} examples F1 {score:.3f}")
             return
@@ -141,7 +144,7 @@ def fine_tune_command(
                 tuned,
                 rows,
                 steps=steps,
-                replay=read_examples(replay) if replay else (),
+                replay=general,
                 dev=dev_rows,
                 tuning=tuning,
                 callbacks=[shown],
@@ -150,6 +153,15 @@ def fine_tune_command(
         for step, score in report.scores:
             typer.echo(f"step {step:6} F1 {score:.3f}" + (" *" if step == report.best_step else ""))
         tuned.save_pretrained(out)
+
+
+def _sizes(curve: str) -> list[int]:
+    try:
+        return [int(size) for size in curve.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            f"--curve {curve!r}: expected numbers of examples, such as 10,50,200"
+        ) from error
 
 
 def self_train_command(
@@ -296,6 +308,7 @@ def diagnose_command(
 
 
 def annotate_loop_command(
+    ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Folder that keeps the loop.")],
     texts: Annotated[
         Path | None, typer.Option(help="Begin: the pool, JSON lines or Parquet with 'text'.")
@@ -329,6 +342,7 @@ def annotate_loop_command(
     from glinermt.tasks.active_learning import By
     from glinermt.training.adapt.annotation_loop import (
         begin_loop,
+        is_done,
         learn_round,
         next_round,
         open_loop,
@@ -337,6 +351,10 @@ def annotate_loop_command(
 
     if (texts is None) == (corrected is None):
         raise UsageError("give --texts to begin a loop, or --corrected to go on with one")
+    begins, goes_on = ("labels", "tool", "by", "n", "held", "model"), ("replay", "steps")
+    _refuse_given(
+        ctx, begins if texts is None else goes_on, "--texts" if corrected else "--corrected"
+    )
     if corrected is None:
         pool = list(read_jsonl(cast(Path, texts), "text"))
         with locked(folder):
@@ -367,12 +385,25 @@ def annotate_loop_command(
                     f"{report.missing} texts of the round are not in the export, or were skipped",
                     err=True,
                 )
+            if is_done(folder):
+                model_folder = folder / f"round-{report.round}" / "model"
+                typer.echo(f"every text of the pool is annotated; what was learned: {model_folder}")
+                return
             path = next_round(folder)
     typer.echo(f"to correct: {path}")
     typer.echo(
         f"when it is corrected and exported: glinermt annotate-loop {folder} --corrected EXPORT",
         err=True,
     )
+
+
+def _refuse_given(ctx: typer.Context, names: Sequence[str], needed: str) -> None:
+    """Refuse options that would do nothing, as they belong to another use of the command."""
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            shown = f"-{name}" if len(name) == 1 else f"--{name}"
+            raise UsageError(f"{shown} goes with {needed} only; here it would do nothing")
 
 
 @contextmanager

@@ -178,6 +178,13 @@ def next_round(folder: Path) -> Path:
     return path
 
 
+def is_done(folder: Path) -> bool:
+    """Whether every text of the pool was given out."""
+    loop = open_loop(folder)
+    given = {*loop.held, *(place for places in loop.rounds for place in places)}
+    return len(given) == len(_pool(folder))
+
+
 def learn_round(
     folder: Path,
     corrected: Path,
@@ -203,7 +210,7 @@ def learn_round(
 
     Raises:
         DataError: a text is not one of the loop, a label is not asked for, or not one of the
-            texts to learn from or to measure on was annotated.
+            texts of the last round, to learn from or to measure on was annotated.
     """
     loop, pool = open_loop(folder), _pool(folder)
     if not loop.rounds:
@@ -216,6 +223,12 @@ def learn_round(
         now[_place(document, known, corrected)] = _checked(document, loop.labels, corrected)
     said.update(now)
     latest = [place for place in loop.rounds[-1] if place in now]
+    if not latest:
+        last = folder / f"round-{len(loop.rounds)}"
+        raise DataError(
+            f"{corrected}: it has no text of {last}, the last that was given out, or none that was "
+            "annotated; was it learned from already?"
+        )
     labels = read_labels(list(loop.labels))
     examples = {
         place: example(ENTITIES, one.text, labels, one.spans, start.settings)

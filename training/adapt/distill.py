@@ -25,6 +25,7 @@ from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
+from glinermt.training.adapt.adapters import weights_fingerprint
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict
 from glinermt.training.run.checkpointing import has_state
@@ -121,7 +122,8 @@ def distill(
         raise UsageError("distillation needs texts and labels")
     settings, out, stop = settings or Distillation(), Path(out), stop or Stop()
     start = GlinerMT.from_pretrained(student)
-    _claim(out, _about(texts, labels, gold, settings), resume=resume)
+    about = _about(texts, labels, gold, settings, _weights_of(teacher), str(student or SHIPPED))
+    _claim(out, about, resume=resume)
     examples = annotate(
         teacher,
         texts,
@@ -217,6 +219,8 @@ def _about(
     labels: Sequence[str],
     gold: Sequence[Example],
     settings: Distillation,
+    teacher: str | None,
+    student: str,
 ) -> str:
     """Return what must stay the same for a run to be gone on with."""
     digest = hashlib.sha256()
@@ -227,8 +231,16 @@ def _about(
         "sha256": digest.hexdigest(),
         "labels": list(labels),
         "settings": dataclasses.asdict(settings),
+        "teacher": teacher,
+        "student": student,
     }
     return json.dumps(about, indent=2) + "\n"
+
+
+def _weights_of(teacher: Extractor) -> str | None:
+    """Return what tells the teacher's weights from others; None where it shows none."""
+    weights = getattr(teacher, "state_dict", None)
+    return None if weights is None else weights_fingerprint(weights())
 
 
 def _claim(out: Path, about: str, *, resume: bool) -> None:
@@ -243,7 +255,8 @@ def _claim(out: Path, about: str, *, resume: bool) -> None:
         known, given = json.loads(file.read_text(encoding="utf-8")), json.loads(about)
     except (OSError, ValueError) as error:
         raise DataError(f"{file}:0: cannot be read ({error})") from error
-    changed = [name for name in given if known.get(name) != given[name]]
+    # What was begun before teacher and student were written down is gone on with.
+    changed = [name for name in given if name in known and known[name] != given[name]]
     if changed:
         raise ConfigError(
             f"{out} was begun with other {', '.join(changed)}; resume with those, or choose "

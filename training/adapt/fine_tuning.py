@@ -154,6 +154,7 @@ def learning_curve(
     *,
     sizes: Sequence[int],
     steps: int = 200,
+    replay: Sequence[Example] = (),
     tuning: Tuning | None = None,
 ) -> list[tuple[int, float]]:
     """Return the dev score after fine-tuning on the first 0, then ``sizes`` examples.
@@ -174,7 +175,9 @@ def learning_curve(
     model.eval()
     curve = [(0, score(model))]
     for size in sizes:
-        report = fine_tune(model, examples[:size], steps=steps, dev=dev, tuning=tuning)
+        report = fine_tune(
+            model, examples[:size], steps=steps, replay=replay, dev=dev, tuning=tuning
+        )
         curve.append((size, dict(report.scores)[report.best_step]))
         model.load_state_dict(start)
         model.train(training)

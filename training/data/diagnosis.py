@@ -150,17 +150,53 @@ def _like_labels(examples: Sequence[Example]) -> Iterator[str]:
     for _, example, span in _spans(examples):
         if example.task == "entities":
             mentions[span.label].add(span.text.casefold())
-    asked = {s for row in examples if row.task == "entities" for s in row.query.labels}
-    for one, other in combinations(sorted(asked), 2):
-        plain = [" ".join(re.findall(r"\w+", s.replace("_", " ").casefold())) for s in (one, other)]
-        if plain[0] == plain[1] or SequenceMatcher(None, plain[0], plain[1]).ratio() >= SAME_NAME:
-            yield f"{one!r} and {other!r}: nearly the same name"
-            continue
-        shared = mentions[one] & mentions[other]
+    asked = sorted({s for row in examples if row.task == "entities" for s in row.query.labels})
+    found = {pair: "nearly the same name" for pair in _like_names(asked)}
+    for (one, other), shared in _shared(mentions).items():
         least = min(len(mentions[one]), len(mentions[other]))
         if len(shared) >= OFTEN and len(shared) >= SAME_MENTIONS * least:
             some = ", ".join(map(repr, sorted(shared)[:3]))
-            yield f"{one!r} and {other!r} share {len(shared)} of {least} mentions, such as {some}"
+            said = f"share {len(shared)} of {least} mentions, such as {some}"
+            found.setdefault((one, other), said)
+    for (one, other), said in sorted(found.items()):
+        yield f"{one!r} and {other!r}{'' if said.startswith('share') else ':'} {said}"
+
+
+def _shared(mentions: Mapping[str, Collection[str]]) -> dict[tuple[str, str], list[str]]:
+    """Return the mentions that two labels have in common, for each two that have some."""
+    labels: defaultdict[str, list[str]] = defaultdict(list)
+    for label in sorted(mentions):
+        for mention in mentions[label]:
+            labels[mention].append(label)
+    shared: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for mention, several in labels.items():
+        for pair in combinations(several, 2):
+            shared[pair].append(mention)
+    return shared
+
+
+def _like_names(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of labels whose names are nearly the same.
+
+    Letters that only one of two names has bound their likeness, so that few pairs are compared.
+    """
+    names = [" ".join(re.findall(r"\w+", s.replace("_", " ").casefold())) for s in labels]
+    number = {letter: i for i, letter in enumerate(sorted({c for name in names for c in name}))}
+    letters = [sum(1 << number[c] for c in set(name)) for name in names]
+    sizes = [len(name) for name in names]
+    matcher = SequenceMatcher()
+    for j, (own, size) in enumerate(zip(letters, sizes, strict=True)):
+        matcher.set_seq2(names[j])
+        for i in range(j):
+            if (letters[i] ^ own).bit_count() > (1 - SAME_NAME) * (sizes[i] + size) + 1e-9:
+                continue
+            matcher.set_seq1(names[i])
+            if names[i] == names[j] or (
+                matcher.real_quick_ratio() >= SAME_NAME
+                and matcher.quick_ratio() >= SAME_NAME
+                and matcher.ratio() >= SAME_NAME
+            ):
+                yield labels[i], labels[j]
 
 
 def _rare_labels(examples: Sequence[Example]) -> Iterator[str]:

@@ -127,6 +127,17 @@ def test_an_export_of_something_else_is_refused(start: str, tmp_path: Path) -> N
         begin(tmp_path / "other", start, held=30)
 
 
+def test_a_loop_that_has_given_out_its_pool_ends_well(start: str, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    path = begin(loop, start, n=len(GOLD) - 3)
+    export = annotated(json.loads(path.read_text(encoding="utf-8")), tmp_path / "export.json")
+    command = ["annotate-loop", str(loop), "--corrected", str(export), "--steps", "1"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "every text of the pool is annotated" in done.stdout
+    assert (loop / "round-1" / "model").is_dir()
+
+
 def test_the_command_begins_and_goes_on(start: str, tmp_path: Path) -> None:
     pool, loop = tmp_path / "pool.jsonl", tmp_path / "loop"
     pool.write_text("".join(json.dumps({"text": text}) + "\n" for text in GOLD), encoding="utf-8")
@@ -141,5 +152,14 @@ def test_the_command_begins_and_goes_on(start: str, tmp_path: Path) -> None:
     assert "round 1: learned from 4 texts; gain on 2 held texts" in done.stdout
     assert "round-2" in done.stdout
     assert "learning 100% step 1" in done.stderr
+    # The same command again would learn the second round from nothing, and give out a third.
+    again = run(app, [*command, "--corrected", str(export), "--steps", "1"])
+    assert "round-2, the last that was given out" in str(again.exception)
+    assert not (loop / "round-3").exists()
+    for option in (["-n", "5"], ["--labels", "river"], ["--tool", "doccano"]):
+        refused = run(app, [*command, "--corrected", str(export), *option])
+        assert f"{option[0]} goes with --texts only" in str(refused.exception)
+    refused = run(app, [*command, "--texts", str(pool), *options, "--steps", "9"])
+    assert "--steps goes with --corrected only" in str(refused.exception)
     with pytest.raises(ValueError, match="give --texts to begin a loop, or --corrected to go on"):
         run(app, command, catch_exceptions=False)

@@ -1,6 +1,7 @@
 """Distillation: a student learns a teacher's scores."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,27 @@ def test_another_distillation_in_the_folder_is_not_gone_on_with(
         begin(LABELS, False)
     with pytest.raises(ConfigError, match="was begun with other labels"):
         begin([*LABELS, "river"], True)
+
+
+def test_no_other_teacher_goes_on_with_what_one_began(
+    model: GlinerMT, student: Path, tmp_path: Path
+) -> None:
+    def go_on(teacher: GlinerMT, of: Path = student) -> None:
+        distill(
+            teacher, TEXTS[:2], LABELS, student=of, out=tmp_path / "out",
+            settings=settings(steps=1), resume=True,
+        )  # fmt: skip
+
+    go_on(model)
+    go_on(model)
+    other = GlinerMT.from_pretrained(student)
+    with torch.no_grad():
+        next(iter(other.parameters())).add_(1)
+    with pytest.raises(ConfigError, match="was begun with other teacher"):
+        go_on(other)
+    shutil.copytree(student, tmp_path / "another")
+    with pytest.raises(ConfigError, match="was begun with other student"):
+        go_on(model, tmp_path / "another")
 
 
 def test_a_result_no_better_than_the_start_is_refused(student: Path, tmp_path: Path) -> None:

@@ -366,6 +366,8 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     done = CliRunner().invoke(app, curve)
     assert [line.split()[0] for line in done.output.splitlines()] == ["0", "1", "4"]
     assert not (tmp_path / "curve/model.safetensors").exists()
+    refused = CliRunner().invoke(app, [*curve[:-2], "ten"])
+    assert "--curve 'ten': expected numbers of examples" in str(refused.exception)
     (tmp_path / "file").write_text("")
     refused = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "file")])
     assert isinstance(refused.exception, DataError)

@@ -1,13 +1,17 @@
 """What is wrong with labelled data is found, counted and named."""
 
 import json
+import random
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
 from glinermt.training.cli import register
+from glinermt.training.data import diagnosis
 from glinermt.training.data.diagnosis import Problem, diagnose
 from glinermt.types import Example, Query, Span
 
@@ -119,3 +123,21 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["diagnose", str(file), "--json"])
     [problem] = json.loads(done.output)
     assert (problem["name"], problem["count"]) == ("duplicates", 1)
+
+
+def test_few_pairs_of_many_labels_are_compared_letter_by_letter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+
+    class Counting(SequenceMatcher[str]):
+        def set_seq1(self, a: Sequence[str]) -> None:
+            compared.append(a)
+            super().set_seq1(a)
+
+    monkeypatch.setattr(diagnosis, "SequenceMatcher", Counting)
+    rng = random.Random(0)
+    labels = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=12)) for _ in range(1000)]
+    problem = found([row("Ada", {}, [*labels, "film director", "Film_directors"])])["labels alike"]
+    assert problem.cases == ("'Film_directors' and 'film director': nearly the same name",)
+    assert len(compared) < 5000, "of 501,501 pairs"
