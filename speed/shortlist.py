@@ -20,11 +20,13 @@ from report import machine_line
 from glinermt import GlinerMT, extract_entities
 from glinermt.eval.data.readers import NerCase, read_ner
 from glinermt.eval.metrics.entities import span_f1
+from glinermt.fast.linear import has_bf16
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.shortlist import shortlisted
 
 NUMBERS = (1, 10, 100, 1000)
-SHORT = (10, 30, 100)
+SHORT = (10, 30, 100, 200)
+TIMED = (30, 100)
 
 
 def label_sets(data: list[NerCase], names: list[str]) -> dict[int, list[str]]:
@@ -62,29 +64,37 @@ def main(
     cases = [case for path in data for case in read_ner(path, path.stem)[:number]]
     others = [name for path in names for name in read_ner(path, path.stem)[0].labels]
     sets = label_sets(cases, others)
-    model = GlinerMT.from_pretrained()
+    models = {"exact": GlinerMT.from_pretrained()}
+    if has_bf16():
+        models["bf16"] = GlinerMT.from_pretrained(precision="bf16")
     print(f"{machine_line(1)}; {len(cases)} sentences, {len(sets[1000])} labels at most\n")
     print("| labels | shortlist | recall of labels |\n|---:|---:|---:|")
     for many in NUMBERS[2:]:
         for few in SHORT:
             if few < many:
-                print(f"| {many} | {few} | {100 * recall(model, cases, sets[many], few):.1f} |")
-    ways = [(many, few) for many in NUMBERS for few in (None, *SHORT[:2]) if not few or few < many]
+                kept = recall(models["exact"], cases, sets[many], few)
+                print(f"| {len(sets[many])} | {few} | {100 * kept:.1f} |", flush=True)
+    ways = [(many, few) for many in NUMBERS for few in (None, *TIMED) if not few or few < many]
     random = Random(1)
     timed = random.sample(cases, min(texts, len(cases)))
-    seconds: dict[tuple[int, int | None], list[float]] = {way: [] for way in ways}
-    scores: dict[tuple[int, int | None], float] = {}
+    given, gold = [case.text for case in timed], [case.spans for case in timed]
+    seconds: dict[tuple[str, int, int | None], list[float]] = {}
+    scores: dict[tuple[str, int, int | None], float] = {}
     for _ in range(turns):
         for many, few in ways:
-            start = time.process_time()
-            given = [case.text for case in timed]
-            found = extract_entities(given, sets[many], shortlist=few, model=model)
-            seconds[many, few].append(time.process_time() - start)
-            scores[many, few] = 100 * span_f1([case.spans for case in timed], found)
-    print("\n| labels | shortlist | ms a text | F1 |\n|---:|---:|---:|---:|")
-    for (many, few), values in seconds.items():
-        each = 1000 * statistics.median(values) / len(timed)
-        print(f"| {many} | {few or ''} | {each:.0f} | {scores[many, few]:.1f} |")
+            for name, model in models.items():
+                start = time.process_time()
+                found = extract_entities(given, sets[many], shortlist=few, model=model)
+                seconds.setdefault((name, many, few), []).append(time.process_time() - start)
+                scores[name, many, few] = 100 * span_f1(gold, found)
+    print(f"\n| labels | shortlist |{''.join(f' {name}, ms a text | F1 |' for name in models)}")
+    print("|---:|---:|" + "---:|---:|" * len(models))
+    for many, few in ways:
+        each = [
+            f" {1000 * statistics.median(seconds[way]) / len(timed):.0f} | {scores[way]:.1f} |"
+            for way in ((name, many, few) for name in models)
+        ]
+        print(f"| {len(sets[many])} | {few or ''} |{''.join(each)}")
 
 
 if __name__ == "__main__":
