@@ -191,7 +191,10 @@ def calibrate(
     extractor = _extractor(model)
     save = getattr(extractor, "save_pretrained", None)
     if save is None:
-        raise UsageError(f"{model}: only models of glinermt can keep their thresholds")
+        raise UsageError(
+            f"{model}: only models of glinermt on torch can keep their thresholds; of an export "
+            "calibrate the model that it was made from, and export that again"
+        )
     dev_cases = read_dev(files, limit=limit)
     for task in dev_cases.keys() - {*WAYS, "summarize"}:
         console.print(f"left out {len(dev_cases[task])} examples of {task}: it has no threshold")

@@ -294,7 +294,8 @@ def find_leaks(train: Path, cases: Sequence[Any]) -> Leaks:
     """
     by_words: dict[tuple[str, ...], str] = {}
     for case in cases:
-        by_words.setdefault(tuple(words(case.text)), case.id)
+        if case_words := tuple(words(case.text)):  # all texts without words are equal
+            by_words.setdefault(case_words, case.id)
     owners: dict[bytes, set[str]] = {}
     for case_words, id_ in by_words.items():
         for gram in grams(case_words):
@@ -313,7 +314,10 @@ def find_leaks(train: Path, cases: Sequence[Any]) -> Leaks:
 
 def _texts(row: dict[str, Any], where: str) -> list[str]:
     if "tokens" in row:
-        return [" ".join(row["tokens"])]
+        tokens = row["tokens"]
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise DataError(f"{where}: tokens should be a list of strings, got {tokens!r:.80}")
+        return [" ".join(tokens)]
     texts = [row[name] for name in FIELDS if isinstance(row.get(name), str)]
     if not texts:
         raise DataError(f"{where}: expected 'tokens' or one of {FIELDS}, found {list(row)}")

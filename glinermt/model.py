@@ -102,8 +102,9 @@ class GlinerMT(TextModel):
             CheckpointError: missing, damaged, unsupported, or weights missing or left over.
             ConfigError: an unknown splitter.
             BackendError: the splitter's library is not installed.
-            ValueError: a device that is not here, a dtype that weights cannot have, an unknown
-                precision, or one that cannot be had with device, dtype and family.
+            ValueError: a revision or subfolder without a path, a device that is not here, a dtype
+                that weights cannot have, an unknown precision, or one that cannot be had with
+                device, dtype and family.
         """
         asked = {name: value for name, value in theirs.items() if name not in _WITHOUT_EFFECT}
         refuse_unknown(asked, known=_THEIR_LOADING)

@@ -153,7 +153,16 @@ def word_splitter(name: str) -> WordSplitter:
 
 
 def own_splitter(split: Callable[[str], Iterable[tuple[int, int]]]) -> WordSplitter:
-    """Return the user's splitter with a check of what it gives."""
+    """Return the user's splitter with a check of what it gives.
+
+    Raises:
+        TypeError: it is no function.
+    """
+    if not callable(split):
+        raise TypeError(
+            "words must be the name of a splitter, or a function from a text to the (start, end) "
+            f"of its words; got {split!r:.80}"
+        )
 
     def checked(text: str) -> list[tuple[int, int]]:
         words = [(start, end) for start, end in split(text)] if text else []

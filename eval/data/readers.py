@@ -313,6 +313,13 @@ def read_records(path: Path) -> list[RecordCase]:
     ]
 
 
+def _schema_of(kind: Any, where: str) -> dict[str, Any]:
+    """Return the JSON schema of a kind of documents."""
+    schema = {"type": "object", **field(kind, "schema", dict, where)}
+    field(schema, "properties", dict, f"{where}: its schema")
+    return schema
+
+
 def _record_case(
     document: Mapping[str, Any], kinds: Mapping[str, Any], where: str, i: int
 ) -> RecordCase:
@@ -320,7 +327,7 @@ def _record_case(
     if name not in kinds or not isinstance(document.get("text"), str):
         raise DataError(f"{where}: expected a text and a kind of {', '.join(kinds)}, got {name!r}")
     kind = kinds[name]
-    schema = {"type": "object", **kind["schema"]}
+    schema = _schema_of(kind, f"{where}: kind {name!r}")
     records: dict[int, dict[str, Any]] = {}
     spans: dict[int, dict[str, tuple[Span, ...]]] = {}
     text, end = "", 0

@@ -38,8 +38,16 @@ def load(path: str | Path | None = None, download: hub.Download | None = None) -
 
     Raises:
         CheckpointError: see ``GlinerMT.from_pretrained``.
+        ValueError: a revision or subfolder of the shipped model.
     """
-    folder = SHIPPED if path is None else hub.local_folder(path, download or hub.Download())
+    download = download or hub.Download()
+    for name in ("revision", "subfolder"):
+        if path is None and getattr(download, name) is not None:
+            raise UsageError(
+                f"{name} {getattr(download, name)!r} says which model to load, and no model is "
+                "named; the shipped one has no others"
+            )
+    folder = SHIPPED if path is None else hub.local_folder(path, download)
     for name, read in LOADERS.items():
         if (folder / name).exists():
             try:

@@ -35,7 +35,16 @@ def test_thirteen_words_in_a_row_are_a_leak_and_twelve_are_not(tmp_path: Path) -
         assert find_leaks(train, cases(LONG)).shared_grams == expected
 
 
+def test_texts_without_words_are_no_leak_of_each_other(tmp_path: Path) -> None:
+    train = write(tmp_path / "t.jsonl", {"text": "- - -"})
+    assert find_leaks(train, cases("...", "Ann left")).exact == ()
+
+
 def test_a_row_without_text_is_named(tmp_path: Path) -> None:
+    for tokens in ("Ann left", [1, 2]):
+        train = write(tmp_path / "t.jsonl", {"tokens": tokens})
+        with pytest.raises(DataError, match=r"t\.jsonl:1: tokens should be a list of strings"):
+            find_leaks(train, cases(LONG))
     train = write(tmp_path / "t.jsonl", {"label": 1})
     with pytest.raises(DataError, match=r"t\.jsonl:1: expected 'tokens' or one of"):
         find_leaks(train, cases(LONG))

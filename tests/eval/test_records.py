@@ -83,6 +83,20 @@ def test_the_benchmark_counts_documents_and_fields(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("[kinds.k]\nmany = true", "kind 'k': expected a field 'schema', found 'many'"),
+        ("[kinds.k.schema]\ntitle = 'x'", "its schema: expected a field 'properties'"),
+    ],
+)
+def test_a_kind_without_fields_is_named(kind: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(f"{kind}\n[[documents]]\nkind = 'k'\ntext = 'Ann'\n")
+    with pytest.raises(DataError, match=message):
+        read_records(file)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("x = 1", "no TOML with kinds and documents"),

@@ -263,6 +263,12 @@ def test_a_missing_folder_that_is_no_hub_id_is_an_error(tmp_path: Path) -> None:
         GlinerMT.from_pretrained(tmp_path / "nowhere" / "at" / "all")
 
 
+@pytest.mark.parametrize("name", ["revision", "subfolder"])
+def test_the_shipped_model_has_no_other_revisions(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} 'v2' says which model to load, and no model is"):
+        GlinerMT.from_pretrained(**{name: "v2"})  # type: ignore[arg-type]
+
+
 def test_the_revision_holds_for_all_files(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, object] = {}
 

@@ -199,6 +199,8 @@ def test_a_users_own_splitter_is_used_and_checked() -> None:
     wrong = GlinerMT.from_pretrained(path, words=lambda _: [(3, 2)])
     with pytest.raises(ValueError, match="gave 3:2 behind 0 in a text of 6 characters"):
         wrong.extract([Query("abcdef", ("person",))])
+    with pytest.raises(TypeError, match="words must be the name of a splitter, or a function"):
+        GlinerMT.from_pretrained(path, words=3)  # type: ignore[arg-type]
 
 
 def test_a_missing_splitter_names_the_extra(
