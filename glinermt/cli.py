@@ -182,7 +182,7 @@ def _exit_code() -> int:
 def _show(error: Exception) -> None:
     """Print one line; that of a fault of ours says its kind, since it is not the user's."""
     message = str(error)
-    full = isinstance(error, OSError) and error.errno in _FULL
+    full = _says_full(error)
     if isinstance(error, ModuleNotFoundError):
         message = missing(error)
     elif full:
@@ -198,6 +198,13 @@ def _show(error: Exception) -> None:
     console = Console(stderr=True)
     line = printable(" ".join(f"error: {message}".split("\n")))
     console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _says_full(error: Exception) -> bool:
+    """Whether a disk is full; packages in Rust, such as safetensors, say so in words only."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(f"(os error {number})" in str(error) for number in _FULL)
 
 
 def _silence_bars() -> None:

@@ -42,12 +42,12 @@ class GlinerMTAccessor:
                 )
         found = extract_entities(texts.tolist(), labels, **options)
         rows = [
-            (place, span.start, span.end, span.text, span.label, span.score)
-            for place, spans in zip(texts.index, found, strict=True)
+            (span.start, span.end, span.text, span.label, span.score)
+            for spans in found
             for span in spans
         ]
-        index = pandas.Index([row[0] for row in rows], name=self._frame.index.name)
-        return pandas.DataFrame([row[1:] for row in rows], columns=COLUMNS, index=index)
+        index = texts.index.repeat([len(spans) for spans in found])
+        return pandas.DataFrame(rows, columns=COLUMNS, index=index)
 
     def _column(self, name: Any) -> Any:
         if not isinstance(name, Hashable):

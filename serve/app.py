@@ -77,6 +77,7 @@ def create_app(models: Mapping[str, Extractor], settings: ServeSettings | None =
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["Retry-After", "X-Request-ID"],
         )
     errors.install(app)
     keys = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys else []

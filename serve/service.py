@@ -199,8 +199,10 @@ class Service:
             RequestError: naming the field of the request.
             ValueError: what ``read_schema`` says of a schema.
         """
-        fields = sum(len(read_schema(schema).fields) for schema in body.record_schemas())
-        self._check_number("schema", fields)
+        schemas = body.record_schemas()
+        if (named := sum(map(_properties, schemas))) > 2 * self.settings.max_labels:
+            self._check_number("schema", named)  # before they are read, which takes a while
+        self._check_number("schema", sum(len(read_schema(one).fields) for one in schemas))
 
     def _check_number(self, field: str, number: int) -> None:
         most = self.settings.max_labels
@@ -215,6 +217,16 @@ def _number(given: Any) -> int:
     if isinstance(given, dict):
         return len(given)
     return int(isinstance(given, str | GivenSpan))
+
+
+def _properties(schema: Any) -> int:
+    """Return how many properties a JSON schema names, those of objects inside it, too."""
+    if isinstance(schema, list):
+        return sum(map(_properties, schema))
+    if not isinstance(schema, dict):
+        return 0
+    own = schema.get("properties")
+    return (len(own) if isinstance(own, dict) else 0) + sum(map(_properties, schema.values()))
 
 
 async def _disconnected(request: Request) -> None:

@@ -63,6 +63,9 @@ class Scripted:
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:
     for number, row in read_jsonl(file):
-        if "reply" not in row:
+        if row.get("reply", []) == []:
             raise DataError(f"{file}:{number}: expected a row with 'reply', got {row!r:.80}")
+        for name in ("recipe", "text"):
+            if not isinstance(row.get(name, ""), str):
+                raise DataError(f"{file}:{number}: {name!r} should be a string, got {row[name]!r}")
         yield row

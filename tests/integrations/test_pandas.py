@@ -25,6 +25,18 @@ def test_a_row_for_each_entity_under_the_index_of_its_text() -> None:
     assert frame[[]].join(found).loc["d", "text"] == "Bob"
 
 
+def test_an_index_of_several_levels_keeps_their_names_and_types() -> None:
+    places = pandas.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["file", "line"])
+    frame = pandas.DataFrame({"text": ["Ann", "Bob and Bob"]}, index=places)
+    stub = StubExtractor(lambda query: [("Bob", "person", 0.9)] if "Bob" in query.text else [])
+    found = frame.glinermt.extract("text", ["person"], model=stub)
+    assert found.index.names == ["file", "line"]
+    assert list(found.index) == [("b", 2)]
+    none = frame.loc[["a"]].glinermt.extract("text", ["person"], model=stub)
+    assert none.index.names == ["file", "line"]
+    assert none.empty
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [

@@ -289,6 +289,7 @@ TWICE = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(
         ({"not": {"$ref": "#/$defs/a0"}, "$defs": {**TWICE, "a60": {}}}, "more than 100,000 parts"),
         ({"not": {"$ref": "#/not"}}, "refers to itself without end"),
         ({"properties": {f"field {i}": {} for i in range(1001)}}, "schema: 1001; at most 1000"),
+        ({"properties": {f"field {i}": {} for i in range(5000)}}, "schema: 5000; at most 1000"),
     ],
 )
 @pytest.mark.parametrize("path", ["records", "read"])
@@ -479,8 +480,9 @@ def test_other_sites_may_not_ask_unless_named(stub: StubExtractor) -> None:
     with serving(stub) as client:
         assert "access-control-allow-origin" not in client.get("/health", headers=origin).headers
     with serving(stub, cors_origins=["https://site.example"]) as client:
-        allowed = client.get("/health", headers=origin).headers["access-control-allow-origin"]
-        assert allowed == "https://site.example"
+        headers = client.get("/health", headers=origin).headers
+        assert headers["access-control-allow-origin"] == "https://site.example"
+        assert "Retry-After" in headers["access-control-expose-headers"]
 
 
 def test_a_stream_answers_line_by_line_in_order(client: TestClient) -> None:

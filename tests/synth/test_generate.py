@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from glinermt.cli import app
 from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.outputs import locked
+from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
@@ -393,3 +394,17 @@ def test_the_report_says_what_was_made(texts: Path, tmp_path: Path) -> None:
     assert "| city | 18 |" in card
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "labels.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"reply": []}', "expected a row with 'reply'"),
+        ('{"reply": "{}", "text": 5}', "'text' should be a string, got 5"),
+    ],
+)
+def test_a_line_of_replies_that_is_none_is_named(tmp_path: Path, line: str, message: str) -> None:
+    file = tmp_path / "replies.jsonl"
+    file.write_text(f'{{"reply": "{{}}"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=rf"replies\.jsonl:2: {message}"):
+        connect("scripted", str(file), {})

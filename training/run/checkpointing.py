@@ -3,7 +3,9 @@ the configuration that they were made with.
 """
 
 import dataclasses
+import errno
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from glinermt.errors import CheckpointError, ConfigError
 from glinermt.jsonl import write_beside, write_text
 from glinermt.training.config import TrainConfig
 
+FULL = 1 << 20
+"""Bytes free on a disk below which a write that failed is taken to have filled it."""
 STATE_FILE = "checkpoint.pt"
 CONFIG = "config.json"
 """The configuration as it was used, in the output."""
@@ -34,9 +38,18 @@ class Saveable(Protocol):
 
 
 def save_state(output: Path, state: dict[str, Any]) -> None:
-    """Write a run's state, replacing the last one in a single step."""
+    """Write a run's state, replacing the last one in a single step.
+
+    Raises:
+        OSError: it cannot be written, such as where the disk is full.
+    """
     with write_beside(output / STATE_FILE) as beside:
-        torch.save(state, beside)
+        try:
+            torch.save(state, beside)
+        except RuntimeError as error:  # torch does not say why
+            if shutil.disk_usage(output).free < FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
 
 
 def load_state(output: Path) -> dict[str, Any]:

@@ -4,12 +4,14 @@ import copy
 import io
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.cli import register
 from glinermt.training.config import Dev, Optim, Sampling, TrainConfig
 from glinermt.training.data.batching import POOL, Batches, Taken
-from glinermt.training.run.checkpointing import recover_model, save_model
+from glinermt.training.run.checkpointing import recover_model, save_model, save_state
 from glinermt.training.run.loop import Stop, parse_duration
 from glinermt.training.run.processes import ManyProcesses
 from glinermt.training.run.train import train
@@ -442,3 +444,19 @@ def test_an_encoder_that_is_not_to_be_had_is_named_with_what_to_do(tmp_path: Pat
         CheckpointError, match=r"encoder '.*nowhere' .* name a folder .*--set model.encoder=FOLDER"
     ):
         train(config)
+
+
+def test_a_disk_that_a_checkpoint_fills_is_said_to_be_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 576 vs 470")
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        save_state(tmp_path, {})
+    full = SimpleNamespace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(OSError, match="No space left on device"):
+        save_state(tmp_path, {})
+    assert not list(tmp_path.iterdir())
