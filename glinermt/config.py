@@ -81,8 +81,9 @@ class TaskSettings:
     """What an answer's log odds lose where all of the question's words stand in the text but none
     near the answer; where some do, that part of it."""
     casing: float = 0.0
-    """What the log odds of an entity lose for each of its ends that parts two capitalised words;
-    for encoders that do not see capitals."""
+    """What the log odds of an entity lose for each of its ends that parts two capitalised words,
+    and for an article too much or a number too little before them, where the span without or with
+    it is found too; for encoders that do not see capitals."""
     nearness: float = 0.0
     """What a relation's log odds lose for each entity, of four at most, that is nearer to its head
     than its tail is, or to its tail than its head; only where a model scores pairs of entities."""

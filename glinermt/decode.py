@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from glinermt.types import Overlap, SpanScore
+from glinermt.words import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +129,37 @@ def span_candidates(
 
 
 def doubt_parts(
-    c: Candidates,
-    names: tuple[Bool[np.ndarray, " border"], Bool[np.ndarray, " border"]],
-    doubt: float,
-    threshold: Float[np.ndarray, " label"],
+    c: Candidates, names: Names, doubt: float, threshold: Float[np.ndarray, " label"]
 ) -> Candidates:
-    """Lower the log odds by ``doubt`` for each end that parts a name; keep what still is enough.
+    """Lower the log odds of spans that are not what a name is; keep what still is enough.
+
+    Each end inside a name costs ``doubt``. So does, of two spans of a label that differ in the
+    article or the number before a name, the one with the article, or without the number.
 
     Args:
         c: candidates.
-        names: whether a name would be parted before each word where a span begins, and ends.
-        doubt: what an end costs.
+        names: what the capitals say.
+        doubt: what each costs.
         threshold: least score of each label.
     """
-    parted = names[0][c.start].astype(float) + names[1][c.end]
-    score = c.score * np.exp(-np.minimum(doubt * parted, 700.0))
+    inside = names.inside_begin[c.start].astype(float) + names.inside_end[c.end]
+    c = _doubted(c, doubt * inside, threshold)
+    if not (names.article.any() or names.numbered.any()):
+        return c
+    size = len(names.inside_end)
+    key = (c.label * size + c.end) * size + c.start  # one more is the span without its first word
+    with_article = names.article[c.start] & np.isin(key + 1, key)
+    without_number = names.numbered[c.start] & np.isin(key - 1, key)
+    return _doubted(c, doubt * (with_article | without_number), threshold)
+
+
+def _doubted(
+    c: Candidates, doubt: Float[np.ndarray, " span"], threshold: Float[np.ndarray, " label"]
+) -> Candidates:
+    """Lower the log odds; keep what still reaches its label's threshold."""
+    score = c.score * np.exp(-np.minimum(doubt, 700.0))
     score /= 1.0 - c.score + score
-    score = np.where(parted > 0, score, c.score)
+    score = np.where(doubt > 0, score, c.score)
     return replace(c, score=score).take(score >= threshold[c.label])
 
 

@@ -15,7 +15,7 @@ from glinermt.errors import UsageError
 from glinermt.pairing import MentionedSpans, RelatedPairs, RowPairs, pairs_of_rows
 from glinermt.types import Ask, Found, Kind, Query, Span, SpanScore, Threshold
 from glinermt.windows import join_windows, place, plan_passes, token_batches, windows
-from glinermt.words import end_of_character, line_ends, parted_names
+from glinermt.words import end_of_character, line_ends, names_in
 
 BATCH_TOKENS = 1024
 """Tokens of one batch, padding included; a processor gains nothing from more."""
@@ -235,7 +235,7 @@ class NetworkReader:
             offsets: characters of each word.
         """
         num_words = len(lines)
-        names = parted_names(query.text, offsets) if query.casing and windows else None
+        names = names_in(query.text, offsets) if query.casing and windows else None
 
         def candidates(p: Pass, scores: Scores) -> Candidates:
             limit = limits[p.labels.start : p.labels.stop]

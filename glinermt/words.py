@@ -9,6 +9,7 @@ import importlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,7 @@ _LABEL_EDGES = " \t\r\n.,:;!?"
 _SENTENCE_ENDS = (".", "!", "?")
 _MOST_CAPITALS = 0.7
 """Share of capitalised words up to which a text's capitals mean names."""
+_ARTICLES = ("a", "an", "the")
 
 
 def plain_word(word: str) -> str:
@@ -104,24 +106,42 @@ def end_of_character(text: str, end: int) -> int:
     return end
 
 
-def parted_names(
-    text: str, offsets: Sequence[tuple[int, int]]
-) -> tuple[Bool[np.ndarray, " border"], Bool[np.ndarray, " border"]]:
-    """Say before which words a span would begin inside a name, and before which it would end so.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the capitals of a text say about where its names begin and end."""
 
-    There stand two capitalised words. One that begins a sentence has its capital for that, so a
-    span may begin behind it. A text that is nearly all capitalised, or not at all, says nothing.
+    inside_begin: Bool[np.ndarray, " border"]
+    """Before which words a span would begin inside a name."""
+    inside_end: Bool[np.ndarray, " border"]
+    """Before which words a span would end inside one."""
+    article: Bool[np.ndarray, " word"]
+    """The articles that stand before a name ("the" United States)."""
+    numbered: Bool[np.ndarray, " word"]
+    """The first words of names behind a number (1992 "Summer" Olympics)."""
+
+
+def names_in(text: str, offsets: Sequence[tuple[int, int]]) -> Names:
+    """Look for names by their capitals.
+
+    Inside a name are borders of two capitalised words. One that begins a sentence has its capital
+    for that, so a name may begin behind it. A text that is nearly all capitalised, or not at all,
+    says nothing.
     """
     first = [text[start] for start, _ in offsets]
     capital = np.array([letter.isupper() for letter in first], dtype=bool)
     small = np.array([letter.islower() for letter in first], dtype=bool)
+    if capital.sum() > _MOST_CAPITALS * (capital | small).sum():
+        capital[:] = False
     inside = np.zeros(len(first) + 1, dtype=bool)
-    if capital.sum() <= _MOST_CAPITALS * (capital | small).sum():
-        inside[1:-1] = capital[:-1] & capital[1:]
+    inside[1:-1] = capital[:-1] & capital[1:]
     begins = inside.copy()
     for i in np.flatnonzero(inside).tolist():
         begins[i] = i > 1 and text[slice(*offsets[i - 2])] not in _SENTENCE_ENDS
-    return begins, inside
+    article, numbered = np.zeros_like(capital), np.zeros_like(capital)
+    for i in (np.flatnonzero(capital[1:]) + 1).tolist():
+        article[i - 1] = text[slice(*offsets[i - 1])] in _ARTICLES
+        numbered[i] = first[i - 1].isdigit()
+    return Names(begins, inside, article, numbered)
 
 
 def line_ends(text: str) -> list[int]:

@@ -245,18 +245,41 @@ def test_a_prompt_too_long_to_read_is_refused(short_model: GlinerMT) -> None:
         short_model.extract([Query("Bill Gates founded it", ("person",), "why " * 60)])
 
 
-def test_spans_that_part_capitalised_words_are_doubted(model: GlinerMT) -> None:
-    def odds(text: str, casing: float) -> dict[str, float]:
-        query = Query(text, ("person",), casing=casing)
-        (spans,) = model.extract(
-            [query], threshold=0.01, overlap="nested", multi_label=True, span_score="min"
-        )
-        return {span.text: span.score / (1 - span.score) for span in spans}
+def _odds(model: GlinerMT, text: str, casing: float, threshold: float = 1e-6) -> dict[str, float]:
+    query = Query(text, ("person",), casing=casing)
+    (spans,) = model.extract(
+        [query], threshold=threshold, overlap="nested", multi_label=True, span_score="min"
+    )
+    return {span.text: span.score / (1 - span.score) for span in spans}
 
+
+def test_spans_that_part_capitalised_words_are_doubted(model: GlinerMT) -> None:
     text = "He met Ada Lovelace King there. In Paris it rained."
-    plain, doubted = odds(text, 0.0), odds(text, 1.0)
+    plain, doubted = _odds(model, text, 0.0), _odds(model, text, 1.0)
     ends = {"Ada": 1, "Lovelace": 2, "King": 1, "In": 1, "Paris": 0, "He": 0, "met": 0}
     for name, parted in ends.items():
         assert doubted[name] == pytest.approx(plain[name] * math.exp(-parted), rel=1e-4)
     for same in (text.lower(), text.upper(), "Ada Lovelace King Of Paris"):
-        assert odds(same, 1.0) == odds(same, 0.0)
+        assert _odds(model, same, 1.0) == _odds(model, same, 0.0)
+
+
+def test_an_article_too_much_or_a_number_too_little_is_doubted(model: GlinerMT) -> None:
+    text = "the Louvre\n1992 Olympics\na museum"  # a span stays in its line
+    plain, doubted = _odds(model, text, 0.0), _odds(model, text, 1.0)
+    doubts = {"1992 Olympics": 0, "Olympics": 1, "the Louvre": 1, "Louvre": 0, "a museum": 0}
+    for name, doubt in doubts.items():
+        assert doubted[name] == pytest.approx(plain[name] * math.exp(-doubt), rel=1e-4)
+    for same in (text.lower(), text.upper()):
+        assert _odds(model, same, 1.0) == _odds(model, same, 0.0)
+
+
+def test_a_number_is_not_missed_where_no_span_with_it_is_found(model: GlinerMT) -> None:
+    names = ["1992 Olympics", "12 Monkeys", "24 Hours", "7 Wonders", "3 Musketeers", "39 Steps"]
+    text = "\n".join(["a small museum", "the house", *names])
+    odds = _odds(model, text, 0.0)
+    surer = next(name for name in names if odds[name.split()[1]] > odds[name])
+    alone = surer.split()[1]
+    between = math.sqrt(odds[alone] * odds[surer])
+    found = _odds(model, text, 1.0, threshold=between / (1 + between))
+    assert surer not in found
+    assert found[alone] == pytest.approx(odds[alone], rel=1e-4)
