@@ -47,8 +47,9 @@ class FewRel:
     plain: frozenset[str] = frozenset()
     protocol: tuple[str, ...] = (
         "All pairs of FewRel val_wiki (16 relations); tokens joined by one space.",
-        f"{TAIL} (the paper's): head and relation are given; the best scored span is the tail, "
-        f"from a score of {FLOOR} up. EM and F1 of its text, normalised as SQuAD does.",
+        f"{TAIL} (the paper's): head and relation are given; the best scored span that does not "
+        f"overlap the head, which is no tail of its own, is the tail, from a score of {FLOOR} up. "
+        "EM and F1 of its text, normalised as SQuAD does.",
         f"{PAIR}: head and tail are given, all relations of the set are asked. By pairs the "
         "relation head scores them; by labels (the paper's way) a relation's score is that of its "
         "best span that overlaps the tail. Which, --method or else the model says. The best one is "
@@ -161,7 +162,8 @@ def _by_labels(model: Extractor, cases: Sequence[RelationCase]) -> list[Predicti
     predictions: list[Prediction] = []
     for case, one, result in zip(cases, asked, found, strict=True):
         if case.group == TAIL:
-            best = max(result.spans, key=lambda span: span.score, default=None)
+            tails = (span for span in result.spans if not span.overlaps(case.head))
+            best = max(tails, key=lambda span: span.score, default=None)
             score = best.score if best else 0.0
             predictions.append({"text": best.text if best else "", "score": score})
             continue
