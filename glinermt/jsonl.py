@@ -13,6 +13,7 @@ import io
 import json
 import lzma
 import os
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -166,15 +167,16 @@ def to_line(row: Any) -> bytes:
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write the rows as the name says, beside ``path`` first; return their number.
 
-    Parquet takes its columns from the first 1,000 rows; JSON lines may differ from row to row.
+    Parquet has the columns of all rows; what a row does not have is null there.
 
     Raises:
         BackendError: the package that writes it is not installed.
+        DataError: Parquet cannot hold the rows, such as a field of two types.
     """
     number = 0
     with write_beside(path) as beside:
         if path.suffix == ".parquet":
-            return _write_parquet(beside, rows)
+            return _write_parquet(beside, rows, path)
         with _open(beside, path.suffix, "wb") as stream:
             for row in rows:
                 stream.write(to_line(row))
@@ -328,20 +330,28 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise _unreadable(path, number, error) from error
 
 
-def _write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+def _write_parquet(beside: Path, rows: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Write rows with the columns of them all, which are known when the last one has been seen."""
     parquet = pyarrow_parquet()
     import pyarrow
 
-    number, writer = 0, None
-    for chunk in _chunks(rows, 1000):
-        table = pyarrow.Table.from_pylist(chunk, schema=writer.schema if writer else None)
-        writer = writer or parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-        number += len(chunk)
-    if writer is None:
-        parquet.write_table(pyarrow.table({}), path)
-    else:
-        writer.close()
+    number, schema = 0, pyarrow.schema([])
+    with tempfile.TemporaryFile(dir=path.parent) as seen:
+        try:
+            for chunk in _chunks(rows, 1000):
+                seen.writelines(map(to_line, chunk))
+                columns = dict.fromkeys(name for row in chunk for name in row)
+                found = pyarrow.Table.from_pylist([columns | row for row in chunk]).schema
+                schema = pyarrow.unify_schemas([schema, found], promote_options="permissive")
+                number += len(chunk)
+            seen.seek(0)
+            with parquet.ParquetWriter(beside, schema) as writer:
+                for chunk in _chunks(map(json.loads, seen), 1000):
+                    writer.write_table(pyarrow.Table.from_pylist(chunk, schema=schema))
+        except (pyarrow.ArrowException, UnicodeEncodeError) as error:
+            raise DataError(
+                f"{path}: Parquet cannot hold these rows ({error}); write JSON lines"
+            ) from error
     return number
 
 

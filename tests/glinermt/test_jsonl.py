@@ -92,3 +92,25 @@ def test_a_folder_without_such_files_is_named(tmp_path: Path) -> None:
         data_files(tmp_path)
     with pytest.raises(DataError, match=r"none\.jsonl: there is no such file"):
         data_files(tmp_path / "none.jsonl")
+
+
+def test_parquet_keeps_what_only_later_rows_have(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    rows: list[dict[str, Any]] = [
+        {"text": "a", "spans": [{"start": 0}]},
+        *({"text": "b"} for _ in range(1500)),
+        {"text": "c", "spans": [{"start": 1, "score": 0.5}], "relations": ["x"]},
+    ]
+    path = tmp_path / "rows.parquet"
+    assert write_jsonl(path, iter(rows)) == len(rows)
+    found = [row for _, row in read_jsonl(path)]
+    assert found == [{**rows[0], "spans": [{"start": 0, "score": None}]}, *rows[1:]]
+
+
+@pytest.mark.parametrize("value", ["x", {}, "\ud800"])
+def test_what_parquet_cannot_hold_is_named(tmp_path: Path, value: object) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(DataError, match=r"/rows\.parquet: Parquet cannot hold these rows"):
+        write_jsonl(path, [{"a": 1}, *([{"a": 2}] * 1000), {"a": value}])
+    assert not path.exists()
