@@ -90,6 +90,7 @@ def bench(
     needs("matplotlib", extra="eval")
     if (data is None) != sample:
         raise UsageError("give either --data FOLDER or --sample")
+    _check_options(context)
     few = sample or str(data) == HUB  # neither has the MIT sets
     if leak_check is not None and not leak_check.is_file():
         raise DataError(f"{leak_check}: no such file; pass the training JSONL to --leak-check")
@@ -239,6 +240,21 @@ def calibrate(
             "give more dev data, or leave such files out"
         )
     console.print(f"wrote {out}; F1 and ECE are on the dev data itself", markup=False)
+
+
+def _check_options(context: typer.Context) -> None:
+    """Refuse an option that changes nothing of the benchmark; ``all`` has one for each."""
+    name = str(context.info_name)
+    if name == ALL:
+        return
+    for option in ("threshold", "miscellaneous", "split", "method"):
+        source = context.get_parameter_source(option)
+        if (
+            source is not None
+            and source.name == "COMMANDLINE"
+            and option not in entry(name).options
+        ):
+            raise UsageError(f"--{option} changes nothing of {name}; leave it out")
 
 
 def _threshold(given: str) -> float | None:

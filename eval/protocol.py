@@ -112,3 +112,5 @@ class Entry:
     """Its files on the Hugging Face hub, by the names they are written under."""
     own_data: bool = False
     """Whether its data is whatever folder the user has, so that ``all`` leaves it out."""
+    options: tuple[str, ...] = ()
+    """Which of the ``Options`` change its numbers."""

@@ -134,4 +134,4 @@ def _hub(options: Options) -> Mapping[str, HubSet]:
     return {f"cnn_dailymail.{options.split}_first{NUM_DOCUMENTS}.jsonl": found}
 
 
-ENTRY = Entry(lambda options: CnnDm(options.split), _hub)
+ENTRY = Entry(lambda options: CnnDm(options.split), _hub, options=("split",))

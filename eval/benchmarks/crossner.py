@@ -118,4 +118,4 @@ def _hub(_: Options) -> Mapping[str, HubSet]:
     }
 
 
-ENTRY = Entry(crossner, _hub)
+ENTRY = Entry(crossner, _hub, options=("threshold", "miscellaneous"))

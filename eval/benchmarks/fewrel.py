@@ -234,4 +234,5 @@ ENTRY = Entry(
     lambda _: {
         "fewrel.val_wiki.jsonl": HubSet("thunlp/few_rel", "default", "val_wiki", PARQUET, pairs)
     },
+    options=("method",),
 )

@@ -168,4 +168,4 @@ def _read(folder: Path) -> list[NerCase]:
     return [case for path, name in found for case in read_ner(path, name)]
 
 
-ENTRY = Entry(ner20, own_data=True)
+ENTRY = Entry(ner20, own_data=True, options=("threshold",))

@@ -256,4 +256,8 @@ def _guess(case: DocumentCase, labels: Counter[str], usual: Usual) -> Prediction
     return _prediction(spans, related)
 
 
-ENTRY = Entry(lambda options: EndToEnd(options.threshold, options.method), own_data=True)
+ENTRY = Entry(
+    lambda options: EndToEnd(options.threshold, options.method),
+    own_data=True,
+    options=("threshold", "method"),
+)

@@ -65,7 +65,8 @@ def test_every_benchmark_has_its_command() -> None:
 @pytest.mark.usefixtures("model")
 def test_bench_on_the_samples_writes_all_files_and_compare_reads_them(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert "crossner" in call("bench", "all", "--sample", "--out", out, "--limit", 2)
+    arguments = ("--sample", "--out", out, "--limit", 2, "--threshold", 0.5)
+    assert "crossner" in call("bench", "all", *arguments)
     names = {path.name for path in out.iterdir()}
     assert {"report.json", "report.md", "chart.png", "chart.svg", "squad2"} <= names
     assert "fewrel" in call("bench", "compare", out, out)
@@ -79,6 +80,23 @@ def test_bench_needs_data_or_the_sample(tmp_path: Path) -> None:
         call("bench", "cnn_dm", "--sample", "--out", tmp_path)
     with pytest.raises(ValueError, match="neither a number nor 'saved'"):
         call("bench", "ner20", "--sample", "--out", tmp_path, "--threshold", "high")
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("squad2", ("--threshold", "0.3")),
+        ("fewrel", ("--split", "validation")),
+        ("ner20", ("--miscellaneous",)),
+        ("crossner", ("--method", "pairs")),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_an_option_of_another_benchmark_is_refused(
+    name: str, option: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"{option[0]} changes nothing of {name}; leave it out"):
+        call("bench", name, "--sample", "--out", tmp_path, *option)
 
 
 def test_the_head_is_checked_and_the_batch_size_set(tmp_path: Path, model: SavableStub) -> None:
