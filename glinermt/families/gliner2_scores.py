@@ -229,11 +229,17 @@ def limits_of(query: Query, words: TokenizedWords, ask: Ask) -> Limits:
 
 
 def _least(query: Query, ask: Ask) -> float:
-    """Return the least of the thresholds, from which on an instance counts."""
+    """Return the least of the query's thresholds, from which on an instance counts.
+
+    What a call says of the labels of its other queries does not count.
+    """
     if not isinstance(ask.threshold, Mapping):
         return float(ask.threshold)
-    own = (f.threshold for s in query.structures for f in s.fields if f.threshold is not None)
-    return min([*ask.threshold.values(), *own], default=0.5)
+    fields = [field for structure in query.structures for field in structure.fields]
+    names = (*query.labels, *(field.name for field in fields))
+    given = (ask.threshold[name] for name in names if name in ask.threshold)
+    own = (field.threshold for field in fields if field.threshold is not None)
+    return min([*given, *own], default=0.5)
 
 
 def _field_limits(structure: Structure, ask: Ask) -> np.ndarray:

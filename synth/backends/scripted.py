@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glinermt.config import from_mapping
+from glinermt.config import check_least, from_mapping
 from glinermt.errors import DataError
 from glinermt.jsonl import read_jsonl
 from glinermt.synth.backends.base import LLM, Reply, Request
@@ -19,6 +19,9 @@ class Options:
 
     delay: float = 0.0
     """Seconds that each reply takes."""
+
+    def __post_init__(self) -> None:
+        check_least(self, {"delay": 0})
 
 
 def connect(model: str, options: Mapping[str, Any]) -> LLM:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,20 @@ def test_records_are_those_of_the_package(fixture: Fixture) -> None:
                     assert same(places, expected), (threshold, field["name"])
                 compared += len(expected)
     assert compared > 1
+
+
+def test_records_hang_on_the_thresholds_of_their_own_query() -> None:
+    fixture = Fixture.load(BOUNDARY)
+    case = fixture.case("struct")
+    ((name, spec),) = case["schema"]["structures"].items()
+    fields = tuple(replace(field, threshold=0.9) for field in _structure(name, spec).fields)
+    records = Structure(name, fields, mode="natural", anchor=fields[0].name)
+    query = Query(case["text"], structures=(records,))
+    other = Query(case["text"], ("person",))
+    (alone,) = fixture.model.read([query], Ask({}))
+    beside, _ = fixture.model.read([query, other], Ask({"person": 0.01}))
+    assert alone.records[name]
+    assert beside.records == alone.records
 
 
 def test_all_kinds_in_one_row_are_those_of_the_package(
