@@ -11,8 +11,8 @@ from multiprocessing import get_context
 from typing import Any
 
 from glinermt.annotate.job import Job
+from glinermt.annotate.rows import Row, Shard, read
 from glinermt.annotate.shard import Outcome, annotate_rows, annotate_shard, write_shard
-from glinermt.annotate.sources import Row, Shard, read
 from glinermt.errors import BackendError
 
 AHEAD = 2

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from glinermt.annotate.job import Job
+from glinermt.annotate.rows import Row, Shard
 from glinermt.annotate.shard import annotate_rows, annotate_shard
-from glinermt.annotate.sources import Row, Shard
 from glinermt.errors import BackendError
 
 WINDOW = 256

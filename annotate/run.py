@@ -16,8 +16,9 @@ from glinermt.annotate.job import Job, describe, differences
 from glinermt.annotate.local import here, in_processes
 from glinermt.annotate.ray import on_ray
 from glinermt.annotate.report import Counts, Report, write_report
+from glinermt.annotate.rows import Shard, check_columns, cut
 from glinermt.annotate.shard import STATS, check_timeout, remove_unfinished, write_whole
-from glinermt.annotate.sources import Shard, check_columns, cut, find_sources
+from glinermt.annotate.sources import find_sources
 from glinermt.errors import ConfigError, DataError, needs, unknown_choice
 
 MANIFEST = "manifest.json"

@@ -16,9 +16,8 @@ from typing import Any
 
 import fsspec
 
-from glinermt.annotate import sources
 from glinermt.annotate.job import OWN_COLUMNS, Job, labels_and_scores, plain, result_type
-from glinermt.annotate.sources import Row, Shard
+from glinermt.annotate.rows import Row, Shard, parquet_table, read
 from glinermt.errors import ConfigError, GlinerMTError
 
 BATCH = 128
@@ -54,7 +53,7 @@ def annotate_shard(shard: Shard, job: Job, out: str, model: Any, *, retry: bool 
     """
     check_timeout(job)
     begun = time.perf_counter()
-    rows = list(sources.read(shard))
+    rows = list(read(shard))
     known = _earlier(shard, job, out) if retry else {}
     asked = [row for row in rows if row.number not in known]
     fresh = {outcome.row.number: outcome for outcome in annotate_rows(asked, job, model)}
@@ -271,7 +270,7 @@ def _kept_columns(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> dict[s
     import pyarrow as pa
 
     if shard.source.kind == "parquet":
-        table = sources.parquet_table(shard)
+        table = parquet_table(shard)
         names = table.column_names if job.keep is None else job.keep
         return {name: table.column(name) for name in names if name in table.column_names}
     rows = [_kept(job, outcome.row) for outcome in outcomes]

@@ -645,7 +645,8 @@ def test_two_jobs_cannot_write_one_folder(tmp_path: Path, model: str) -> None:
 
 def test_a_ray_window_holds_few_shards_that_bring_their_rows() -> None:
     from glinermt.annotate.ray import WINDOW, windows
-    from glinermt.annotate.sources import Row, Shard, Source
+    from glinermt.annotate.rows import Row, Shard
+    from glinermt.annotate.sources import Source
 
     light = [Shard(f"part-{i}", Source("a.jsonl", "jsonl"), i, 1) for i in range(3 * WINDOW)]
     heavy = [replace(shard, rows=(Row(0, {}),)) for shard in light]
