@@ -12,7 +12,7 @@ from glinermt.config import check_least
 from glinermt.errors import ConfigError, unknown_choice
 from glinermt.synth.recipes import PAPERS, RECIPES, renamed
 
-PIPELINE = 6
+PIPELINE = 7
 """Raised when the same replies become other examples; runs are then derived again."""
 
 LEAST = {

@@ -11,7 +11,7 @@ MOST_LABEL_WORDS = 6
 MOST_DEFINITION_WORDS = 30
 LEAST_PROMPT_WORDS, MOST_PROMPT_WORDS = 3, 40
 COPIED_RUN = 8
-"""Words of a prompt that, in a row in the text, show that it was copied rather than made up."""
+"""Words of a prompt that, in a row in another text, show that it was copied, not made up."""
 NOTHING_KEPT = "negative: nothing else of the reply is kept"
 """Who quotes nothing rightly is not believed about what is missing."""
 SUMMARY_SHARE = (0.03, 0.5)
@@ -97,15 +97,15 @@ def prompt_fault(
 ) -> str | None:
     """Say what is wrong with a question or an instruction that the LLM made up.
 
-    ``asked``: the recipe's own prompts; small LLMs give back the examples in them.
+    ``asked``: the recipe's own prompts; small LLMs give back what stands in them.
     """
     words = normal_words(prompt)
     if len(words) < LEAST_PROMPT_WORDS:
         return "prompt: too few words"
     if _copied(source, words):
         return "prompt: copied from the text"
-    if any(_run_of(words, one) for one in asked):
-        return "prompt: an example of the recipe"
+    if any(_run_of(part, one) for part in _parts(words) for one in asked):
+        return "prompt: copied from the recipe"
     if words[-1] in FUNCTION_WORDS and not prompt.rstrip().endswith((".", "?")):
         return "prompt: breaks off"
     if len(words) > MOST_PROMPT_WORDS:
@@ -119,6 +119,11 @@ def prompt_fault(
     return None
 
 
+def stands_in(name: str, text: str) -> bool:
+    """Say whether the words of a name stand like this in a text."""
+    return _run_of(normal_words(name), text)
+
+
 def _run_of(words: list[str], text: str) -> bool:
     """Whether these words stand like this in the text."""
     return f" {' '.join(words)} " in f" {' '.join(normal_words(text))} "
@@ -126,8 +131,13 @@ def _run_of(words: list[str], text: str) -> bool:
 
 def _copied(source: Source, words: list[str]) -> bool:
     """Whether a run of words, or all of them, stand like this in the text."""
+    return any(source.says(" ".join(part)) for part in _parts(words))
+
+
+def _parts(words: list[str]) -> list[list[str]]:
+    """Return the runs of words that show copying; all the words, where they are fewer."""
     run = min(len(words), COPIED_RUN)
-    return any(source.says(" ".join(words[i : i + run])) for i in range(len(words) - run + 1))
+    return [words[i : i + run] for i in range(len(words) - run + 1)]
 
 
 def question_fault(source: Source, question: str, answers: tuple[str, ...] = ()) -> str | None:

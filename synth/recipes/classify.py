@@ -4,7 +4,13 @@ import zlib
 from typing import Any
 
 from glinermt.synth.checks.align import Source, normal
-from glinermt.synth.checks.filters import Ledger, clean_label, label_fault
+from glinermt.synth.checks.filters import (
+    NOTHING_KEPT,
+    Ledger,
+    clean_label,
+    label_fault,
+    stands_in,
+)
 from glinermt.synth.recipes.base import LABEL, Recipe
 from glinermt.synth.schema import record, several, text
 from glinermt.tasks.classification import CLASSIFY, Classes
@@ -28,6 +34,9 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         gold = list(dict.fromkeys(holding))
         asked = Classes(tuple(read_labels(spec)), multi_label=len(gold) != 1)
         found.append(example(CLASSIFY, source.text, asked, gold))
+    if found and not any(one.classes for one in found):
+        ledger.drop(NOTHING_KEPT)
+        return []
     return found
 
 
@@ -49,6 +58,8 @@ def _classes(items: list[dict[str, str]], ledger: Ledger) -> dict[str, str]:
 def _fault(classes: list[str], holding: list[str]) -> str | None:
     if len(classes) < LEAST_CLASSES:
         return "classes: too few"
+    if 2 * sum(any(stands_in(name, one) for one in ASKED) for name in classes) > len(classes):
+        return "classes: copied from the recipe"
     if any(name not in classes for name in holding):
         return "classes: what holds is none of them"
     if len(set(holding)) == len(classes):
@@ -93,6 +104,8 @@ bis vier Wörter, deutsch) und "description" (ein Satz); die meisten liegen nahe
 Bei einer der Arten trifft keine Klasse zu, und "holding" ist leer.
 """,
 }
+
+ASKED = (*PROMPTS.values(), *GERMAN.values())
 
 RECIPE = Recipe(
     task="classify",

@@ -1,6 +1,7 @@
 """Records: a form that the LLM makes up for texts of a kind, and what the text fills in."""
 
 import zlib
+from collections import Counter
 from typing import Any
 
 from glinermt.synth.checks.align import Source, normal
@@ -13,6 +14,8 @@ from glinermt.types import Example, Query, Span
 
 LEAST_FILLED = 2
 """Fields with a value that a form needs to say anything."""
+MOST_SHARED = 2
+"""Fields of which one piece of the text may be a value."""
 
 
 def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Example]:
@@ -34,6 +37,10 @@ def _build(source: Source, reply: dict[str, Any], ledger: Ledger) -> list[Exampl
         spans += own
     if len({span.label for span in spans}) < LEAST_FILLED:
         ledger.drop("record: too few fields have a value", ", ".join(fields))
+        return []
+    shared = Counter((span.start, span.end) for span in spans)
+    if max(shared.values()) > MOST_SHARED:
+        ledger.drop("record: one piece for many fields", ", ".join(fields))
         return []
     described = zlib.crc32(source.text.encode()) % 2 == 0
     spec = {name: about if described else "" for name, about in fields.items()}

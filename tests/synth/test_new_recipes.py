@@ -55,6 +55,11 @@ CLASS_FAULTS = [
     ({"holding": ["novel"]}, "classes: what holds is none of them"),
     ({"holding": ["biography", "obituary", "lab report"]}, "classes: all hold"),
     ({"classes": [{"name": "biography", "description": "x"}]}, "classes: too few"),
+    (
+        {"classes": [{"name": n, "description": ""} for n in ("Subject", "kind of text", "tone")]},
+        "classes: copied from the recipe",
+    ),
+    ({"holding": []}, "negative: nothing else of the reply is kept"),
 ]
 
 
@@ -80,6 +85,15 @@ def test_a_field_whose_values_are_invented_is_no_negative() -> None:
     (example,), ledger = build("records", reply)
     assert len(example.query.labels) == 2
     assert ledger.drops["field: no value could be placed"] == 1
+
+
+def test_a_record_whose_fields_all_have_the_same_value_is_dropped() -> None:
+    reply = copy.deepcopy(REPLIES["records"])
+    for field in reply["fields"]:
+        field["values"] = [quote("Warsaw", "was born in")]
+    examples, ledger = build("records", reply)
+    assert not examples
+    assert ledger.drops == {"record: one piece for many fields": 1}
 
 
 def test_judged_pairs_are_kept_with_what_holds_and_nothing_is_said_of_others() -> None:

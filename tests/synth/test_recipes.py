@@ -158,7 +158,11 @@ PROMPT_FAULTS = [
     ("Find everything that belongs to the", "prompt: breaks off"),
     ("Find the <<ENT>> of the text", "prompt: marks of the text format"),
     ("Find " + "one thing and another " * 11, "prompt: too many words"),
-    ("All products of one company.", "prompt: an example of the recipe"),
+    ("All products of one company.", "prompt: copied from the recipe"),
+    (
+        "A request that sounds natural for this text, but to which it has nothing",
+        "prompt: copied from the recipe",
+    ),
 ]
 
 
