@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 pytest.importorskip("selenium", reason="needs selenium")
 
 from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 
 from glinermt.serve.app import create_app
 from glinermt.types import Query, Relation, Span
@@ -320,11 +321,11 @@ def test_the_page_asks_nothing_of_the_network_but_the_api(page: Page, server: st
 
 def test_the_description_of_the_api_follows_the_readers_colours(driver: Any, server: str) -> None:
     background = "return getComputedStyle(document.body.parentElement).backgroundColor"
-    seen = {}
     driver.get(f"{server}docs")
-    for scheme in ("dark", "light"):
+    for scheme, is_dark in (("dark", True), ("light", False), ("dark", True)):
         preference = {"name": "prefers-color-scheme", "value": scheme}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
-        seen[scheme] = driver.execute_script(background)
-    assert seen["dark"] == "rgb(28, 32, 34)"
-    assert seen["light"] != seen["dark"]
+        # The page is told with the next frame.
+        WebDriverWait(driver, 30).until(
+            lambda d, dark=is_dark: (d.execute_script(background) == "rgb(28, 32, 34)") == dark
+        )
