@@ -215,7 +215,7 @@ def test_generated_models_find_what_the_package_finds(
     assert compared
     texts = [text for text, *_ in asked(count, number)]
     vectors = theirs.embed_text(texts, batch_size=1).detach().numpy()
-    assert np.abs(model.encode_texts(texts) - vectors).max() < 5e-5
+    np.testing.assert_allclose(model.encode_texts(texts), vectors, rtol=5e-5, atol=5e-5)
 
 
 def test_a_text_longer_than_a_row_is_read_to_its_end(fixture: Fixture) -> None:
