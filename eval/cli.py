@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from glinermt.console import is_given
 from glinermt.errors import DataError, UsageError, needs
 from glinermt.eval.benchmarks import BENCHMARKS, SAMPLES, entry, make_benchmark, sampled
 from glinermt.outputs import check_no_model, locked
@@ -248,12 +249,7 @@ def _check_options(context: typer.Context) -> None:
     if name == ALL:
         return
     for option in ("threshold", "miscellaneous", "split", "method"):
-        source = context.get_parameter_source(option)
-        if (
-            source is not None
-            and source.name == "COMMANDLINE"
-            and option not in entry(name).options
-        ):
+        if option not in entry(name).options and is_given(context, option):
             raise UsageError(f"--{option} changes nothing of {name}; leave it out")
 
 

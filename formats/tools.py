@@ -15,6 +15,8 @@ from glinermt.types import Relation, Span
 
 FROM, TO, TEXT, CHOICE = "label", "text", "text", "choice"
 """Names of the tags in Label Studio's labelling configuration, as we write them."""
+REGIONS = ("labels", "hypertextlabels")
+"""What the values of its results call the labels of a piece of the text."""
 MARKED = "entities_marked"
 """Key in a task's data, which Label Studio keeps: false where nobody has looked for entities."""
 
@@ -68,7 +70,7 @@ def _label_studio_document(text: Any, results: list[Any], where: str, lost: Lost
     classes: list[str] | None = None
     for result in results:
         value = result.get("value") or {}
-        for kind in ("labels", "hypertextlabels"):
+        for kind in REGIONS:
             if kind in value:
                 start, end = (units.to_characters(place) for place in _places(value, where))
                 given = names(value[kind], where, kind) or [""]  # which is refused
@@ -80,7 +82,7 @@ def _label_studio_document(text: Any, results: list[Any], where: str, lost: Lost
             classes = [*(classes or []), *names(value["choices"], where, "choices")]
         elif "choices" in value:
             lost["choices made of a region"] += 1
-        elif not {"labels", "hypertextlabels"} & value.keys() and result.get("type") != "relation":
+        elif not value.keys() & REGIONS and result.get("type") != "relation":
             lost[f"results of type {result.get('type')}"] += 1
     linked = [r for r in results if r.get("type") == "relation"]
     ended = [r for r in linked if {r["from_id"], r["to_id"]} <= by_id.keys()]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -144,6 +145,12 @@ def names_in(given: Iterable[str], option: str = "--labels") -> list[str]:
     if not names:
         raise UsageError(f"{option} is empty; name at least one, several separated by commas")
     return names
+
+
+def is_given(context: typer.Context, option: str) -> bool:
+    """Say whether an option was given on the command line, and does not have its default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def to_json(result: Any) -> bytes:

@@ -21,15 +21,20 @@ def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str], bool]]:
     Raises:
         csv.Error: a field is longer than ``LONGEST_FIELD``.
     """
-    csv.field_size_limit(LONGEST_FIELD)  # of the process; 131,072 unless set
     table = csv.reader(chain(lines, [_END]))
     first = 1
-    for row in table:
-        if row == [_END]:
-            return
+    while (row := _next(table)) != [_END]:
         is_open = bool(row) and row[-1].endswith(_END)
         if is_open:
             row[-1] = row[-1].removesuffix(_END)
         if row:
             yield first, row, is_open
         first = table.line_num + 1
+
+
+def _next(table: Iterator[list[str]]) -> list[str]:
+    before = csv.field_size_limit(LONGEST_FIELD)  # of the process, and others may rely on theirs
+    try:
+        return next(table, [_END])
+    finally:
+        csv.field_size_limit(before)

@@ -220,7 +220,9 @@ class QueryEncoder:
 
     def tokenize(self, queries: Sequence[Query]) -> list[TokenizedQuery]:
         """Tokenise all texts, prompts and labels; the same label or prompt only once."""
-        asked = [(self._distinct(q.labels), _once(q.relations), _once(q.classes)) for q in queries]
+        asked = [
+            (self._distinct(q.labels), distinct(q.relations), distinct(q.classes)) for q in queries
+        ]
         shared = {label: None for kinds in asked for labels in kinds for label in labels}
         prompts = {query.prompt: None for query in queries}
         texts = self.tokenize_texts([*prompts, *(query.text for query in queries)])
@@ -431,7 +433,8 @@ class _Row:
     label_length: list[list[int]]
 
 
-def _once(names: Sequence[str]) -> tuple[str, ...]:
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Return each name once, in the order of the first ones."""
     return tuple(dict.fromkeys(names))
 
 

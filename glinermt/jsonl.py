@@ -175,9 +175,9 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """
     number = 0
     with write_beside(path) as beside:
-        if path.suffix == ".parquet":
+        if has_end(path, [".parquet"]):
             return _write_parquet(beside, rows, path)
-        with _open(beside, path.suffix, "wb") as stream:
+        with _open(beside, path.suffix.casefold(), "wb") as stream:
             for row in rows:
                 stream.write(to_line(row))
                 number += 1

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from glinermt.console import names_in
+from glinermt.console import is_given, names_in
 from glinermt.errors import UsageError
 
 Overwrite = Annotated[
@@ -400,8 +400,7 @@ def annotate_loop_command(
 def _refuse_given(ctx: typer.Context, names: Sequence[str], needed: str) -> None:
     """Refuse options that would do nothing, as they belong to another use of the command."""
     for name in names:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if is_given(ctx, name):
             shown = f"-{name}" if len(name) == 1 else f"--{name}"
             raise UsageError(f"{shown} goes with {needed} only; here it would do nothing")
 

@@ -61,9 +61,8 @@ class EntityHead(nn.Module):
         group: Float[Tensor, " hidden"],
         labels: Float[Tensor, "label hidden"],
     ) -> Float[Tensor, "word label 3"]:
-        logits: Tensor = self.scorer(words[None], self.anchor_modeling(group[None], labels)[None])[
-            0
-        ]
+        anchored: Tensor = self.anchor_modeling(group[None], labels)
+        logits: Tensor = self.scorer(words[None], anchored[None])[0]
         return logits
 
 

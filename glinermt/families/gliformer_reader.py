@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords
+from glinermt.encoding import Pass, QueryEncoder, TokenizedWords, distinct
 from glinermt.families.base import (
     RowEncoder,
     by_length,
@@ -23,7 +23,6 @@ from glinermt.families.gliformer_rows import (
     GliformerMarkers,
     GroupedRow,
     GroupedRows,
-    distinct,
 )
 from glinermt.families.mentions import (
     MAX_ENTITIES,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from glinermt.encoding import QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder, TokenizedWords, distinct
 from glinermt.families.base import TextRow, text_rows
 from glinermt.types import Kind, Query
 from glinermt.windows import LABEL_SHARE
@@ -162,10 +162,6 @@ class GroupedRows:
                 row += [marker, *name]
             row.append(self.markers.separator)
         return [*row, self.markers.separator], read
-
-
-def distinct(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
 
 
 def _pieces(whole: range, each: int) -> list[range]:

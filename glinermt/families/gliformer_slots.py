@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from glinermt.families.gliformer_layers import Anchor, Modeling
+from glinermt.families.gliformer_layers import Anchor, Modeling, two_layers
 
 MAX_FREQUENCY = 64.0
 LEAST_BIAS = -1e4
@@ -143,12 +143,7 @@ class _Layer(nn.Module):
         self.self_attn = nn.MultiheadAttention(size, options.num_heads, batch_first=True)
         self.cross_attn = nn.MultiheadAttention(size, options.num_heads, batch_first=True)
         self.norm0, self.norm1, self.norm2 = (nn.LayerNorm(size) for _ in range(3))
-        self.ffn = nn.Sequential(
-            nn.Linear(size, options.inner * size),
-            nn.GELU(),
-            nn.Dropout(0.0),
-            nn.Linear(options.inner * size, size),
-        )
+        self.ffn = two_layers(size, options.inner * size, size)
         self.self_attn_scale, self.cross_attn_scale, self.ffn_scale = (
             nn.Parameter(torch.ones(size)) if options.is_scaled else None for _ in range(3)
         )

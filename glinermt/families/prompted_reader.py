@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glinermt.decode import Candidates
-from glinermt.encoding import QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder, TokenizedWords, distinct
 from glinermt.errors import UsageError
 from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_reader import represented
@@ -120,8 +120,8 @@ class PromptedReader:
         return replace(batch, pad_token_ids=(self.query_encoder.pad_token_id,))
 
     def _plan(self, index: int, query: Query, text: TokenizedWords) -> Iterator[TextRow]:
-        labels = _distinct(query.labels)
-        relations = _distinct(query.relations) if "relations" in self.kinds else ()
+        labels = distinct(query.labels)
+        relations = distinct(query.relations) if "relations" in self.kinds else ()
         if not text.offsets or not (labels or (relations and query.entities)):
             return
         stored = self._stored(labels, relations)
@@ -239,7 +239,7 @@ class PromptedReader:
         if len(window.labels):
             logits = self.network.logits(words, labels)[row.num_prompt :]
             scores = logits.float().sigmoid().cpu().numpy()
-            names = [_distinct(query.labels)[i] for i in window.labels]
+            names = [distinct(query.labels)[i] for i in window.labels]
             limits = np.array(label_thresholds(ask.threshold, tuple(names)))
             found = self.network.head.candidates(scores, limits, ask.span_score)
             if self.network.represent_spans and self.network.marker is not None and len(found):
@@ -289,13 +289,13 @@ class PromptedReader:
         return sorted(places[:MAX_ENTITIES])
 
     def _found(self, query: Query, text: TokenizedWords, parts: _Parts, ask: Ask) -> Found:
-        labels = _distinct(query.labels)
+        labels = distinct(query.labels)
         chosen = None
         if parts.spans:
             chosen = chosen_of(parts.spans, query, text.offsets, ask)
         spans = [] if chosen is None else spans_of(chosen, query.text, text.offsets, labels)
         ends = ends_of(query, text, parts.given, chosen, labels)
-        names = _distinct(query.relations)
+        names = distinct(query.relations)
         best: dict[Related, float] = {}
         for mentions in parts.mentions:
             for key, score in self._related(mentions, ends, names, ask):
@@ -310,10 +310,6 @@ def _with_mentions(example: Example) -> Query:
         return query
     ends = [span for relation in example.relations for span in (relation.head, relation.tail)]
     return replace(query, entities=(*example.spans, *ends))
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
 
 
 def _single(threshold: float | Mapping[str, float]) -> float:

@@ -104,7 +104,7 @@ def prompt_fault(
         return "prompt: too few words"
     if _copied(source, words):
         return "prompt: copied from the text"
-    if any(_run_of(part, one) for part in _parts(words) for one in asked):
+    if any(_says(one, _parts(words)) for one in asked):
         return "prompt: copied from the recipe"
     if words[-1] in FUNCTION_WORDS and not prompt.rstrip().endswith((".", "?")):
         return "prompt: breaks off"
@@ -114,19 +114,20 @@ def prompt_fault(
         return "prompt: marks of the text format"
     if len(set(words)) * 2 < len(words):
         return "prompt: repeats itself"
-    if any(_run_of(normal_words(answer), prompt) for answer in answers):
+    if any(stands_in(answer, prompt) for answer in answers):
         return "prompt: contains its answer"
     return None
 
 
 def stands_in(name: str, text: str) -> bool:
     """Say whether the words of a name stand like this in a text."""
-    return _run_of(normal_words(name), text)
+    return _says(text, [normal_words(name)])
 
 
-def _run_of(words: list[str], text: str) -> bool:
-    """Whether these words stand like this in the text."""
-    return f" {' '.join(words)} " in f" {' '.join(normal_words(text))} "
+def _says(text: str, runs: Iterable[list[str]]) -> bool:
+    """Whether the words of a run stand like this in the text."""
+    said = f" {' '.join(normal_words(text))} "
+    return any(f" {' '.join(run)} " in said for run in runs)
 
 
 def _copied(source: Source, words: list[str]) -> bool:

@@ -85,7 +85,7 @@ class Adapters:
             raise UsageError(f"there is no adapter {name!r}, only {self.names}")
         tensors = {key: value.contiguous().cpu() for key, value in self._changes[name].items()}
         with write_beside(Path(file)) as beside:
-            save_file(tensors, beside, metadata={"base": weights_fingerprint(self._base)})
+            save_file(tensors, beside, metadata={"base": _fingerprint(self._base)})
 
     def load_adapter(self, file: str | Path, name: str) -> None:
         """Read what ``save_adapter`` wrote; ``use`` puts it on.
@@ -101,7 +101,7 @@ class Adapters:
                 change = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{file}: no adapter can be read from it: {error}") from error
-        if base != weights_fingerprint(self._base):
+        if base != _fingerprint(self._base):
             raise CheckpointError(
                 f"{file}: made for another model; load the model that was fine-tuned"
             )
@@ -152,8 +152,7 @@ def _full(change: Mapping[str, Tensor]) -> Change:
     return full
 
 
-def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """Return what tells these weights from others."""
+def _fingerprint(weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())

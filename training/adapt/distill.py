@@ -18,6 +18,7 @@ from pathlib import Path
 from glinermt.checkpoints import SHIPPED
 from glinermt.config import TaskSettings, tempered
 from glinermt.errors import ConfigError, DataError, UsageError
+from glinermt.eval.measure import model_hash
 from glinermt.eval.metrics.entities import span_f1
 from glinermt.jsonl import cut_unfinished, read_jsonl, to_line, write_jsonl, write_text
 from glinermt.model import GlinerMT
@@ -25,7 +26,6 @@ from glinermt.tasks.entities import ENTITIES
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
-from glinermt.training.adapt.adapters import weights_fingerprint
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict
 from glinermt.training.run.checkpointing import has_state
@@ -239,8 +239,10 @@ def _about(
 
 def _weights_of(teacher: Extractor) -> str | None:
     """Return what tells the teacher's weights from others; None where it shows none."""
-    weights = getattr(teacher, "state_dict", None)
-    return None if weights is None else weights_fingerprint(weights())
+    try:
+        return model_hash(teacher)
+    except DataError:
+        return None
 
 
 def _claim(out: Path, about: str, *, resume: bool) -> None:

@@ -151,15 +151,15 @@ def _like_labels(examples: Sequence[Example]) -> Iterator[str]:
         if example.task == "entities":
             mentions[span.label].add(span.text.casefold())
     asked = sorted({s for row in examples if row.task == "entities" for s in row.query.labels})
-    found = {pair: "nearly the same name" for pair in _like_names(asked)}
+    found = {pair: ": nearly the same name" for pair in _like_names(asked)}
     for (one, other), shared in _shared(mentions).items():
         least = min(len(mentions[one]), len(mentions[other]))
         if len(shared) >= OFTEN and len(shared) >= SAME_MENTIONS * least:
             some = ", ".join(map(repr, sorted(shared)[:3]))
-            said = f"share {len(shared)} of {least} mentions, such as {some}"
+            said = f" share {len(shared)} of {least} mentions, such as {some}"
             found.setdefault((one, other), said)
     for (one, other), said in sorted(found.items()):
-        yield f"{one!r} and {other!r}{'' if said.startswith('share') else ':'} {said}"
+        yield f"{one!r} and {other!r}{said}"
 
 
 def _shared(mentions: Mapping[str, Collection[str]]) -> dict[tuple[str, str], list[str]]:
