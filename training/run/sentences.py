@@ -8,12 +8,15 @@ their vectors to those of the encoder as it was is kept high: a distillation tha
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glinermt import checkpoints
 from glinermt.build import count_distances_once, load_tokenizer
+from glinermt.checkpoints.native import CONFIG
 from glinermt.encoder import Apart, sentence_vectors
 from glinermt.errors import ConfigError
 from glinermt.network import Network
@@ -25,7 +28,8 @@ class SentenceTeacher(nn.Module):
     """The encoder as it was; it does not learn.
 
     Args:
-        name: Hugging Face id or folder of a sentence encoder whose vectors are means over tokens.
+        name: Hugging Face id or folder of a sentence encoder whose vectors are means over tokens,
+            or the folder of a model of ours, whose encoder is taken.
         vocabulary: of the model that learns; ids must be the teacher's.
         share: of a batch's examples whose text and labels are compared.
 
@@ -34,18 +38,15 @@ class SentenceTeacher(nn.Module):
     """
 
     def __init__(self, name: str, vocabulary: dict[str, int], *, share: float) -> None:
-        from transformers import AutoModel
-
         super().__init__()
-        own = load_tokenizer(name).get_vocab()
+        own, encoder = _read(name)
         other = next((token for token, i in own.items() if vocabulary.get(token) != i), None)
         if other is not None:
             raise ConfigError(
                 f"sentences.teacher: {name} has another vocabulary than the model (its token "
                 f"{other!r} is not the model's); name the encoder that the model began as"
             )
-        encoder = AutoModel.from_pretrained(name, dtype=torch.float32).eval()
-        self.encoder = count_distances_once(encoder)
+        self.encoder = count_distances_once(encoder.eval())
         self.share = share
 
     def class_examples(self, items: Sequence[Item]) -> list[Example]:
@@ -67,6 +68,17 @@ class SentenceTeacher(nn.Module):
     def vectors(self, rows: Apart) -> Tensor:
         """Return the teacher's vectors of the texts, then of the labels."""
         return torch.cat([sentence_vectors(self.encoder, *part) for part in rows.rows])
+
+
+def _read(name: str) -> tuple[dict[str, int], nn.Module]:
+    """Return vocabulary and encoder."""
+    if Path(name, CONFIG).is_file():
+        parts = checkpoints.load(name)
+        return parts.query_encoder.tokenizer.get_vocab(), parts.network.encoder.encoder
+    from transformers import AutoModel
+
+    encoder: nn.Module = AutoModel.from_pretrained(name, dtype=torch.float32)
+    return load_tokenizer(name).get_vocab(), encoder
 
 
 def sentence_loss(network: Network, rows: Apart, wanted: Tensor) -> Tensor:

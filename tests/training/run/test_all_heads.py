@@ -102,6 +102,18 @@ def test_sentence_vectors_are_kept_close_to_the_teacher(tmp_path: Path) -> None:
     assert losses[-1] < drifted[-1] / 2
 
 
+def test_a_model_of_ours_can_teach_sentence_vectors(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, steps=2)
+    apart = replace(config.model, class_head=True, class_reading="apart")
+    began = train(replace(config, model=apart))
+    kept = Sentences(teacher=str(began), share=1.0)
+    stage = replace(config.stages[0], sentences=kept)
+    again = replace(config, model=apart, init=str(began), log_every=1, output=str(tmp_path / "on"))
+    train(replace(again, stages=(stage,)))
+    first, *_ = read_journal(tmp_path / "on")
+    assert first["loss_sentences"] < 0.01  # both begin alike, but for dropout
+
+
 def test_a_teacher_needs_a_model_that_reads_apart_and_its_own_vocabulary(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, steps=1)
     kept = Sentences(teacher=config.model.encoder)
