@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from glinermt import __version__
-from glinermt.serve import errors, schemas
+from glinermt.serve import errors, replies, requests
 from glinermt.serve.access import Access
 from glinermt.serve.endpoints import ENDPOINTS, Endpoint
 from glinermt.serve.metrics import Metrics
@@ -143,14 +143,14 @@ def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
         return app.get(path, tags=["server"], **options)
 
     @about("/health", summary="Whether the process is alive")
-    async def health() -> schemas.Status:
-        return schemas.Status(status="ok")
+    async def health() -> replies.Status:
+        return replies.Status(status="ok")
 
     @about("/ready", summary="Whether requests are answered", responses=_responses(503))
-    async def ready() -> schemas.Status:
+    async def ready() -> replies.Status:
         if not service.ready:
             raise errors.RequestError(503, "the server stops, or a worker has died")
-        return schemas.Status(status="ready")
+        return replies.Status(status="ready")
 
     @about(
         "/metrics",
@@ -168,16 +168,16 @@ def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
         responses=_responses(401),
         dependencies=keys,
     )
-    async def models() -> schemas.ModelList:
+    async def models() -> replies.ModelList:
         cards = [
-            schemas.ModelCard(
+            replies.ModelCard(
                 name=name,
                 kinds=sorted(kinds_of(batches.model)),
                 thresholds=dict(batches.model.settings.thresholds),
             )
             for name, batches in service.batches.items()
         ]
-        return schemas.ModelList(models=cards, default=service.default)
+        return replies.ModelList(models=cards, default=service.default)
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -211,12 +211,12 @@ def _page(html: str, files: str) -> HTMLResponse:
 
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
-        status: {"model": schemas.ErrorReply, "description": errors.CODES[status]}
+        status: {"model": replies.ErrorReply, "description": errors.CODES[status]}
         for status in statuses
     }
 
 
-def _note(request: Request, service: Service, path: str, body: schemas.TaskRequest) -> None:
+def _note(request: Request, service: Service, path: str, body: requests.TaskRequest) -> None:
     """Note what the log and the metrics say of a request."""
     texts = body.texts()
     service.metrics.count_texts(path, len(texts))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from glinermt import tasks
 from glinermt.errors import UsageError
-from glinermt.serve import schemas
+from glinermt.serve import replies, requests
 from glinermt.serve.errors import RequestError
 from glinermt.types import (
     Answer,
@@ -35,12 +35,12 @@ class Endpoint:
 
     path: str
     summary: str
-    request: type[schemas.TaskRequest]
-    reply: type[schemas.Reply]
+    request: type[requests.TaskRequest]
+    reply: type[replies.Reply]
     function: Callable[..., Any]
     arguments: Callable[[Any, list["Offsets"]], dict[str, Any]]
 
-    def run(self, body: schemas.TaskRequest, model: Extractor) -> Any:
+    def run(self, body: requests.TaskRequest, model: Extractor) -> Any:
         """Return the library's result, with offsets in the client's unit."""
         offsets = [Offsets(text, body.offset_unit) for text in body.texts()]
         result = self.function(**self.arguments(body, offsets), model=model)
@@ -60,7 +60,7 @@ class Offsets:
             Rust and C do, ``codepoint`` as Python does.
     """
 
-    def __init__(self, text: str, unit: schemas.OffsetUnit) -> None:
+    def __init__(self, text: str, unit: requests.OffsetUnit) -> None:
         self._length = len(text)
         self._places: Sequence[int] = range(len(text) + 1)
         if unit == "utf16" and text and max(text) > "\uffff":
@@ -120,7 +120,7 @@ def _moved(result: Any, offsets: Offsets) -> Any:
             return result
 
 
-def _fields(body: schemas.TaskRequest, _: list[Offsets]) -> dict[str, Any]:
+def _fields(body: requests.TaskRequest, _: list[Offsets]) -> dict[str, Any]:
     """Return all fields of the request that are the task function's; null ones are left out."""
     names = type(body).model_fields.keys() - {"model", "offset_unit"}
     values = {name: _plain(getattr(body, name)) for name in names}
@@ -135,7 +135,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _relations(body: schemas.RelationsRequest, offsets: list[Offsets]) -> dict[str, Any]:
+def _relations(body: requests.RelationsRequest, offsets: list[Offsets]) -> dict[str, Any]:
     given = _fields(body, offsets)
     if not body.entities:
         return given
@@ -159,11 +159,11 @@ def _relations(body: schemas.RelationsRequest, offsets: list[Offsets]) -> dict[s
     }
 
 
-def _check_nesting(body: schemas.RelationsRequest) -> None:
+def _check_nesting(body: requests.RelationsRequest) -> None:
     """Refuse spans of which it is not clear whose they are: one list for many texts, or many."""
     given = body.entities if isinstance(body.entities, list) else []
     many = not isinstance(body.text, str)
-    if many and any(isinstance(entity, schemas.GivenSpan) for entity in given):
+    if many and any(isinstance(entity, requests.GivenSpan) for entity in given):
         message = (
             f"spans are of one text, not of {len(body.text)}; give a list of them for each text"
         )
@@ -176,12 +176,12 @@ def _check_nesting(body: schemas.RelationsRequest) -> None:
 
 def _entities(text: str, given: Any, offsets: Offsets, where: str) -> Any:
     """Return a text's entities: its Spans at their code points, or the types as they are."""
-    if not isinstance(given, list) or not any(isinstance(e, schemas.GivenSpan) for e in given):
+    if not isinstance(given, list) or not any(isinstance(e, requests.GivenSpan) for e in given):
         return _plain(given)
     return [_span(text, span, offsets, f"{where}.{i}") for i, span in enumerate(given)]
 
 
-def _span(text: str, given: schemas.GivenSpan, offsets: Offsets, where: str) -> Span:
+def _span(text: str, given: requests.GivenSpan, offsets: Offsets, where: str) -> Span:
     try:
         start, end = offsets.from_client(given.start), offsets.from_client(given.end)
     except ValueError as error:
@@ -203,7 +203,7 @@ def _answer(*, top_k: int | None = None, **arguments: Any) -> Any:
     return tasks.answers(**arguments, top_k=top_k)
 
 
-def _records(body: schemas.RecordsRequest, offsets: list[Offsets]) -> dict[str, Any]:
+def _records(body: requests.RecordsRequest, offsets: list[Offsets]) -> dict[str, Any]:
     """Return the arguments; a pattern could be one that a text makes run for ever."""
     given = _fields(body, offsets)
     schema = given.pop("schema_")
@@ -211,7 +211,7 @@ def _records(body: schemas.RecordsRequest, offsets: list[Offsets]) -> dict[str, 
     return {**given, "schema": schema}
 
 
-def _read(body: schemas.ReadRequest, offsets: list[Offsets]) -> dict[str, Any]:
+def _read(body: requests.ReadRequest, offsets: list[Offsets]) -> dict[str, Any]:
     given = _fields(body, offsets)
     schema = given.pop("schema_")
     _refuse_patterns(schema.get("records"))
@@ -235,88 +235,88 @@ ENDPOINTS: Sequence[Endpoint] = (
     Endpoint(
         "entities",
         "Find the entities of the given types",
-        schemas.EntitiesRequest,
-        schemas.SpansReply,
+        requests.EntitiesRequest,
+        replies.SpansReply,
         tasks.extract_entities,
         _fields,
     ),
     Endpoint(
         "open-entities",
         "Find the entities that an instruction describes",
-        schemas.OpenEntitiesRequest,
-        schemas.SpansReply,
+        requests.OpenEntitiesRequest,
+        replies.SpansReply,
         tasks.extract_open_entities,
         _fields,
     ),
     Endpoint(
         "relations",
         "Find which entities stand in which relations",
-        schemas.RelationsRequest,
-        schemas.RelationsReply,
+        requests.RelationsRequest,
+        replies.RelationsReply,
         tasks.extract_relations,
         _relations,
     ),
     Endpoint(
         "answer",
         "Answer a question from a text, or say that the text does not answer it",
-        schemas.AnswerRequest,
-        schemas.AnswerReply,
+        requests.AnswerRequest,
+        replies.AnswerReply,
         _answer,
         _fields,
     ),
     Endpoint(
         "summary",
         "Sum a text up in its own words",
-        schemas.SummaryRequest,
-        schemas.SummaryReply,
+        requests.SummaryRequest,
+        replies.SummaryReply,
         tasks.summarize,
         _fields,
     ),
     Endpoint(
         "matches",
         "Find all pieces of a text that an instruction asks for",
-        schemas.MatchesRequest,
-        schemas.SpansReply,
+        requests.MatchesRequest,
+        replies.SpansReply,
         tasks.extract_matches,
         _fields,
     ),
     Endpoint(
         "keyphrases",
         "Find the phrases that say what a text is about",
-        schemas.KeyphrasesRequest,
-        schemas.SpansReply,
+        requests.KeyphrasesRequest,
+        replies.SpansReply,
         tasks.extract_keyphrases,
         _fields,
     ),
     Endpoint(
         "classify",
         "Say which of the given classes a text has",
-        schemas.ClassifyRequest,
-        schemas.ClassifyReply,
+        requests.ClassifyRequest,
+        replies.ClassifyReply,
         tasks.classify,
         _fields,
     ),
     Endpoint(
         "records",
         "Fill a schema from a text, each value with the spans that say it",
-        schemas.RecordsRequest,
-        schemas.RecordsReply,
+        requests.RecordsRequest,
+        replies.RecordsReply,
         tasks.extract_records,
         _records,
     ),
     Endpoint(
         "read",
         "Find entities, relations, classes and records in one pass of the model",
-        schemas.ReadRequest,
-        schemas.ReadReply,
+        requests.ReadRequest,
+        replies.ReadReply,
         tasks.read,
         _read,
     ),
     Endpoint(
         "redact",
         "Replace what is private by placeholders",
-        schemas.RedactRequest,
-        schemas.RedactReply,
+        requests.RedactRequest,
+        replies.RedactReply,
         tasks.redact,
         _fields,
     ),

@@ -13,7 +13,8 @@ from glinermt.serve.batching import BATCH_TOKENS, MAX_WAIT, BatchingExtractor
 from glinermt.serve.endpoints import Endpoint
 from glinermt.serve.errors import RequestError
 from glinermt.serve.metrics import Metrics
-from glinermt.serve.schemas import GivenSpan, Reply, TaskRequest
+from glinermt.serve.replies import Reply
+from glinermt.serve.requests import GivenSpan, TaskRequest
 from glinermt.tasks.schemas import read_schema
 from glinermt.types import Extractor
 

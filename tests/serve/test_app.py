@@ -23,7 +23,7 @@ from glinermt import tasks
 from glinermt.serve.access import read_keys
 from glinermt.serve.app import create_app
 from glinermt.serve.endpoints import ENDPOINTS
-from glinermt.serve.schemas import EntitiesRequest
+from glinermt.serve.requests import EntitiesRequest
 from glinermt.serve.service import ServeSettings
 from glinermt.types import Ask, Found, Query, Span
 from tests.stub import StubExtractor
