@@ -1,4 +1,4 @@
-"""Texts written for training: their formats, what is asked of them, and what stays unseen."""
+"""Texts written for training: their formats, and what is asked of them."""
 
 import random
 from importlib import resources
@@ -25,13 +25,6 @@ b > rival of > c
 ---
 [Tom Hale|founder|a] never was in [Tampere|city|b].
 """
-UNSEEN = (
-    "child", "follows", "located in or next to body of water", "member of", "mother",
-    "original language of film or tv show", "part of", "spouse", "crosses", "competition class",
-    "sport", "constellation", "position played on team / speciality", "voice type",
-    "military rank", "main subject",
-)  # fmt: skip
-"""The relations of FewRel's validation set."""
 
 
 @pytest.fixture
@@ -108,17 +101,12 @@ def test_tails_and_types_are_asked_as_well(file: Path) -> None:
     assert types == {"company", "firm", "founder", "city"}
 
 
-def test_the_shipped_texts_are_whole_and_leave_the_unseen_relations_out() -> None:
-    folder = resources.files("glinermt.training.shipped.written") / "texts"
-    domains = [read_domain(Path(str(path))) for path in folder.iterdir()]
-    assert sum(len(domain.relations) for domain in domains) > 800
-    wordings = {
-        wording.lower()
-        for domain in domains
-        for kind in domain.relations.values()
-        for wording in (*kind.wordings, *kind.inverse)
-    }
-    assert not wordings & set(UNSEEN)
+def test_the_shipped_texts_are_whole() -> None:
+    folder = Path(str(resources.files("glinermt.training.shipped.written")))
+    domains = [read_domain(path) for path in (folder / "texts").iterdir()]
+    assert sum(len(domain.relations) for domain in domains) > 2000
+    topics = [path for name in ("questions", "held_out") for path in (folder / name).iterdir()]
+    assert sum(len(read_topic(path)) for path in topics if path.suffix == ".txt") > 15_000
 
 
 TOPIC = """# topic: bridges
