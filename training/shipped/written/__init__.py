@@ -44,4 +44,7 @@ each paragraph got five and four more, each kind in the style of the other; now 
 ``wikipedia_*.txt`` (2026-11-27) are other: paragraphs of Wikipedia (CC BY-SA) as SQuADShifts
 gathered them, whose questions, answered or not, are small changes of those that people asked there.
 One run of 13 words stands in a development sentence of CrossNER's music as well, through Wikipedia.
+
+Nothing trains on ``held_out/``: questions about two topics and some of the paragraphs of Wikipedia,
+and two domains of relations, by writers who had not seen the others.
 """
