@@ -19,8 +19,9 @@ passages say another truth of the same names, and some only tempt. They hold wha
 (relatives, members, parts, positions, ranks, waters), and with it all sixteen relations of FewRel's
 validation set: nine by their very names (``constellation``, ``crosses``, ``follows``, ``main
 subject``, ``member of``, ``military rank``, ``part of``, ``spouse``, ``voice type``), the others in
-other words. Their writers had not seen that set. In the other domains these relations do not stand,
-but for a few near ones (``successor of`` and ``contains component`` among devices).
+other words. The topics were chosen with the names of these relations at hand; the writers had seen
+none of that set's texts. In the other domains these relations do not stand, but for a few near ones
+(``successor of`` and ``contains component`` among devices).
 
 Of 108 passages of the others drawn at random (seed 0, 2026-11-26), read once by a language model
 that had not written them, all of 368 listed relations hold (five are doubtful), four that hold were
