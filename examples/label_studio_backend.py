@@ -21,7 +21,7 @@ from fastapi import Body, FastAPI, HTTPException
 from glinermt import extract_entities
 from glinermt.default_model import load_extractor
 from glinermt.formats import Document
-from glinermt.formats.tools import label_studio_results
+from glinermt.formats.label_studio import label_studio_results
 
 MODEL = os.environ.get("GLINERMT_MODEL")
 """Folder or hub id; without it the shipped model."""

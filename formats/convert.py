@@ -9,7 +9,10 @@ from glinermt.config import TaskSettings
 from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.formats.brat import read_brat, write_brat
 from glinermt.formats.docbin import read_docbin, write_docbin
+from glinermt.formats.doccano import read_doccano, write_doccano
 from glinermt.formats.document import Document, Lost, count_lost
+from glinermt.formats.label_studio import read_label_studio, write_label_studio
+from glinermt.formats.prodigy import read_prodigy, write_prodigy
 from glinermt.formats.tables import (
     read_csv,
     read_gliner2,
@@ -26,14 +29,6 @@ from glinermt.formats.tokens import (
     write_conll,
     write_gliner,
     write_token_classification,
-)
-from glinermt.formats.tools import (
-    read_doccano,
-    read_label_studio,
-    read_prodigy,
-    write_doccano,
-    write_label_studio,
-    write_prodigy,
 )
 from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.tasks import TASKS

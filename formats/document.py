@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,39 @@ def token_span(
     if start == end:
         raise UsageError(f"span {first}:{last} is of an empty token")
     return Span(start, end, text[start:end], label)
+
+
+def given_span(text: str, start: Any, end: Any, label: Any, said: Any, where: str) -> Span:
+    """Return a span that lies in the text and says there what the export says it says.
+
+    Raises:
+        DataError: it does not, or has no label.
+    """
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+        raise DataError(
+            f"{where}: span {start!r}:{end!r} lies outside the text, which has {len(text)} "
+            "characters"
+        )
+    if not isinstance(label, str) or not label.strip():
+        raise DataError(f"{where}: span {start}:{end} has no label: {label!r}")
+    found = text[start:end]
+    if isinstance(said, str) and said != found and said.split() != found.split():
+        raise DataError(
+            f"{where}: span {said!r:.60} is not at {start}:{end}, where {found!r:.60} is"
+        )
+    return Span(start, end, found, label)
+
+
+def text_of(row: Mapping[str, Any], where: str) -> str:
+    """Return a row's text.
+
+    Raises:
+        DataError: it has none, or something else than a string.
+    """
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise DataError(f"{where}: expected a string in 'text', got {text!r:.60}")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from glinermt.errors import CheckpointError
-from glinermt.formats.tools import label_studio_config
+from glinermt.formats.label_studio import label_studio_config
 from tests.stub import StubExtractor
 
 pytest.importorskip("fastapi")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from glinermt.errors import DataError
 from glinermt.formats import FORMATS, Document, convert, detect, read_documents, read_examples
+from glinermt.formats.correction import write_for_correction
 from glinermt.formats.document import Lost, Utf16
-from glinermt.formats.tools import write_for_correction
 from glinermt.types import Example, Query, Relation, Span
 
 TEXT = "Ann 😀 Lee\nlives in Zürich."

@@ -21,8 +21,9 @@ from typing import Any
 from glinermt.errors import DataError, UsageError, unknown_choice
 from glinermt.eval.metrics.entities import span_counts, span_f1, span_measure
 from glinermt.eval.scores import interval, replicates
+from glinermt.formats.correction import TOOLS, read_corrected, write_for_correction
 from glinermt.formats.document import Document
-from glinermt.formats.tools import TOOLS, label_studio_config, read_corrected, write_for_correction
+from glinermt.formats.label_studio import label_studio_config
 from glinermt.jsonl import read_jsonl, write_jsonl, write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest

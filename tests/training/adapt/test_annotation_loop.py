@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from glinermt.cli import app
 from glinermt.errors import DataError
 from glinermt.formats import Document
-from glinermt.formats.tools import write_for_correction, write_label_studio
+from glinermt.formats.correction import write_for_correction
+from glinermt.formats.label_studio import write_label_studio
 from glinermt.model import GlinerMT
 from glinermt.training import begin_loop, learn_round, next_round
 from glinermt.training.adapt import annotation_loop
