@@ -31,6 +31,7 @@ from glinermt.serve import cli as serve_cli
 from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
 from glinermt.training import cli as training_cli
+from glinermt.training.adapt import cli as adapt_cli
 
 TRACEBACK = "--traceback"
 _EXPECTED = (GlinerMTError, ModuleNotFoundError)
@@ -86,6 +87,7 @@ for _part in (
     tasks_cli,
     annotate_cli,
     training_cli,
+    adapt_cli,
     eval_cli,
     synth_cli,
     serve_cli,

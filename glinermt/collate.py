@@ -9,12 +9,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glinermt.encoder import Batch
-from glinermt.encoding import Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
 from glinermt.heads import Head
 from glinermt.heads.relation import Pairs
 from glinermt.network import ClassTargets, RelationTargets, TrainingBatch
 from glinermt.pairing import Mentions, pairs_of_rows, words_of
+from glinermt.rows import Pass, TokenizedQuery
 from glinermt.types import Example
 from glinermt.windows import plan_passes
 

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from glinermt.encoding import NO_TOKEN, ApartRows, PaddedRows
 from glinermt.layers import resized
+from glinermt.rows import NO_TOKEN, ApartRows, PaddedRows
 
 
 @dataclass(frozen=True, slots=True)

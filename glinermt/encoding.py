@@ -10,128 +10,30 @@ zero-width character) shifts nothing, and word positions are known instead of se
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from glinermt.config import ModelConfig
+from glinermt.rows import (
+    CLASSES,
+    KINDS,
+    NO_TOKEN,
+    ApartRows,
+    LabelRanges,
+    PaddedRows,
+    Pass,
+    Row,
+    TokenizedQuery,
+    TokenizedWords,
+    pad,
+)
 from glinermt.tokenizer import Tokenizer
 from glinermt.types import Query
 from glinermt.words import PLAIN, WordSplitter, own_splitter, plain_label, plain_word, word_splitter
 
-NO_TOKEN = -1
-"""Position of a word's first token where the word has none."""
-NO_LABELS = range(0)
-KINDS = ("labels", "relations", "classes")
-"""The kinds of labels, as ``Query`` and ``Pass`` name them, in the order of a row."""
-CLASSES = KINDS.index("classes")
 KNOWN_LABELS = 1000
 """Labels whose tokens are kept from call to call, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenizedWords:
-    """Words of one text: their offsets in characters and their tokens."""
-
-    offsets: list[tuple[int, int]]
-    token_ids: list[int]
-    first_token: list[int]
-    """Index into ``token_ids`` where each word begins, with the total at the end."""
-
-    def num_tokens(self, start: int, end: int) -> int:
-        """Tokens of the words ``start`` to ``end`` (exclusive)."""
-        return self.first_token[end] - self.first_token[start]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenizedQuery:
-    """A query ready to be cut into passes. Labels are distinct, in the order of the query."""
-
-    labels: tuple[str, ...]
-    relations: tuple[str, ...]
-    classes: tuple[str, ...]
-    label_ids: tuple[list[list[int]], ...]
-    """Tokens of every label, one list a kind, in the order of ``KINDS``."""
-    prompt: TokenizedWords
-    text: TokenizedWords
-
-
-LabelRanges = tuple[range, range, range]
-"""Which labels of each kind a pass asks for, in the order of ``KINDS``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One row for the encoder: some labels over a range of a query's words.
-
-    ``start`` and ``end`` count words of the query's text; ``labels``, ``relations`` and ``classes``
-    are indices into the query's.
-    """
-
-    query: int
-    labels: range
-    start: int
-    end: int
-    num_tokens: int
-    relations: range = NO_LABELS
-    classes: range = NO_LABELS
-
-    @property
-    def kinds(self) -> "LabelRanges":
-        return self.labels, self.relations, self.classes
-
-
-@dataclass(frozen=True, slots=True)
-class ApartRows:
-    """Texts and class labels in rows of their own, for ``heads.class_.ClassSimilarity``."""
-
-    text_ids: Int[np.ndarray, "text token"]
-    text_mask: Bool[np.ndarray, "text token"]
-    label_ids: Int[np.ndarray, "label label_token"]
-    label_mask: Bool[np.ndarray, "label label_token"]
-    text: Int[np.ndarray, " row"]
-    """Which of the texts belongs to each row of the batch; 0 for rows that ask for no class."""
-    label: Int[np.ndarray, "row class"]
-    """Which of the labels each row asks for; 0 is padding as well."""
-    mask: Bool[np.ndarray, "row class"]
-    """The classes that each row asks for; the rest is padding."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaddedRows:
-    """Rows of equal length. Word axes hold the prompt's words first, then the text's.
-
-    The label axis holds all kinds, each padded to the most that a row has of it: labels of spans,
-    of relations, of the text. ``by_kind`` takes it apart.
-    """
-
-    input_ids: Int[np.ndarray, "row token"]
-    attention_mask: Bool[np.ndarray, "row token"]
-    word_position: Int[np.ndarray, "row word"]
-    """Token position of each word's first token; ``NO_TOKEN`` for none."""
-    word_mask: Bool[np.ndarray, "row word"]
-    label_position: Int[np.ndarray, "row label"]
-    """Token position of each label's marker."""
-    label_length: Int[np.ndarray, "row label"]
-    """Tokens of the label after its marker."""
-    label_mask: Bool[np.ndarray, "row label"]
-    num_labels: tuple[int, int, int]
-    """Places of the label axis that each kind takes."""
-    num_prompt_words: tuple[int, ...]
-    apart: ApartRows | None = None
-    """What classes are compared by where they do not stand in the rows."""
-
-    @property
-    def text_mask(self) -> Bool[np.ndarray, "row word"]:
-        """The words of the text: neither padding nor prompt."""
-        place = np.arange(self.word_mask.shape[1])
-        mask: np.ndarray = self.word_mask & (place >= np.array(self.num_prompt_words)[:, None])
-        return mask
-
-    def by_kind(self, labels: np.ndarray) -> list[np.ndarray]:
-        """Split what has a label axis into its parts for spans, relations and classes."""
-        return np.split(labels, np.cumsum(self.num_labels)[:-1], axis=1)
 
 
 class QueryEncoder:
@@ -286,13 +188,13 @@ class QueryEncoder:
         are left out, and so is nothing that any word's vector is read from.
         """
         rows = [self._row(queries[p.query], p) for p in passes]
-        input_ids, attention_mask = _pad(
+        input_ids, attention_mask = pad(
             [row.token_ids for row in rows], self.pad_token_id, multiple
         )
-        word_position, word_mask = _pad([row.word_position for row in rows], NO_TOKEN, multiple)
+        word_position, word_mask = pad([row.word_position for row in rows], NO_TOKEN, multiple)
         kinds = range(len(KINDS))
-        places = [_pad([row.label_position[kind] for row in rows], 0) for kind in kinds]
-        lengths = [_pad([row.label_length[kind] for row in rows], 0)[0] for kind in kinds]
+        places = [pad([row.label_position[kind] for row in rows], 0) for kind in kinds]
+        lengths = [pad([row.label_length[kind] for row in rows], 0)[0] for kind in kinds]
         spans, relations, classes = (length.shape[1] for length in lengths)
         return PaddedRows(
             input_ids,
@@ -323,7 +225,7 @@ class QueryEncoder:
             if p.classes:
                 first = query.text.first_token
                 texts.append(query.text.token_ids[first[p.start] : first[p.end]])
-        place, mask = _pad(label, 0)
+        place, mask = pad(label, 0)
         return ApartRows(
             *self.alone(texts, multiple),
             *self.alone([list(ids) for ids in labels], 1),
@@ -338,15 +240,15 @@ class QueryEncoder:
         """Return ids and mask of texts in rows of their own; what is too long is cut."""
         room = self.max_tokens - len(self.prefix) - len(self.suffix)
         rows = [[*self.prefix, *ids[:room], *self.suffix] for ids in token_ids]
-        return _pad(rows, self.pad_token_id, multiple)
+        return pad(rows, self.pad_token_id, multiple)
 
-    def _row(self, query: TokenizedQuery, window: Pass) -> "_Row":
+    def _row(self, query: TokenizedQuery, window: Pass) -> Row:
         ids = list(self.prefix)
         label_position: list[list[int]] = [[] for _ in KINDS]
         label_length: list[list[int]] = [[] for _ in KINDS]
         if self.classes_apart and not window.labels and not window.relations:
             unread = len(query.prompt.offsets) + window.end - window.start
-            return _Row([*ids, *self.suffix], [NO_TOKEN] * unread, label_position, label_length)
+            return Row([*ids, *self.suffix], [NO_TOKEN] * unread, label_position, label_length)
         for kind, (marker, part) in enumerate(zip(self.markers, window.kinds, strict=True)):
             for i in part if kind != CLASSES or not self.classes_apart else ():
                 assert marker is not None  # ``check_query`` refuses what the model does not read
@@ -370,7 +272,7 @@ class QueryEncoder:
             ids.extend(words.token_ids[first[start] : first[end]])
         del ids[self.max_tokens - len(self.suffix) :]
         ids.extend(self.suffix)
-        return _Row(ids, word_position, label_position, label_length)
+        return Row(ids, word_position, label_position, label_length)
 
     def tokenize_texts(self, texts: Sequence[str]) -> list[TokenizedWords]:
         """Split texts into words and tokenise those."""
@@ -424,29 +326,9 @@ class QueryEncoder:
         return any(token in folded for token in self._added)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    token_ids: list[int]
-    word_position: list[int]
-    label_position: list[list[int]]
-    """One list a kind, in the order of ``KINDS``."""
-    label_length: list[list[int]]
-
-
 def distinct(names: Sequence[str]) -> tuple[str, ...]:
     """Return each name once, in the order of the first ones."""
     return tuple(dict.fromkeys(names))
-
-
-def _pad(values: list[list[int]], filler: int, multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values, padded to the longest or a multiple beyond it, and what is real."""
-    lengths = np.array([len(value) for value in values])
-    width = -(-int(lengths.max(initial=0)) // multiple) * multiple
-    padded = np.full((len(values), width), filler, dtype=np.int64)
-    for i, value in enumerate(values):
-        padded[i, : len(value)] = value
-    mask = np.arange(width)[None, :] < lengths[:, None]
-    return padded, mask
 
 
 def _frame(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

@@ -20,7 +20,7 @@ from torch import nn
 import glinermt
 from glinermt.build import Parts
 from glinermt.config import EXPORT_FILE
-from glinermt.encoding import PaddedRows, QueryEncoder
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError, needs, unknown_choice
 from glinermt.export_graphs import (
     NetworkGraph,
@@ -35,6 +35,7 @@ from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.class_ import ClassSimilarity
 from glinermt.heads.relation import RelationHead
 from glinermt.network import Network
+from glinermt.rows import PaddedRows
 from glinermt.types import Query
 from glinermt.windows import plan_passes
 

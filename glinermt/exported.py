@@ -15,10 +15,11 @@ from jaxtyping import Bool, Float, Int
 
 from glinermt.config import EXPORT_FILE, ModelConfig, TaskSettings, from_mapping
 from glinermt.decode import Candidates, span_candidates, token_candidates
-from glinermt.encoding import ApartRows, PaddedRows, QueryEncoder
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import CheckpointError, ConfigError, needs, unknown_choice
 from glinermt.pairing import RowPairs
 from glinermt.reader import NetworkReader, Scored, kinds_of_heads
+from glinermt.rows import ApartRows, PaddedRows
 from glinermt.text_model import TextModel
 from glinermt.tokenizer import FastTokenizer
 from glinermt.types import SpanScore

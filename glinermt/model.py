@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from glinermt import checkpoints
 from glinermt.build import Parts, build, with_heads, with_words
 from glinermt.checkpoints import hub
+from glinermt.checks import check_query
 from glinermt.collate import training_batch
 from glinermt.config import ModelConfig, TaskSettings
 from glinermt.encoder import Batch, WordEncoder
@@ -24,7 +25,7 @@ from glinermt.heads import Head
 from glinermt.label_index import LabelEncoder, LabelIndex
 from glinermt.layers import BiLSTM
 from glinermt.network import GoldRows, Output
-from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, TextEncoder, check_query
+from glinermt.reader import DEVICE_BATCH_TOKENS, NetworkReader, TextEncoder
 from glinermt.text_model import TextModel
 from glinermt.types import Example, Query
 

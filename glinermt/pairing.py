@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from glinermt.encoding import Pass, TokenizedQuery, TokenizedWords
+from glinermt.rows import Pass, TokenizedQuery, TokenizedWords
 from glinermt.types import Relation, Span
 
 MAX_PAIRS = 4096

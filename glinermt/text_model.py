@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from jaxtyping import Float
 
+from glinermt.checks import check_query
 from glinermt.config import TaskSettings
 from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
@@ -19,7 +20,7 @@ from glinermt.gliner_calls import (
     listed,
     refuse_unknown,
 )
-from glinermt.reader import NetworkReader, Reader, check_query
+from glinermt.reader import NetworkReader, Reader
 from glinermt.types import Ask, Found, Kind, Overlap, Query, Span, SpanScore, Threshold
 
 Rows = list[list[dict[str, Any]]]

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from glinermt.decode import Candidates, possible, score_apart
-from glinermt.encoding import CLASSES, LabelRanges, Pass, QueryEncoder, TokenizedQuery
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
+from glinermt.rows import CLASSES, LabelRanges, Pass, TokenizedQuery
 from glinermt.types import Best
 
 OVERLAP = 0.25

@@ -12,13 +12,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoder import token_vectors
-from glinermt.encoding import Pass, TokenizedWords
 from glinermt.errors import UsageError
 from glinermt.fast.choose import Remade
 from glinermt.fast.encoder import FastEncoder, fast_encoder
 from glinermt.fast.linear import linears_for
 from glinermt.network import GoldRows, Losses, Network
 from glinermt.reader import lines_of
+from glinermt.rows import Pass, TokenizedWords
 from glinermt.types import Ask, Query
 from glinermt.windows import MIN_ROOM, merge_windows, windows
 

@@ -9,14 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from glinermt.checks import label_thresholds
 from glinermt.decode import Candidates
-from glinermt.encoding import QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
 from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_network import BiNetwork
 from glinermt.families.training import FamilyBatch, family_batch
 from glinermt.label_index import LabelIndex, vectors_of
-from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.reader import BATCH_TOKENS, spans_of
+from glinermt.rows import TokenizedWords
 from glinermt.types import Ask, Example, Found, Kind, Query
 from glinermt.windows import place
 

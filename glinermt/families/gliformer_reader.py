@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from glinermt.checks import label_thresholds
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, QueryEncoder, TokenizedWords, distinct
+from glinermt.encoding import QueryEncoder, distinct
 from glinermt.families.base import (
     RowEncoder,
     by_length,
@@ -35,7 +36,8 @@ from glinermt.families.mentions import (
     relations_between,
 )
 from glinermt.heads.token import INSIDE
-from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.reader import BATCH_TOKENS, spans_of
+from glinermt.rows import Pass, TokenizedWords
 from glinermt.types import Ask, Found, Kind, Query
 from glinermt.windows import place
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from glinermt.encoding import QueryEncoder, TokenizedWords, distinct
+from glinermt.encoding import QueryEncoder, distinct
 from glinermt.families.base import TextRow, text_rows
+from glinermt.rows import TokenizedWords
 from glinermt.types import Kind, Query
 from glinermt.windows import LABEL_SHARE
 

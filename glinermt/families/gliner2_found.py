@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from glinermt.checks import label_thresholds
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, TokenizedWords
 from glinermt.families import gliner2_rows as rows
 from glinermt.families.base import within_lines
 from glinermt.families.boundary_records import own_choices
@@ -19,7 +19,8 @@ from glinermt.families.gliner2_scores import (
     Words,
 )
 from glinermt.pairing import words_of
-from glinermt.reader import label_thresholds, spans_of
+from glinermt.reader import spans_of
+from glinermt.rows import Pass, TokenizedWords
 from glinermt.types import Ask, Found, Instance, Query, Relation, Span
 from glinermt.windows import merge_windows, place
 from glinermt.words import end_of_character

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from glinermt.decode import choose
-from glinermt.encoding import QueryEncoder, TokenizedWords
+from glinermt.encoding import QueryEncoder
 from glinermt.families import gliner2_rows as rows
 from glinermt.families.base import RowEncoder, TextRow, by_length, text_rows
 from glinermt.families.gliner2_found import Choose, Gliner2Joiner, RowsFound, Tidy, gather
@@ -21,6 +21,7 @@ from glinermt.families.gliner2_scores import (
     limits_of,
 )
 from glinermt.reader import BATCH_TOKENS
+from glinermt.rows import TokenizedWords
 from glinermt.types import Ask, Found, Kind, Query
 from glinermt.windows import LABEL_SHARE
 

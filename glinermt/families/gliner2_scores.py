@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glinermt.checks import label_thresholds
 from glinermt.decode import Candidates
-from glinermt.encoding import TokenizedWords
 from glinermt.families.gliner2_network import Gliner2Network
 from glinermt.families.gliner2_rows import CLASS, ENTITY, FIELD, RELATION, Asked
-from glinermt.reader import label_thresholds
+from glinermt.rows import TokenizedWords
 from glinermt.structures import Structure
 from glinermt.types import Ask, Overlap, Query
 

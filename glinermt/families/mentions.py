@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from glinermt.decode import Candidates
-from glinermt.encoding import Pass, TokenizedWords
 from glinermt.pairing import words_of
 from glinermt.reader import spans_of
+from glinermt.rows import Pass, TokenizedWords
 from glinermt.types import Query, Relation, Span
 
 MAX_ENTITIES = 1024

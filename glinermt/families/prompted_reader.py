@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glinermt.checks import label_thresholds
 from glinermt.decode import Candidates
-from glinermt.encoding import QueryEncoder, TokenizedWords, distinct
+from glinermt.encoding import QueryEncoder, distinct
 from glinermt.errors import UsageError
 from glinermt.families.base import RowEncoder, TextRow, by_length, chosen_of, text_rows
 from glinermt.families.bi_reader import represented
@@ -25,7 +26,8 @@ from glinermt.families.mentions import (
 from glinermt.families.prompted_network import PromptedNetwork
 from glinermt.families.training import FamilyBatch, RowVectors, family_batch
 from glinermt.heads import SpanHead
-from glinermt.reader import BATCH_TOKENS, label_thresholds, spans_of
+from glinermt.reader import BATCH_TOKENS, spans_of
+from glinermt.rows import TokenizedWords
 from glinermt.types import Ask, Example, Found, Kind, Query, Span
 from glinermt.windows import LABEL_SHARE, place
 

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glinermt.collate import NO_SPANS, gold_spans, related_pairs, silent_words, span_targets
-from glinermt.encoding import QueryEncoder, TokenizedQuery
+from glinermt.encoding import QueryEncoder
 from glinermt.errors import UsageError
 from glinermt.families.base import FamilyNetwork, TextRow
 from glinermt.heads import Head
 from glinermt.heads.class_ import choice_loss
 from glinermt.network import GoldRows, Losses, RelationTargets, bce_loss
+from glinermt.rows import TokenizedQuery
 from glinermt.types import Example
 
 PROPOSALS = 64

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from glinermt.decode import Candidates
 from glinermt.encoder import Batch
-from glinermt.encoding import PaddedRows
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.fast.encoder import fast_encoder
 from glinermt.fast.linear import PRECISIONS, Precision, has_bf16, linears_for
@@ -21,6 +20,7 @@ from glinermt.heads.relation import Pairs
 from glinermt.network import Network, Output
 from glinermt.pairing import RowPairs
 from glinermt.reader import Scored, kinds_of_heads
+from glinermt.rows import PaddedRows
 from glinermt.types import Kind, SpanScore
 
 if hasattr(os, "register_at_fork"):

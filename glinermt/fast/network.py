@@ -9,13 +9,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from glinermt.encoder import Batch
-from glinermt.encoding import NO_TOKEN
 from glinermt.fast.encoder import FastEncoder
 from glinermt.fast.heads import FastRelationHead, fast_head
 from glinermt.fast.linear import MakeLinears
 from glinermt.fast.rnn import fast_rnn
 from glinermt.heads.relation import Pairs, RelationHead
 from glinermt.network import Network, Output
+from glinermt.rows import NO_TOKEN
 
 
 @dataclass(frozen=True, slots=True)

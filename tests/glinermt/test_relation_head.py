@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from glinermt.encoding import Pass
 from glinermt.heads.relation import Pairs, RelationHead, between, distance_bucket
 from glinermt.pairing import Mentions, RelatedPairs, merge_pairs, pairs_of_window
+from glinermt.rows import Pass
 
 MENTIONS = torch.tensor([[0, 0, 2], [0, 4, 5], [0, 4, 8], [1, 1, 2], [1, 6, 9]])
 

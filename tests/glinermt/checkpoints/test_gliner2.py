@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from glinermt.encoding import TokenizedWords
 from glinermt.errors import CheckpointError
 from glinermt.families.boundary_network import BoundaryNetwork
 from glinermt.families.boundary_scores import BoundaryScorer, longest, schedule
@@ -21,6 +20,7 @@ from glinermt.families.gliner2_reader import Gliner2Reader
 from glinermt.families.gliner2_rows import CLASS, ENTITY, RELATION, Asked, Group, split_gliner2
 from glinermt.families.gliner2_scores import RowVectors
 from glinermt.model import GlinerMT
+from glinermt.rows import TokenizedWords
 from glinermt.structures import Attributes, Field, Structure
 from glinermt.types import Ask, Query
 from tests.glinermt.checkpoints.peer_cases import FIXTURES, Fixture, clipped, worst

@@ -13,9 +13,9 @@ from glinermt.errors import ConfigError
 from glinermt.jsonl import read_jsonl
 from glinermt.model import GlinerMT
 from glinermt.training.adapt import distill as module
+from glinermt.training.adapt.cli import register
 from glinermt.training.adapt.distill import Distillation, DistillationReport, distill
 from glinermt.training.adapt.fine_tuning import fine_tune
-from glinermt.training.cli import register
 from glinermt.training.config import Optim
 from glinermt.training.run.loop import Stop
 from glinermt.types import Query

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from glinermt.errors import DataError
 from glinermt.model import GlinerMT
+from glinermt.training.adapt.cli import register
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, annotate, read_texts, self_train
-from glinermt.training.cli import register
 from glinermt.training.config import Optim, Sampling
 from glinermt.types import Query
 from tests.stub import StubExtractor
