@@ -62,6 +62,10 @@ class Access:
         if keys and path.startswith(GUARDED) and not is_allowed(connection, keys):
             how = "no valid key; send it as 'Authorization: Bearer KEY'"
             return RequestError(401, how, headers={"WWW-Authenticate": "Bearer"})
+        packed = connection.headers.get("content-encoding", "identity").lower()
+        if packed != "identity":
+            message = f"body: Content-Encoding {packed!r:.80} is not read; send it unpacked"
+            return RequestError(415, message, field="body")
         size, most = connection.headers.get("content-length", ""), self.settings.max_body_bytes
         if size.isdecimal() and int(size) > most and not path.endswith("/batch"):
             return RequestError(413, f"body: {size} bytes; at most {most}", field="body")

@@ -140,7 +140,11 @@ def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
     """Add what says how the server is."""
 
     def about(path: str, **options: Any) -> Callable[[Any], Any]:
-        return app.get(path, tags=["server"], **options)
+        def add(function: Any) -> Any:
+            app.head(path, include_in_schema=False)(function)  # as some probes ask
+            return app.get(path, tags=["server"], **options)(function)
+
+        return add
 
     @about("/health", summary="Whether the process is alive")
     async def health() -> replies.Status:
@@ -222,5 +226,5 @@ def _note(request: Request, service: Service, path: str, body: requests.TaskRequ
     service.metrics.count_texts(path, len(texts))
     asked: dict[str, Any] = {"texts": len(texts), "chars": sum(map(len, texts))}
     if service.settings.log_texts:
-        asked["body"] = body.model_dump(mode="json", exclude_none=True)
+        asked["body"] = body.model_dump(mode="json", by_alias=True, exclude_none=True)
     request.scope["state"]["asked"] = asked

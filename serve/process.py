@@ -13,10 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client.multiprocess import mark_process_dead
 from pydantic import BaseModel, ConfigDict
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
 from glinermt.default_model import load_model
-from glinermt.errors import UsageError
+from glinermt.errors import BackendError, GlinerMTError, UsageError
 from glinermt.serve.access import read_keys
 from glinermt.serve.app import create_app
 from glinermt.serve.service import ServeSettings
@@ -26,6 +27,8 @@ SHIPPED = "glinermt"
 """The name of the model that ships."""
 _SETUP = "GLINERMT_SERVE"
 """Where worker processes read how they are set up."""
+_FAILURE = "failure"
+"""File beside the workers' metrics in which one that cannot start says why."""
 START = 60
 """Seconds that a worker process may give no sign before it is taken for dead."""
 GRACE = 30
@@ -102,6 +105,7 @@ def run(setup: Setup, *, host: str, port: int) -> None:
     Raises:
         ConfigError: the file of keys cannot be read, or has no key.
         CheckpointError: a model is missing or damaged.
+        BackendError: one of several workers cannot start, for these reasons or others.
     """
     logging.config.dictConfig(_LOGGING)
     options: dict[str, Any] = {
@@ -122,6 +126,9 @@ def run(setup: Setup, *, host: str, port: int) -> None:
         place = f"{__name__}:{worker_app.__name__}"
         multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no setting for it
         uvicorn.run(place, factory=True, workers=setup.workers, **options)
+        failure = Path(folder, _FAILURE)
+        if failure.exists():
+            raise BackendError(failure.read_text(encoding="utf-8"))
 
 
 class Worker(multiprocess.Process):
@@ -144,11 +151,21 @@ class Worker(multiprocess.Process):
 
 
 def worker_app() -> FastAPI:
-    """Make the application of a worker process."""
+    """Make the application of a worker process.
+
+    Raises:
+        SystemExit: it cannot be made; uvicorn would start a worker that raises anything else again
+            and again.
+    """
     logging.config.dictConfig(_LOGGING)
     setup = Setup.model_validate_json(os.environ[_SETUP])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return setup.app(threads=max(1, (cores or 1) // setup.workers))
+    try:
+        return setup.app(threads=max(1, (cores or 1) // setup.workers))
+    except (GlinerMTError, ValueError) as error:
+        failure = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], _FAILURE)
+        failure.write_text(str(error), encoding="utf-8")
+        raise SystemExit(STARTUP_FAILURE) from error
 
 
 _LOGGING = {

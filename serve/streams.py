@@ -6,8 +6,9 @@ it writes.
 """
 
 import asyncio
+import codecs
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,6 +41,7 @@ async def reply_lines(
     service: Service, endpoint: Endpoint, request: Request
 ) -> AsyncIterator[bytes]:
     """Answer each line of the request's body with a line; a bad one with its error."""
+    asked = request.scope["state"]["asked"] = Counter(lines=0, texts=0, chars=0)
     lines = _lines(request, service.settings.max_body_bytes)
     pending: deque[asyncio.Task[bytes]] = deque()
     reading = _next(lines)
@@ -52,7 +54,7 @@ async def reply_lines(
             line = reading.result()
             if line is None:
                 break
-            pending.append(asyncio.create_task(_reply(service, endpoint, *line)))
+            pending.append(asyncio.create_task(_reply(service, endpoint, asked, *line)))
             reading = _next(lines)
         while pending:
             yield await pending.popleft()
@@ -95,12 +97,19 @@ async def _lines(request: Request, most_bytes: int) -> AsyncIterator[Line]:
         yield number + 1, rest
 
 
-async def _reply(service: Service, endpoint: Endpoint, number: int, line: bytes) -> bytes:
+async def _reply(
+    service: Service, endpoint: Endpoint, asked: "Counter[str]", number: int, line: bytes
+) -> bytes:
+    """Answer a line, and add what it asks to what the log says of the whole stream."""
+    asked["lines"] += 1
     try:
         if len(line) > service.settings.max_body_bytes:
             most = service.settings.max_body_bytes
             raise RequestError(413, f"more than {most} bytes", field="body")
-        body = endpoint.request.model_validate_json(line)
+        body = endpoint.request.model_validate_json(line.removeprefix(codecs.BOM_UTF8))
+        texts = body.texts()
+        service.metrics.count_texts(f"/v1/{endpoint.path}/batch", len(texts))
+        asked.update(texts=len(texts), chars=sum(map(len, texts)))
         reply = await service.reply_to_line(endpoint, body)
     except ValidationError as error:
         return _line({"line": number, **validation_error(error.errors(), _body(line)).body()})

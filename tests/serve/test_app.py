@@ -1,6 +1,7 @@
 """The server answers as the library does, and refuses what it should in words of use."""
 
 import asyncio
+import gzip
 import json
 import logging
 import re
@@ -467,6 +468,8 @@ def test_without_a_key_only_the_harmless_is_answered(stub: StubExtractor) -> Non
             assert client.post("/v1/entities", json=body, headers=good).status_code == 200
         for path in ("/", "/health", "/ready", "/openapi.json", "/docs"):
             assert client.get(path).status_code == 200
+        for path in ("/health", "/ready"):
+            assert client.head(path).status_code == 200
 
 
 def test_a_file_of_keys_may_have_comments_and_a_byte_order_mark(tmp_path: Path) -> None:
@@ -499,6 +502,36 @@ def test_a_stream_answers_line_by_line_in_order(client: TestClient) -> None:
         "internal",
         "bad_request",
     ]
+
+
+def test_a_stream_may_begin_with_a_byte_order_mark(client: TestClient) -> None:
+    content = b'\xef\xbb\xbf{"text": "in Paris", "labels": ["city"]}\r\n'
+    reply = client.post("/v1/entities/batch", content=content)
+    assert json.loads(reply.text)["result"][0]["text"] == "Paris"
+
+
+def test_what_a_stream_read_is_counted_and_logged(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "glinermt.serve")
+    lines = [{"text": ["in Paris", "in"], "labels": ["city"]}, {"text": "a", "labels": ["city"]}]
+    content = "\n".join(["no json", *map(json.dumps, lines)])
+    client.post("/v1/entities/batch", content=content)
+    logged = json.loads(caplog.messages[-1])
+    assert {name: logged[name] for name in ("lines", "texts", "chars")} == {
+        "lines": 3,
+        "texts": 3,
+        "chars": 11,
+    }
+    assert 'glinermt_texts_total{path="/v1/entities/batch"} 3.0' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/v1/entities", "/v1/entities/batch"])
+def test_a_packed_body_is_refused_by_name(path: str, client: TestClient) -> None:
+    content = gzip.compress(b'{"text": "in Paris", "labels": ["city"]}')
+    reply = client.post(path, content=content, headers={"Content-Encoding": "gzip"})
+    assert reply.status_code == 415
+    assert "Content-Encoding 'gzip' is not read" in reply.json()["error"]["message"]
 
 
 def test_a_line_without_end_is_not_kept(stub: StubExtractor) -> None:
@@ -566,7 +599,9 @@ def test_the_log_has_no_text_unless_asked(
     caplog.clear()
     with serving(stub, log_texts=True) as client:
         client.post("/v1/entities", json=body)
+        client.post("/v1/read", json={"text": TEXT, "schema": {"entities": ["city"]}})
     assert json.loads(caplog.messages[0])["body"]["text"] == TEXT
+    assert json.loads(caplog.messages[1])["body"]["schema"] == {"entities": ["city"]}
 
 
 def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:

@@ -165,9 +165,13 @@ def test_a_worker_that_dies_while_it_is_asked_whether_it_lives_is_not_waited_for
     assert not worker.is_alive(timeout=3600)
 
 
-def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "glinermt", "serve", "--model", str(tmp_path / "none")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_that_is_not_there_is_one_line(workers: str, tmp_path: Path) -> None:
+    options = ["--model", str(tmp_path / "none"), "--workers", workers, "--port", str(free_port())]
+    command = [sys.executable, "-m", "glinermt", "serve", *options]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "none" in done.stderr
+    assert "none: no such folder here" in done.stderr.splitlines()[-1]
