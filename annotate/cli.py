@@ -73,7 +73,7 @@ def annotate_command(
 ) -> None:
     """Annotate any number of documents; a job that was stopped goes on where it was."""
     from glinermt.annotate import Counts, Engine, annotate
-    from glinermt.console import read_json
+    from glinermt.console import Milestones, read_json
 
     given = {
         "labels": _split(labels),
@@ -88,6 +88,7 @@ def annotate_command(
         raise UsageError("give --devices, one for each process, or --processes, not both")
     of_processes = tuple(devices or ["cpu"] * processes) if devices or processes > 1 else ()
     console = Console(stderr=True)
+    milestones = Milestones(console, f"{task}:")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -107,6 +108,8 @@ def annotate_command(
             rate = f"{(counts.rows - begun[1]) / passed:,.0f} rows/s, " if passed else ""
             told = f"{counts.rows:,} rows, {rate}{counts.errors:,} failed"
             progress.update(bar, completed=done, total=total, told=told)
+            if total:
+                milestones.show(done / total, told)
 
         report = annotate(
             inputs,

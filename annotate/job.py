@@ -1,6 +1,7 @@
 """A job: what is done to which inputs, what tells it from others, and how its results look."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -81,6 +82,20 @@ class Job:
         found: list[Any] = function_of(self.task)(text=texts, model=model, **self.arguments)
         return found
 
+    def check(self) -> None:
+        """Try the task on a short text: arguments that it refuses would fail every row.
+
+        Raises:
+            ConfigError: an argument that the task needs is missing, or one is not the task's.
+            Exception: what the task or the model says of them.
+        """
+        function = function_of(self.task)
+        try:
+            inspect.signature(function).bind(text=[], model=None, **self.arguments)
+        except TypeError as error:
+            raise ConfigError(f"task {self.task!r}: arguments: {error}") from error
+        self.run(["A text."], self.load_model())
+
     def load_model(self, device: str | None = None, *, threads: int | None = None) -> Any:
         """Return the model that the job asks, loaded for inference; exports run without torch."""
         return load_model(self.model, device=device, precision=self.precision, threads=threads)
@@ -151,6 +166,7 @@ def result_type(task: str) -> Any:
         ("value", pa.string()),  # JSON of the validated value
         ("spans", pa.map_(pa.string(), spans)),
         ("score", pa.float32()),
+        ("error", pa.string()),  # of on_invalid="keep"; null where the value is valid
     ]
     return {
         "entities": spans,

@@ -135,7 +135,7 @@ def annotate(
         sources = inputs_.sources
         check_columns(sources, job.field, job.keep or ())
         description = describe(job, sources)
-        folder.claim(description, force=force)
+        checked = folder.claim(description, force=force, check=job.check)
         kept = folder.counts(folder.finished(job))
         if retry_failed:
             kept = {name: counts for name, counts in kept.items() if not counts.errors}
@@ -151,8 +151,8 @@ def annotate(
         counts, done = sum(kept.values(), Counts()), len(kept)
         first = next(missing, None)
         if first is not None:
-            # An argument that the task refuses would fail every row; it is found out here.
-            job.run(["A text."], job.load_model())
+            if not checked:
+                job.check()
             shards = chain([first], missing)
             for shard in engine.annotate(shards, job, folder.path, retry=retry_failed):
                 counts, done = counts + folder.counts({shard.name})[shard.name], done + 1
@@ -196,24 +196,36 @@ class Folder:
                 f"{self.path}: another process writes there; wait for it or name another folder"
             ) from error
 
-    def claim(self, description: dict[str, Any], *, force: bool) -> None:
+    def claim(self, description: dict[str, Any], *, force: bool, check: Callable[[], None]) -> bool:
         """Write the manifest, or check that the folder's is of the same job.
+
+        Args:
+            description: of the job.
+            force: forget another job's shards.
+            check: raises where the job cannot begin; then the folder stays as it was.
+
+        Returns:
+            Whether the check was made: where the job begins.
 
         Raises:
             ConfigError: it is of another job.
         """
         path = f"{self.path}/{MANIFEST}"
-        if self.files.exists(path):
-            earlier = self._read_manifest(path)
-            changed = differences(earlier, description)
-            if changed and not force:
+        there = self.files.exists(path)
+        if there and not force:
+            changed = differences(self._read_manifest(path), description)
+            if changed:
                 raise ConfigError(
                     f"{self.path} holds another job: {'; '.join(changed)}; name another folder, "
                     "or use --force to forget what it holds"
                 )
-            if changed or force:
-                self._empty()
+        begins = force or not there
+        if begins:
+            check()
+        if there and force:
+            self._empty()
         write_whole(path, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+        return begins
 
     def finished(self, job: Job) -> set[str]:
         """Return the names of the shards that are written."""

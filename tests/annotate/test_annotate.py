@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glinermt import cli
 from glinermt.annotate import Engine, annotate, shard
 from glinermt.annotate.job import Job
 from glinermt.errors import ConfigError, DataError, UsageError
@@ -567,6 +568,39 @@ def test_arguments_that_the_task_refuses_stop_the_job_before_it_begins(
             path, tmp_path / "out", "entities", {"labels": ["city"], "threshold": 3}, model=model
         )
     assert not written(tmp_path / "out")
+
+
+def test_a_job_that_cannot_begin_leaves_the_folder_as_it_was(tmp_path: Path, model: str) -> None:
+    path, out = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}]), tmp_path / "out"
+    with pytest.raises(ConfigError, match=r"task 'answer': .* argument: 'question'"):
+        annotate(path, out, "answer", model=model)
+    annotate(path, out, "entities", LABELS, model=model)  # no other job has begun there
+    before = written(out)
+    with pytest.raises(ConfigError, match=r"task 'entities': .* argument 'question'"):
+        annotate(path, out, "entities", {**LABELS, "question": "?"}, model=model, force=True)
+    assert written(out) == before
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_records_say_why_they_are_not_valid(format: str, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada Lovelace was born in London."}])
+    asked = {"person": {"type": "string"}, "phone": {"type": "string"}}
+    schema = {"type": "object", "properties": asked, "required": ["phone"]}
+    arguments = {"schema": schema, "on_invalid": "keep"}
+    annotate(path, tmp_path / "out", "records", arguments, format=format)
+    ((record,),) = (row["result"] for row in written(tmp_path / "out"))
+    assert record["error"] == "'phone' is a required property"
+
+
+def test_the_command_says_in_a_log_how_far_it_is(
+    tmp_path: Path, stub: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}] * 4)
+    options = ["--out", str(tmp_path / "out"), "--task", "entities", "--labels", "person"]
+    command = ["annotate", str(path), *options, "--model", stub, "--shard-rows", "1"]
+    cli.app(command, standalone_mode=False)
+    said = capsys.readouterr().err
+    assert all(f"entities: {share}%" in said for share in (25, 50, 75, 100))
 
 
 def test_jsonl_output_keeps_the_fields_of_the_input(tmp_path: Path, model: str) -> None:
