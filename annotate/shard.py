@@ -242,7 +242,7 @@ def _jsonl(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> bytes:
     lines = io.BytesIO()
     for outcome in outcomes:
         row = {**_beside_own(job, _kept(job, outcome.row)), **_own_columns(shard, job, outcome)}
-        text = json.dumps(row, ensure_ascii=False, default=str)
+        text = _json(row)
         lines.write(text.encode("utf-8", "backslashreplace") + b"\n")
     return lines.getvalue()
 
@@ -285,8 +285,18 @@ def _kept_columns(shard: Shard, job: Job, outcomes: Sequence[Outcome]) -> dict[s
 def _as_text(value: Any) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _json(value)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _json(value: Any) -> str:
+    """Return the JSON of a value; numbers that JSON has not, such as NaN, are null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        finite = json.loads(text, parse_constant=lambda _: None)
+        return json.dumps(finite, ensure_ascii=False)
 
 
 def _counts(job: Job, outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -581,6 +581,17 @@ def test_a_job_that_cannot_begin_leaves_the_folder_as_it_was(tmp_path: Path, mod
     assert written(out) == before
 
 
+def test_lines_are_json_where_a_column_has_no_number(tmp_path: Path, stub: str) -> None:
+    path = tmp_path / "a.parquet"
+    columns = {"text": ["a", "b"], "price": [float("nan"), 2.5], "deep": [[float("inf")], [1.0]]}
+    pq.write_table(pa.table(columns), path)
+    annotate(path, tmp_path / "out", "entities", LABELS, model=stub, format="jsonl")
+    lines = (tmp_path / "out" / "part-00000-00000000.jsonl").read_text().splitlines()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert [row["price"] for row in rows] == [None, 2.5]
+    assert [row["deep"] for row in rows] == [[None], [1.0]]
+
+
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
 def test_records_say_why_they_are_not_valid(format: str, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada Lovelace was born in London."}])
