@@ -9,6 +9,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glinermt import extract_entities
 from glinermt.types import Query
 from glinermt.words import SPLITTERS, end_of_character
 from tests.tasks.scripted_model import scripted_model
@@ -76,6 +77,14 @@ def test_a_decomposed_text_has_the_spans_of_the_composed_one(tmp_path: Path) -> 
     assert [unicodedata.normalize("NFC", span.text) for span in second] == [s.text for s in first]
     assert [span.score for span in second] == pytest.approx([s.score for s in first], abs=1e-4)
     assert all(decomposed[span.start : span.end] == span.text for span in second)
+
+
+def test_the_shipped_model_reads_a_decomposed_text_as_the_composed_one() -> None:
+    composed = "José Núñez lives in São Paulo and met Zoë Müller in Zürich."
+    found = extract_entities(composed, ["person", "city"])
+    assert found
+    again = extract_entities(unicodedata.normalize("NFD", composed), ["person", "city"])
+    assert [unicodedata.normalize("NFC", span.text) for span in again] == [s.text for s in found]
 
 
 @pytest.mark.parametrize("between", ["\n", "\r\n", "\n\n", " \u2028"])
