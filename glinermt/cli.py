@@ -139,9 +139,9 @@ def export_command(
         raise UsageError(
             "a checkpoint of the package gliner has whole weights; leave out --quantize"
         )
+    check_no_model(out, overwrite=None)
     loaded: Any = GlinerMT.from_pretrained(model, words=words)
     if format == "gliner":
-        check_no_model(out)
         loaded.save_pretrained(out, format="gliner")
     else:
         write = loaded.export_onnx if format == "onnx" else loaded.export_openvino

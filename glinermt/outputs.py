@@ -40,17 +40,24 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_no_model(folder: Path, *, overwrite: bool = False) -> None:
+def check_no_model(folder: Path, *, overwrite: bool | None = False) -> None:
     """Check that no model would be lost by writing one into the folder.
 
+    Args:
+        folder: need not exist.
+        overwrite: whether it may be lost; None where the user cannot say so.
+
     Raises:
-        DataError: a model is there and ``overwrite`` is not set.
+        DataError: the folder is a file, or a model is there and ``overwrite`` is not set.
     """
+    if folder.is_file():
+        raise DataError(f"{folder}: a file; name a folder to write into")
     if overwrite:
         return
+    way_out = "" if overwrite is None else ", or say --overwrite"
     for pattern in MODEL_FILES:
         for found in folder.glob(pattern):
             raise DataError(
                 f"{folder} holds a model ({found.name}), which would be lost; choose another "
-                "folder, or say --overwrite"
+                f"folder{way_out}"
             )

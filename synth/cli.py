@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from glinermt.console import Milestones, names_in
-from glinermt.errors import UsageError
+from glinermt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from glinermt.synth.engines.ask import Ask
@@ -128,7 +128,8 @@ def generate_command(
         if _begun(settings, out):
             _report(console, settings, out, prices, licence)
         raise
-    _report(console, settings, out, prices, licence)
+    if not _report(console, settings, out, prices, licence):
+        raise DataError(f"{out}: no row gave an example; report.json says what failed")
     if review:
         _review(console, settings, out, review)
     if export:
@@ -215,13 +216,15 @@ def _begun(settings: "Settings", out: Path) -> bool:
 
 def _report(
     console: Console, settings: "Settings", out: Path, prices: "Prices", licence: str
-) -> None:
-    """Write report, card and picture, and show what matters of them."""
+) -> int:
+    """Write report, card and picture, show what matters of them, and return how many examples."""
     from glinermt.synth.card import write_report
     from glinermt.synth.report import show_report
 
-    show_report(console, write_report(out, settings, prices=prices, licence=licence))
+    report = write_report(out, settings, prices=prices, licence=licence)
+    show_report(console, report)
     console.print(f"wrote {out}", markup=False)
+    return int(report["examples"])
 
 
 def _review(console: Console, settings: "Settings", out: Path, number: int) -> None:

@@ -572,3 +572,18 @@ def test_export_writes_a_checkpoint_of_the_package_gliner(tmp_path: Path) -> Non
     assert own == theirs
     again = CliRunner().invoke(app, ["export", str(tmp_path / "own"), *out])
     assert isinstance(again.exception, DataError)  # would overwrite the model
+
+
+def test_export_does_not_write_into_a_model_or_over_a_file(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    tiny_model(tmp_path / "encoder").save_pretrained(own)
+    before = sorted(own.iterdir())
+    refused = CliRunner().invoke(app, ["export", str(own), "--out", str(own)])
+    assert isinstance(refused.exception, DataError)
+    assert "holds a model" in str(refused.exception)
+    assert "--overwrite" not in str(refused.exception)  # it has no such option
+    assert sorted(own.iterdir()) == before
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    refused = CliRunner().invoke(app, ["export", str(own), "--out", str(tmp_path / "file")])
+    assert isinstance(refused.exception, DataError)
+    assert "name a folder" in str(refused.exception)

@@ -44,6 +44,17 @@ def test_replies_that_were_cut_are_told_with_what_to_do(arguments: list[str]) ->
     assert "--retry-failed --max-tokens 4" in shown
 
 
+def test_a_run_that_made_nothing_has_failed(arguments: list[str], tmp_path: Path) -> None:
+    rows = [{"recipe": task, "reply": "no JSON"} for task in REPLIES]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "replies.jsonl").write_text(text, encoding="utf-8")
+    result = run(arguments)
+    assert result.exit_code == 1
+    assert "no row gave an example" in str(result.exception)
+    assert "reply: not JSON" in result.output  # the report is there all the same
+    assert (tmp_path / "out/report.json").exists()
+
+
 def test_preview_shows_everything_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:
     result = run(arguments, "--preview", "3", "--tasks", "entities,answer", "--price-out", "1000")
     assert result.exit_code == 0, result.output
