@@ -141,8 +141,8 @@ def _add_about(app: FastAPI, service: Service, keys: list[Any]) -> None:
 
     def about(path: str, **options: Any) -> Callable[[Any], Any]:
         def add(function: Any) -> Any:
-            app.head(path, include_in_schema=False)(function)  # as some probes ask
-            return app.get(path, tags=["server"], **options)(function)
+            app.get(path, tags=["server"], **options)(function)
+            return app.head(path, include_in_schema=False)(function)  # as some probes ask
 
         return add
 

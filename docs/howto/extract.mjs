@@ -8,24 +8,37 @@ import ort from "onnxruntime-node";
 const [folder, text, ...labels] = process.argv.slice(2);
 const read = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
 const { query, model, settings, graphs } = read("glinermt_export.json");
-if (model.head !== "token" || model.words !== "reference")
-  throw new Error(`this example reads the head token and words of reference, not ${model.head} and ${model.words}`);
+if (model.head !== "token" || !["reference", "graphemes"].includes(model.words))
+  throw new Error(`this example reads no head ${model.head} with words of ${model.words}`);
+const seen = model.words === "graphemes"; // by characters as readers see them, in their plain form
 
 // A row: prefix, marker and tokens of each label, separator, tokens of each word, suffix.
 const tokenizer = new Tokenizer(read("tokenizer.json"), read("tokenizer_config.json"));
 const tokensOf = (word) => tokenizer.encode(word, { add_special_tokens: false }).ids;
-const words = [...text.matchAll(/[\p{L}\p{N}\p{M}_]+(?:[-_][\p{L}\p{N}\p{M}_]+)*|\S/gu)];
+const plainLabel = (label) =>
+  label.normalize("NFC").replace(/[_\s]+/g, " ").replace(/^[ .,:;!?]+|[ .,:;!?]+$/g, "") || label;
+
+// Words: a character of several code points counts as its first.
+const characters = seen
+  ? [...new Intl.Segmenter("en", { granularity: "grapheme" }).segment(text)]
+  : [...text.matchAll(/./gsu)].map((match) => ({ index: match.index, segment: match[0] }));
+const firsts = characters.map(({ segment }) => [...segment][0]);
+const placeAt = [...firsts.flatMap((first, i) => Array(first.length).fill(characters[i].index)), text.length];
+const words = [...firsts.join("").matchAll(/[\p{L}\p{N}\p{M}_]+(?:[-_][\p{L}\p{N}\p{M}_]+)*|\S/gu)].map(
+  ({ index, 0: word }) => ({ start: placeAt[index], end: placeAt[index + word.length] }),
+);
 const ids = [...query.prefix];
 const [labelPosition, labelLength, wordPosition] = [[], [], []];
 for (const label of labels) {
-  const tokens = tokensOf(label);
+  const tokens = tokensOf(seen ? plainLabel(label) : label);
   labelPosition.push(ids.length);
   labelLength.push(tokens.length);
   ids.push(query.ent_token_id, ...tokens);
 }
 ids.push(query.sep_token_id);
-for (const word of words) {
-  const tokens = tokensOf(word[0]);
+for (const { start, end } of words) {
+  const word = text.slice(start, end);
+  const tokens = tokensOf(seen ? word.normalize("NFC") : word);
   wordPosition.push(tokens.length ? ids.length : -1);
   ids.push(...tokens);
 }
@@ -84,7 +97,7 @@ for (const one of candidates)
   if (kept.every((other) => one.last < other.first || other.last < one.first)) kept.push(one);
 kept.sort((a, b) => a.first - b.first);
 const spans = kept.map(({ first, last, label, score }) => {
-  const [start, end] = [words[first].index, words[last].index + words[last][0].length];
+  const [start, end] = [words[first].start, words[last].end];
   const calibrated = sigmoid(logit(score) / temperature);
   return { start, end, text: text.slice(start, end), label: labels[label], score: calibrated };
 });

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ TEXTS = [
     "Bill Gates founded Microsoft in Albuquerque, and moved to Seattle.",
     'Ada Lovelace lived in London; Zürich\'s café "Odéon" knew Lenin.',
     "nothing to see here",
+    unicodedata.normalize("NFD", "José Núñez moved from Zürich to São Paulo."),
 ]
 PACKAGES = ("onnxruntime-node@1", "@huggingface/tokenizers@0.2")
 
