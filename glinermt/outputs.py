@@ -23,8 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
         DataError: it is a file, or another process, or another run of this one, works in it.
         OSError: the folder cannot be made or written to.
     """
-    if folder.is_file():
-        raise DataError(f"{folder}: a file; name a folder to write into")
+    _check_no_file(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         if os.name == "posix":
@@ -50,8 +49,7 @@ def check_no_model(folder: Path, *, overwrite: bool | None = False) -> None:
     Raises:
         DataError: the folder is a file, or a model is there and ``overwrite`` is not set.
     """
-    if folder.is_file():
-        raise DataError(f"{folder}: a file; name a folder to write into")
+    _check_no_file(folder)
     if overwrite:
         return
     way_out = "" if overwrite is None else ", or say --overwrite"
@@ -61,3 +59,8 @@ def check_no_model(folder: Path, *, overwrite: bool | None = False) -> None:
                 f"{folder} holds a model ({found.name}), which would be lost; choose another "
                 f"folder{way_out}"
             )
+
+
+def _check_no_file(folder: Path) -> None:
+    if folder.is_file():
+        raise DataError(f"{folder}: a file; name a folder to write into")

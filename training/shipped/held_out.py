@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from glinermt.eval.calibration.thresholds import best_span_threshold
 from glinermt.eval.metrics.texts import ScoredAnswer, average_precision, best_threshold
 from glinermt.model import GlinerMT
 from glinermt.tasks.questions import answer
@@ -78,12 +79,10 @@ def relation_scores(model: Relating, domain: Domain, name: str) -> RelationScore
             right += chosen == relation
     ranked.sort(reverse=True)
     holding = sum(is_true for _, is_true in ranked)
-    best, hits, at_half = 0.0, 0, 0
-    for place, (_, is_true) in enumerate(ranked, 1):
-        hits += is_true
-        best = max(best, 2 * hits / (place + holding))
-        if is_true and 2 * hits >= holding and not at_half:
-            at_half = place - hits
+    _, best = best_span_threshold(ranked, holding)
+    places = [place for place, (_, is_true) in enumerate(ranked) if is_true]
+    half = (holding - 1) // 2  # of these places, the one at which half of them are found
+    at_half = places[half] - half if places else 0
     others = len(ranked) - holding
     choosing, false_share = right / max(1, holding), at_half / max(1, others)
     return RelationScores(name, holding, 100 * choosing, 100 * best, 100 * false_share)
