@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -151,6 +152,12 @@ def is_given(context: typer.Context, option: str) -> bool:
     """Say whether an option was given on the command line, and does not have its default."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def tell_model(folder: Path) -> None:
+    """Say where a trained model was written, and a command that asks it."""
+    ask = f"glinermt entities FILE --labels NAMES --model {shlex.quote(str(folder))}"
+    typer.echo(f"{folder}: the model is written; to ask it: {ask}")
 
 
 def to_json(result: Any) -> bytes:

@@ -43,6 +43,7 @@ def train_command(
     Ctrl-C and SIGTERM end the run after its step with everything saved; the exit code is then 130
     or 143, else 0.
     """
+    from glinermt.console import tell_model
     from glinermt.training.config import find_config, load_config, packaged_configs
     from glinermt.training.run.loop import Stop, parse_duration
     from glinermt.training.run.train import train
@@ -58,9 +59,12 @@ def train_command(
         typer.echo(find_config(config).read_text(encoding="utf-8"), nl=False)
         return
     stop = Stop(parse_duration(stop_after) if stop_after else None)
-    train(load_config(find_config(config), changes or ()), resume=resume, stop=stop)
+    last = train(load_config(find_config(config), changes or ()), resume=resume, stop=stop)
     if stop.signal is not None:
         raise typer.Exit(128 + stop.signal)
+    if not stop.early:
+        best = last.with_name("best")
+        tell_model(best if best.is_dir() else last)
 
 
 def diagnose_command(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from glinermt.console import is_given, names_in
+from glinermt.console import is_given, names_in, tell_model
 from glinermt.errors import UsageError
 
 Overwrite = Annotated[
@@ -104,6 +104,7 @@ def fine_tune_command(
         for step, score in report.scores:
             typer.echo(f"step {step:6} F1 {score:.3f}" + (" *" if step == report.best_step else ""))
         tuned.save_pretrained(out)
+        tell_model(out)
 
 
 def _sizes(curve: str) -> list[int]:
@@ -159,6 +160,7 @@ def self_train_command(
             typer.echo("no step was better than the start: no model is written", err=True)
             raise typer.Exit(1)
         start.save_pretrained(out)
+        tell_model(out)
 
 
 def distill_command(
@@ -222,6 +224,7 @@ def distill_command(
             typer.echo("no step was better than the start: no model is written", err=True)
             raise typer.Exit(1)
         GlinerMT.from_pretrained(report.model).save_pretrained(out)
+        tell_model(out)
 
 
 def annotate_loop_command(

@@ -176,6 +176,7 @@ def test_the_command_writes_the_student(student: Path, tmp_path: Path) -> None:
     arguments += ["--out", str(tmp_path / "out"), "--steps", "3"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
+    assert f"{tmp_path / 'out'}: the model is written" in done.stdout
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["finished"], report["num_texts"]) == (True, 16)
     GlinerMT.from_pretrained(tmp_path / "out")

@@ -362,6 +362,9 @@ def test_the_command_writes_the_model_and_a_report(model: GlinerMT, tmp_path: Pa
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [step for step, _ in report["scores"]] == [0, 1, 2]
     GlinerMT.from_pretrained(tmp_path / "out")
+    told = done.stdout.splitlines()[-1]
+    assert told.startswith(f"{tmp_path / 'out'}: the model is written")
+    assert told.endswith(f"--model {tmp_path / 'out'}")
     curve = [*arguments[:-1], str(tmp_path / "curve"), "--curve", "1,4", "--head-only"]
     done = CliRunner().invoke(app, curve)
     assert [line.split()[0] for line in done.output.splitlines()] == ["0", "1", "4"]

@@ -135,6 +135,7 @@ def test_the_command_writes_the_model_and_a_report(half_trained: GlinerMT, tmp_p
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "learned from 16 texts in 2 steps" in done.output
+    assert f"{tmp_path / 'out'}: the model is written" in done.stdout
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["refused"], report["before"], report["after"]) == (False, None, None)
     assert GlinerMT.from_pretrained(tmp_path / "out").extract([Query(TEXT, ("person",))])

@@ -209,10 +209,12 @@ def test_a_signal_saves_and_stops_with_the_exit_code_of_the_signal(
         at_step(patch, 2, lambda: os.kill(os.getpid(), number))
         done = CliRunner().invoke(app, ["train", "mini"])
     assert done.exit_code == code
+    assert "the model is written" not in done.output
     assert journal(config)[-1]["step"] == 3
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     done = CliRunner().invoke(app, ["train", "mini", "--resume"])
     assert (done.exit_code, journal(config)[-1]["step"]) == (0, 6)
+    assert f"{Path(config.output) / 'last'}: the model is written" in done.stdout
 
 
 def test_the_command_lists_and_shows_the_packaged_configurations() -> None:
