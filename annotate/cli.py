@@ -28,7 +28,7 @@ def annotate_command(
     out: Annotated[str, typer.Option(help="Folder for the shards; run again to go on.")],
     task: Annotated[str, typer.Option(help="Such as entities, relations, answer, classify.")],
     labels: Annotated[Many, typer.Option(help="Labels, parted by commas or |; repeatable.")] = None,
-    relations: Annotated[Many, typer.Option(help="A relation (repeatable).")] = None,
+    relations: Annotated[Many, typer.Option(help="As in glinermt relations.")] = None,
     instruction: Annotated[str | None, typer.Option(help="Of matches or open_entities.")] = None,
     question: Annotated[str | None, typer.Option(help="Of answer.")] = None,
     schema: Annotated[Path | None, typer.Option(help="JSON schema of records, a file.")] = None,
@@ -73,11 +73,11 @@ def annotate_command(
 ) -> None:
     """Annotate any number of documents; a job that was stopped goes on where it was."""
     from glinermt.annotate import Counts, Engine, annotate
-    from glinermt.console import Milestones, read_json
+    from glinermt.console import Milestones, read_json, relations_in
 
     given = {
         "labels": _split(labels),
-        "relations": _split(relations),
+        "relations": relations_in(relations) if relations else None,
         "instruction": instruction,
         "question": question,
         "schema": None if schema is None else read_json(schema, "--schema"),

@@ -148,6 +148,30 @@ def names_in(given: Iterable[str], option: str = "--labels") -> list[str]:
     return names
 
 
+def relations_in(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the relations that ``--relations`` gives, with the types of their ends.
+
+    A value is ``name`` or ``name: head type | ... > tail type | ...``, several separated by commas.
+
+    Raises:
+        ValueError: there is none, one is given twice, or has another form.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for item in names_in(given, "--relations"):
+        name, typed, types = item.partition(":")
+        sides = [[kind.strip() for kind in side.split("|")] for side in types.split(">")]
+        whole = len(sides) == 2 and all(itertools.chain(*sides))
+        if not name.strip() or (not whole if typed else re.search("[>|]", name)):
+            raise UsageError(
+                "--relations: expected 'name', or 'name: head type > tail type' with several types "
+                f"separated by |, got {item!r}"
+            )
+        if name.strip() in found:
+            raise UsageError(f"--relations: {name.strip()!r} is given twice")
+        found[name.strip()] = dict(zip(("head", "tail"), sides, strict=True)) if typed else {}
+    return found
+
+
 def is_given(context: typer.Context, option: str) -> bool:
     """Say whether an option was given on the command line, and does not have its default."""
     source = context.get_parameter_source(option)

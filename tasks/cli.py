@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from glinermt import console as show
-from glinermt.console import names_in
+from glinermt.console import names_in, relations_in
 from glinermt.errors import DataError, UsageError
 
 Show = Callable[[Console, str, Any], None]
@@ -136,7 +136,7 @@ def relations(
 ) -> Job:
     """Find which entities stand in which relations."""
     options = {
-        "relations": _relations(names),
+        "relations": relations_in(names),
         "entities": names_in(labels) if labels else None,
         "entity_threshold": entity_threshold,
         "method": method,
@@ -238,7 +238,7 @@ def read(
     asked: dict[str, Any] = {} if schema is None else show.read_json(schema, "--schema")
     for key, given in (
         ("entities", names_in(labels) if labels else None),
-        ("relations", _relations(names) if names else None),
+        ("relations", relations_in(names) if names else None),
         ("classes", _questions(classes) if classes else None),
     ):
         if given and key in asked:
@@ -278,23 +278,6 @@ def _questions(given: Iterable[str]) -> dict[str, list[str]]:
         if not colon or not name.strip():
             raise UsageError(f"--classes: expected 'name: class, class', got {item!r}")
         found[name.strip()] = names_in([classes], f"--classes {name.strip()!r}")
-    return found
-
-
-def _relations(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Read ``name`` or ``name: head type | ... > tail type | ...``, separated by commas."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for item in names_in(given, "--relations"):
-        name, typed, types = item.partition(":")
-        sides = [[kind.strip() for kind in side.split("|")] for side in types.split(">")]
-        if typed and (len(sides) != 2 or not all(itertools.chain(*sides))):
-            raise UsageError(
-                f"--relations: expected 'name: head type > tail type', several types separated by "
-                f"|, got {item!r}"
-            )
-        if name.strip() in found:
-            raise UsageError(f"--relations: {name.strip()!r} is given twice")
-        found[name.strip()] = dict(zip(("head", "tail"), sides, strict=True)) if typed else {}
     return found
 
 

@@ -614,6 +614,26 @@ def test_the_command_says_in_a_log_how_far_it_is(
     assert all(f"entities: {share}%" in said for share in (25, 50, 75, 100))
 
 
+def test_the_command_takes_relations_with_the_types_of_their_ends(
+    tmp_path: Path, stub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def nothing(job: Job, texts: list[str], _: object) -> list[list[Any]]:
+        asked.append(job.arguments["relations"])
+        return [[] for _ in texts]
+
+    monkeypatch.setattr(Job, "run", nothing)
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}])
+    command = ["annotate", str(path), "--out", str(tmp_path / "out"), "--task", "relations"]
+    command += ["--model", stub, "--relations"]
+    cli.app([*command, "born in: person > city | town, led"], standalone_mode=False)
+    born = {"head": ["person"], "tail": ["city", "town"]}
+    assert asked[-1] == {"born in": born, "led": {}}
+    with pytest.raises(UsageError, match="or 'name: head type > tail type'"):
+        cli.app([*command, "born in person > city"], standalone_mode=False)
+
+
 def test_jsonl_output_keeps_the_fields_of_the_input(tmp_path: Path, model: str) -> None:
     rows = [{"text": t, "meta": {"deep": [i, None]}} for i, t in enumerate(TEXTS)]
     path = write_jsonl(tmp_path / "a.jsonl", rows)

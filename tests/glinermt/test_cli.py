@@ -340,8 +340,11 @@ def test_an_error_is_one_line_that_says_what_to_do(
     [
         (["relations", TEXT, "--relations", ""], "--relations is empty"),
         (["relations", TEXT, "--relations", "a", "--labels", ","], "--labels is empty"),
-        (["relations", TEXT, "--relations", "a: b"], "expected 'name: head type > tail type'"),
+        (["relations", TEXT, "--relations", "a: b"], "or 'name: head type > tail type'"),
         (["relations", TEXT, "--relations", "a: b > "], "got 'a: b >'"),
+        (["relations", TEXT, "--relations", "a > b"], "or 'name: head type > tail type' with"),
+        (["relations", TEXT, "--relations", "a,b | c"], "separated by |, got 'b | c'"),
+        (["relations", TEXT, "--relations", ": b > c"], "got ': b > c'"),
         (["relations", TEXT, "--relations", "a,a: b > c"], "'a' is given twice"),
         (["read", TEXT], "nothing is asked; give --schema, --labels, --relations or --classes"),
         (["read", TEXT, "--classes", "good"], "--classes: expected 'name: class, class'"),
