@@ -42,6 +42,15 @@ Read = Callable[[Path, Lost], Iterator[Document]]
 Write = Callable[[Iterable[Document], Path, Lost], None]
 
 
+class NoTextError(DataError):
+    """A file is empty, or has nothing but what is passed over."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: there is no annotated text in it; is it the right file, and whole?"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format of annotated texts."""
@@ -130,7 +139,9 @@ def detect(path: Path) -> str:
 def _detect_row(path: Path) -> str:
     """Return the format that the keys of the first row of JSON show."""
     first = next(rows(path), None)
-    keys = set() if first is None else set(first[1])
+    if first is None:
+        raise NoTextError(path)
+    keys = set(first[1])
     if {"text", "labels", "spans"} <= keys:
         return OURS
     if "data" in keys and keys & {"annotations", "predictions"}:
@@ -188,14 +199,17 @@ def read_examples(
         settings: of the model to train, whose wordings are used; None = the tasks' own.
 
     Raises:
-        DataError: the file cannot be read, or has a label that is not among ``labels``.
+        DataError: the file cannot be read, has no text, or a label that is not among ``labels``.
         ValueError: there is no such format.
     """
     path = Path(path)
     name = detect(path) if format == "auto" else format
     if name == OURS:
         return list(_own(path))
-    return _as_examples(read_documents(path, name), path, labels, settings)
+    documents = read_documents(path, name)
+    if not documents:
+        raise NoTextError(path)
+    return _as_examples(documents, path, labels, settings)
 
 
 def _as_examples(
@@ -223,7 +237,7 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
     """Convert a file; return what was left out, counted: not read, or not held by the target.
 
     Raises:
-        DataError: the source cannot be read.
+        DataError: the source cannot be read, or has no text.
         ValueError: there is no such format.
     """
     if to not in (OURS, *FORMATS):
@@ -235,6 +249,8 @@ def convert(source: str | Path, target: str | Path, to: str, format: str = "auto
         write_jsonl(target, (e.to_dict() for e in _own(source)))
         return lost
     documents = _documents(source, name, lost)
+    if not documents and not +lost:
+        raise NoTextError(source)
     if to == OURS:
         write_jsonl(target, (e.to_dict() for e in _as_examples(documents, source)))
         labels = [s.label for d in documents if d.question is None for s in d.spans]
@@ -271,11 +287,14 @@ def _examples(
 
 
 def _own(path: Path) -> Iterator[Example]:
+    number = 0
     for number, row in read_jsonl(path):
         try:
             yield Example.from_dict(row)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}") from error
+    if not number:
+        raise NoTextError(path)
 
 
 def _merged(examples: Iterable[Example], lost: Lost) -> list[Document]:

@@ -23,6 +23,8 @@ def read_csv(path: Path, lost: Lost) -> Iterator[Document]:
     """Read columns ``text`` and ``label`` (or ``labels``); several labels stand between ``|``."""
     table = _table(path)
     _, header = next(table, (1, []))
+    if not header:
+        return
     known = [i for i, n in enumerate(header) if n.lower() in ("label", "labels", "class")]
     if "text" not in header or not known:
         raise DataError(f"{path}:1: expected columns 'text' and 'label', got {header}")

@@ -13,6 +13,7 @@ from glinermt.errors import DataError
 from glinermt.formats import FORMATS, Document, convert, detect, read_documents, read_examples
 from glinermt.formats.correction import write_for_correction
 from glinermt.formats.document import Lost, Utf16
+from glinermt.training.data.readers import read_examples as read_for_training
 from glinermt.types import Example, Query, Relation, Span
 
 TEXT = "Ann 😀 Lee\nlives in Zürich."
@@ -644,6 +645,36 @@ def test_files_that_cannot_be_read_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read_documents(save(tmp_path / file, data))
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        ("a.jsonl", ""),
+        ("a.jsonl", "\n\n"),
+        ("a.json", []),
+        ("a.conll", ""),
+        ("a.csv", ""),
+        ("a.csv", "text,label\n"),
+    ],
+)
+def test_a_file_without_texts_is_told_in_the_same_words_wherever_it_is_read(
+    tmp_path: Path, file: str, data: Any
+) -> None:
+    source = save(tmp_path / file, data)
+    said = set()
+    for read in (
+        lambda: convert(source, tmp_path / "out", "glinermt"),
+        lambda: convert(source, tmp_path / "out", "gliner2"),
+        lambda: read_examples(source),
+        lambda: read_for_training(source),
+    ):
+        with pytest.raises(DataError) as caught:
+            read()
+        said.add(str(caught.value))
+    (message,) = said
+    assert message.startswith(f"{source}: there is no annotated text in it")
+    assert not (tmp_path / "out").exists()
 
 
 @given(st.text(st.sampled_from("aé€\n😀𝄞")), st.data())

@@ -88,14 +88,20 @@ def read_examples(path: Path) -> list[Example]:
         except _BadRow as error:
             raise DataError(f"{place}: {error}") from error
     if not examples:
-        raise DataError(f"{path}: it is empty; there should be an example a line")
+        raise formats.NoTextError(path)
     return [row for row in examples if isinstance(row, Example)]
 
 
 def _format(path: Path) -> str:
-    """Return the format of a file; what cannot be told is ours, whose reader says what is wrong."""
+    """Return the format of a file; what cannot be told is ours, whose reader says what is wrong.
+
+    Raises:
+        NoTextError: there is nothing to tell it by.
+    """
     try:
         return formats.detect(path)
+    except formats.NoTextError:
+        raise
     except DataError:
         return formats.OURS
 

@@ -252,7 +252,7 @@ def test_the_first_bad_example_is_named(
     with pytest.raises(DataError, match=rf"e\.jsonl:2: {reason}$"):
         read_examples(path)
     path.write_text("")
-    with pytest.raises(DataError, match=r"e\.jsonl: it is empty"):
+    with pytest.raises(DataError, match=r"e\.jsonl: there is no annotated text in it"):
         read_examples(path)
 
 
