@@ -13,6 +13,8 @@ from glinermt.types import Extractor, Relation, Span
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Labels = list[str] | dict[str, str | dict[str, Any]]
+"""Names, or names with a description or options, as the task functions and the server take them."""
 
 _INSTRUCTIONS = """Extraction from text with a small local model. Every result says where in the
 text it stands (start and end count characters) and how sure the model is (score, 0 to 1). Nothing
@@ -64,19 +66,26 @@ def make_server(model: Extractor) -> MCPServer:
 
     @server.tool()
     @_telling
-    def entities(text: str, labels: list[str], threshold: float | None = None) -> list[Span]:
-        """Find every mention of the given entity types, such as person or city."""
+    def entities(text: str, labels: Labels, threshold: float | None = None) -> list[Span]:
+        """Find every mention of the given entity types, such as person or city.
+
+        Types may be described: {"city": "a town or a village"}.
+        """
         return tasks.extract_entities(text, labels, threshold=threshold, model=model)
 
     @server.tool()
     @_telling
     def relations(
         text: str,
-        relations: list[str],
-        entity_types: list[str] | None = None,
+        relations: Labels,
+        entity_types: Labels | None = None,
         threshold: float | None = None,
     ) -> list[Relation]:
-        """Find which entities stand in the given relations, such as founded by or born in."""
+        """Find which entities stand in the given relations, such as founded by or born in.
+
+        With the types that their heads and tails may have: {"born in": {"head": ["person"], "tail":
+        ["city"]}}. entity_types are those to find first, if not these.
+        """
         return tasks.extract_relations(
             text, relations, entities=entity_types, threshold=threshold, model=model
         )
@@ -95,7 +104,7 @@ def make_server(model: Extractor) -> MCPServer:
 
     @server.tool()
     @_telling
-    def classify(text: str, labels: list[str], multi_label: bool = False) -> Classification:
+    def classify(text: str, labels: Labels, multi_label: bool = False) -> Classification:
         """Say which of the given classes a text as a whole has, such as sport or politics."""
         found = tasks.classify(text, labels, multi_label=multi_label, model=model)
         return Classification.model_validate(found)
@@ -120,7 +129,7 @@ def make_server(model: Extractor) -> MCPServer:
 
     @server.tool()
     @_telling
-    def redact(text: str, labels: list[str] | None = None) -> Redaction:
+    def redact(text: str, labels: Labels | None = None) -> Redaction:
         """Replace what is private, such as names and numbers, by placeholders."""
         given: dict[str, Any] = {} if labels is None else {"labels": labels}
         return Redaction.model_validate(tasks.redact(text, **given, model=model))

@@ -65,6 +65,17 @@ async def test_entities_and_relations_have_places() -> None:
     assert [relation["tail"]["text"] for relation in found["result"]] == ["Acme"]
 
 
+async def test_relations_take_the_types_of_their_ends_as_the_http_server_does() -> None:
+    async def tails(**ends: Any) -> list[str]:
+        found = await call("relations", text=TEXT, relations={"works for": ends})
+        return [relation["tail"]["text"] for relation in found["result"]]
+
+    assert await tails(head=["person"], tail=["company"]) == ["Acme"]
+    assert await tails(head=["company"], tail=["person"]) == []
+    failed = await call("relations", text=TEXT, relations={"works for": {"heads": ["person"]}})
+    assert "unknown option 'heads'; choose from" in failed.content[0].text
+
+
 async def test_an_answer_may_be_that_there_is_none() -> None:
     assert (await call("answer", text=TEXT, question="For whom?"))["span"]["text"] == "Acme"
     assert (await call("answer", text="Nobody.", question="For whom?"))["span"] is None
