@@ -1,8 +1,8 @@
 """Rows of documents, and the shards that sources are cut into.
 
 A shard is a run of consecutive rows of one input. Parquet, and plain JSONL and text lines, are cut
-by place, so that a worker reads its own part; what cannot be cut (CSV, compressed files, data sets
-of the hub) is read once, by the driver, which hands each shard its rows.
+by place, so that a worker reads its own part; what cannot be cut (CSV, lists in JSON, what is
+compressed, data sets of the hub) is read once, by the driver, which hands each shard its rows.
 """
 
 import json
@@ -21,7 +21,9 @@ from glinermt.errors import ConfigError, DataError, unknown_choice
 from glinermt.jsonl import DAMAGED, check_header, unpacked_zstd
 
 _LOOKED_AT = 1000
-"""Rows of JSON lines that are looked at before a job begins."""
+"""Rows of JSON that are looked at before a job begins."""
+MOST_JSON = 100 << 20
+"""Bytes of a list in JSON, which is read whole; its rows take some times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Shard:
 def check_columns(sources: Sequence[Source], field: str, keep: Sequence[str]) -> None:
     """Check that an input has the column of the texts, and one each column to keep.
 
-    Rows of JSON lines may have any, so that of these the first 1,000 are asked for the texts.
+    Rows of JSON may have any, so that of these the first 1,000 are asked for the texts.
 
     Raises:
         ConfigError: no input has it.
@@ -83,10 +85,13 @@ def _check_columns(
 
 def _keys(source: Source) -> Collection[str] | None:
     """Return the names that a source's first rows have, None where none of them can be read."""
-    if source.kind != "jsonl":
+    if source.kind == "json":
+        rows = list(islice(_json_rows(source), _LOOKED_AT))
+    elif source.kind == "jsonl":
+        with _opened(source) as file:
+            rows = [_json_row(number, line) for number, line in enumerate(_lines(file, _LOOKED_AT))]
+    else:
         return _columns(source)
-    with _opened(source) as file:
-        rows = [_json_row(number, line) for number, line in enumerate(_lines(file, _LOOKED_AT))]
     return {name for row in rows for name in row.fields} or None
 
 
@@ -97,9 +102,9 @@ def _columns(source: Source) -> Collection[str] | None:
 
         with _opened(source) as file:
             return list(pq.read_schema(file).names)
-    if source.kind == "csv":
-        with _csv_text(source) as file:
-            return _header(csv_rows(file))
+    if source.kind in ("csv", "tsv"):
+        with _table(source) as table:
+            return _header(table)
     return ("text",) if source.kind == "text" else None
 
 
@@ -231,8 +236,10 @@ def _all_rows(source: Source) -> Iterator[Row]:
     elif source.kind == "text":
         with _opened(source) as file:
             yield _text_row(file.read())
-    elif source.kind == "csv":
+    elif source.kind in ("csv", "tsv"):
         yield from _csv_rows(source)
+    elif source.kind == "json":
+        yield from _json_rows(source)
     else:
         with _opened(source) as file:
             for number, line in enumerate(iter(file.readline, b"")):
@@ -251,6 +258,32 @@ def _json_row(number: int, line: bytes) -> Row:
     return Row(number, fields)
 
 
+def _json_rows(source: Source) -> Iterator[Row]:
+    """Yield the objects of a list; or the lines, as some write JSON lines under this name, too.
+
+    Raises:
+        DataError: it is larger than ``MOST_JSON``, or no JSON.
+    """
+    with _opened(source) as file:
+        data = file.read(MOST_JSON + 1)
+    if len(data) > MOST_JSON:
+        raise DataError(
+            f"{source.path}: larger than {MOST_JSON >> 20} MiB, and a list in JSON is read whole; "
+            "write its objects as JSON lines, which are not: jq -c '.[]'"
+        )
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        if _json_row(0, data.lstrip().partition(b"\n")[0]).error:
+            raise DataError(f"{source.path}: not JSON: {error}; check that it is whole") from error
+        yield from (_json_row(number, line) for number, line in enumerate(data.splitlines()))
+        return
+    for number, fields in enumerate(found if isinstance(found, list) else [found]):
+        is_object = isinstance(fields, dict)
+        error = "" if is_object else f"expected a JSON object, got {type(fields).__name__}"
+        yield Row(number, fields if is_object else {}, error)
+
+
 def _text_row(data: bytes) -> Row:
     try:
         return Row(0, {"text": data.decode("utf-8-sig")})
@@ -259,8 +292,7 @@ def _text_row(data: bytes) -> Row:
 
 
 def _csv_rows(source: Source) -> Iterator[Row]:
-    with _csv_text(source) as file:
-        table = csv_rows(file)
+    with _table(source) as table:
         header = _header(table)
         check_header(header, f"{source.path}:1")
         for number, (_, values, is_open) in enumerate(table):
@@ -278,12 +310,12 @@ def _header(table: Iterator[tuple[int, list[str], bool]]) -> list[str]:
 
 
 @contextmanager
-def _csv_text(source: Source) -> Iterator[IO[str]]:
+def _table(source: Source) -> Iterator[Iterator[tuple[int, list[str], bool]]]:
     with (
         _opened(source) as file,
         TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text,
     ):
-        yield text
+        yield csv_rows(text, "\t" if source.kind == "tsv" else None)
 
 
 @contextmanager

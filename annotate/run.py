@@ -103,8 +103,8 @@ def annotate(
         annotate("articles.parquet", "annotated", "entities", {"labels": ["person", "city"]})
 
     Args:
-        inputs: files (Parquet, JSONL, CSV, text; compressed, too), folders, ``hf://NAME`` or
-            addresses such as ``s3://...``.
+        inputs: files (Parquet, JSONL, JSON, CSV, TSV, text; compressed, too), folders,
+            ``hf://NAME`` or addresses such as ``s3://...``.
         out: folder for the shards, the manifest and the report; may be in an object store.
         task: name of a task, such as ``entities``.
         arguments: what the task's function takes, by keyword.

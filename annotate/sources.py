@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -16,7 +17,9 @@ _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".json": "json",
     ".csv": "csv",
+    ".tsv": "tsv",
     ".txt": "text",
     ".md": "text",
 }
@@ -28,7 +31,8 @@ class Source:
 
     path: str
     kind: str
-    """``jsonl``, ``parquet``, ``csv``, ``text`` (the file is one document) or ``hub``."""
+    """``jsonl``, ``json`` (one list), ``parquet``, ``csv``, ``tsv``, ``text`` (the file is one
+    document) or ``hub``."""
     compression: str | None = None
 
     @property
@@ -50,7 +54,7 @@ def find_sources(inputs: Sequence[str], out: str) -> Inputs:
     """Return the inputs' files in a fixed order; a folder stands for all readable files below it.
 
     What lies in the output folder ``out`` is not read, nor are files whose names begin with a dot
-    or an underscore.
+    or an underscore. Nor is ``.json`` unless it is named itself: in a folder it may be anything.
 
     Raises:
         ConfigError: there is no input, one is the output folder or lies in it, or a file is given
@@ -83,17 +87,21 @@ def _sources_of(given: str, out: str) -> Inputs:
         shown = [p for p in inside if not p.rsplit("/", 1)[-1].startswith((".", "_"))]
         named = [files.unstrip_protocol(p) if "://" in given else p for p in shown]
         kinds = {p: _source(p) for p in named}
-        found = tuple(source for source in kinds.values() if source)
+        found = tuple(source for source in kinds.values() if source and source.kind != "json")
         if not found:
-            raise DataError(f"{given}: no .jsonl, .parquet, .csv or .txt file in this folder")
-        return Inputs(found, tuple(p for p, source in kinds.items() if source is None))
+            raise DataError(
+                f"{given}: no .jsonl, .parquet, .csv, .tsv or .txt file in this folder; name .json "
+                "files themselves"
+            )
+        read = {source.path for source in found}
+        return Inputs(found, tuple(p for p in named if p not in read))
     if not files.exists(path):
         raise DataError(f"{given}: no such file or folder")
-    source = _source(given)
+    source = _source(given if "://" in given else str(Path(given)))
     if source is None:
         raise DataError(
-            f"{given}: not known by its name; expected .jsonl, .parquet, .csv or .txt, "
-            f"all but .parquet also with {', '.join(COMPRESSIONS)}"
+            f"{given}: not known by its name; expected .jsonl, .json, .parquet, .csv, .tsv or "
+            f".txt, all but .parquet also with {', '.join(COMPRESSIONS)}"
         )
     return Inputs((source,))
 

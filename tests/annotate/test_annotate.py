@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glinermt import cli
-from glinermt.annotate import Engine, annotate, shard
+from glinermt.annotate import Engine, annotate, rows, shard
 from glinermt.annotate.job import Job
 from glinermt.errors import ConfigError, DataError, UsageError
 from tests.tiny_models import tiny_model
@@ -421,12 +421,12 @@ def test_a_broken_parquet_file_is_named(tmp_path: Path, stub: str) -> None:
 def test_files_of_a_folder_that_are_not_read_are_told(tmp_path: Path, stub: str) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, text in (("a.txt", "Ada"), ("b.json", "[]"), ("c.tsv", ""), (".hidden", "")):
+    for name, text in (("a.txt", "Ada"), ("b.json", "{}"), ("c.docx", ""), (".hidden", "")):
         (folder / name).write_text(text)
     (folder / "empty.txt").write_text("")
     (folder / "empty.csv").write_text("")
     report = annotate(folder, tmp_path / "out", "entities", LABELS, model=stub)
-    assert [Path(name).name for name in report.left_out] == ["b.json", "c.tsv"]
+    assert [Path(name).name for name in report.left_out] == ["b.json", "c.docx"]
     assert "2 files were not read" in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -434,6 +434,55 @@ def test_a_file_is_not_read_twice(tmp_path: Path, stub: str) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
     with pytest.raises(ConfigError, match=r"a\.jsonl is given twice"):
         annotate([file, tmp_path], tmp_path / "out", "entities", LABELS, model=stub)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'id;text\n1;"Ada; Grace, Kay"\n2;Kay\n'),
+        ("a.csv", "id\ttext\n1\tAda; Grace, Kay\n2\tKay\n"),
+        ("a.tsv", "id\ttext\n1\tAda; Grace, Kay\n2\tKay\n"),
+        ("a.tsv", "text\nAda; Grace, Kay\nKay\n"),
+        ("a.json", '[{"text": "Ada; Grace, Kay"},\n {"text": "Kay"}]'),
+        ("a.json", '{"text": "Ada; Grace, Kay"}\n{"text": "Kay"}\n'),
+    ],
+)
+def test_tables_with_other_delimiters_and_lists_in_json_are_read(
+    tmp_path: Path, stub: str, name: str, content: str
+) -> None:
+    file, out = tmp_path / name, tmp_path / "out"
+    file.write_text(content, encoding="utf-8")
+    report = annotate(file, out, "entities", LABELS, model=stub, keep=("text",))
+    assert (report.counts.rows, report.counts.errors) == (2, 0)
+    assert [row["text"] for row in written(out)] == ["Ada; Grace, Kay", "Kay"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"text": "Ada"},\n {"text": ', r"a\.json: not JSON: .* check that it is whole"),
+        ('{"rows": []}', "unknown column of texts 'text': choose from 'rows'"),
+        ('[{"text": "Ada"}]' + " " * 50, r"larger than 0 MiB, .* write its objects as JSON lines"),
+    ],
+)
+def test_a_file_of_json_that_is_no_list_of_rows_stops_the_job(
+    tmp_path: Path, stub: str, monkeypatch: pytest.MonkeyPatch, content: str, message: str
+) -> None:
+    monkeypatch.setattr(rows, "MOST_JSON", 50)
+    (tmp_path / "a.json").write_text(content, encoding="utf-8")
+    with pytest.raises((ConfigError, DataError), match=message):
+        annotate(tmp_path / "a.json", tmp_path / "out", "entities", LABELS, model=stub)
+
+
+def test_one_file_under_two_spellings_is_one_job(
+    tmp_path: Path, stub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    annotate("a.jsonl", "out", "entities", LABELS, model=stub)
+    for again in ("./a.jsonl", ".//a.jsonl"):
+        assert annotate(again, "out", "entities", LABELS, model=stub).counts.rows == 1
+    assert [row["source"] for row in written(tmp_path / "out")] == ["a.jsonl"]
 
 
 def test_a_quote_that_nothing_closes_is_a_failed_row_and_swallows_none_silently(

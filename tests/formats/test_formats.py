@@ -677,6 +677,13 @@ def test_a_file_without_texts_is_told_in_the_same_words_wherever_it_is_read(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_spreadsheet_may_put_semicolons_between_its_columns(tmp_path: Path) -> None:
+    table = save(tmp_path / "a.csv", "text;label\nA text, with commas;good\n")
+    assert read_documents(table) == [
+        Document("A text, with commas", classes=("good",), unmarked=True)
+    ]
+
+
 @given(st.text(st.sampled_from("aé€\n😀𝄞")), st.data())
 def test_utf16_offsets_are_those_of_javascript(text: str, data: Any) -> None:
     place = data.draw(st.integers(0, len(text)))
