@@ -135,8 +135,9 @@ def annotate(
         sources = inputs_.sources
         check_columns(sources, job.field, job.keep or ())
         description = describe(job, sources)
-        checked = folder.claim(description, force=force, check=job.check)
-        kept = folder.counts(folder.finished(job))
+        if not force:
+            folder.compare(description)
+        kept = {} if force else folder.counts(folder.finished(job))
         if retry_failed:
             kept = {name: counts for name, counts in kept.items() if not counts.errors}
         total = None
@@ -151,8 +152,9 @@ def annotate(
         counts, done = sum(kept.values(), Counts()), len(kept)
         first = next(missing, None)
         if first is not None:
-            if not checked:
-                job.check()
+            job.check()
+        folder.begin(description, anew=force)
+        if first is not None:
             shards = chain([first], missing)
             for shard in engine.annotate(shards, job, folder.path, retry=retry_failed):
                 counts, done = counts + folder.counts({shard.name})[shard.name], done + 1
@@ -196,41 +198,31 @@ class Folder:
                 f"{self.path}: another process writes there; wait for it or name another folder"
             ) from error
 
-    def claim(self, description: dict[str, Any], *, force: bool, check: Callable[[], None]) -> bool:
-        """Write the manifest, or check that the folder's is of the same job.
-
-        Args:
-            description: of the job.
-            force: forget another job's shards.
-            check: raises where the job cannot begin; then the folder stays as it was.
-
-        Returns:
-            Whether the check was made: where the job begins.
+    def compare(self, description: dict[str, Any]) -> None:
+        """Check that the folder holds this job, or none yet.
 
         Raises:
-            ConfigError: it is of another job.
+            ConfigError: it holds another one.
         """
         path = f"{self.path}/{MANIFEST}"
-        there = self.files.exists(path)
-        if there and not force:
-            changed = differences(self._read_manifest(path), description)
-            if changed:
-                raise ConfigError(
-                    f"{self.path} holds another job: {'; '.join(changed)}; name another folder, "
-                    "or use --force to forget what it holds"
-                )
-        begins = force or not there
-        if begins:
-            check()
-        if there and force:
+        if not self.files.exists(path):
+            return
+        if changed := differences(self._read_manifest(path), description):
+            raise ConfigError(
+                f"{self.path} holds another job: {'; '.join(changed)}; name another folder, "
+                "or use --force to forget what it holds"
+            )
+
+    def begin(self, description: dict[str, Any], *, anew: bool) -> None:
+        """Write the job's manifest; ``anew`` forgets what the folder holds."""
+        if anew:
             self._empty()
-        write_whole(path, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
-        return begins
+        manifest = json.dumps(description, indent=2, sort_keys=True) + "\n"
+        write_whole(f"{self.path}/{MANIFEST}", manifest.encode())
 
     def finished(self, job: Job) -> set[str]:
         """Return the names of the shards that are written."""
-        names = (name.rsplit("/", 1)[-1] for name in self.files.ls(self.path, detail=False))
-        found = (_SHARD.fullmatch(name) for name in names)
+        found = (_SHARD.fullmatch(name.rsplit("/", 1)[-1]) for name in self._files())
         return {match[1] for match in found if match and match[0].endswith(job.format)}
 
     def counts(self, names: set[str]) -> dict[str, Counts]:
@@ -258,8 +250,12 @@ class Folder:
 
     def _empty(self) -> None:
         """Remove shards and counts, and nothing else."""
-        for place in self.files.ls(self.path, detail=False):
+        for place in self._files():
             if _SHARD.fullmatch(place.rsplit("/", 1)[-1]):
                 self.files.rm(place)
         if self.files.exists(f"{self.path}/{STATS}"):
             self.files.rm(f"{self.path}/{STATS}", recursive=True)
+
+    def _files(self) -> list[str]:
+        """Return the files right in the folder; none where an object store has no such prefix."""
+        return list(self.files.find(self.path, maxdepth=1))

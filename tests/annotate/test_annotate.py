@@ -583,6 +583,15 @@ def test_another_job_is_refused_in_the_same_folder_unless_forced(
     assert len(written(out)) == 1
 
 
+def test_force_forgets_shards_whose_manifest_is_gone(tmp_path: Path, stub: str) -> None:
+    path, out = write_jsonl(tmp_path / "a.jsonl", [{"text": "Ada"}]), tmp_path / "out"
+    annotate(path, out, "entities", LABELS, model=stub)
+    (out / "manifest.json").unlink()
+    write_jsonl(path, [{"text": "Grace"}])
+    annotate(path, out, "entities", LABELS, model=stub, force=True)
+    assert [row["result"][0]["text"] for row in written(out)] == ["Grace"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
