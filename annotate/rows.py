@@ -279,9 +279,10 @@ def _json_rows(source: Source) -> Iterator[Row]:
         yield from (_json_row(number, line) for number, line in enumerate(data.splitlines()))
         return
     for number, fields in enumerate(found if isinstance(found, list) else [found]):
-        is_object = isinstance(fields, dict)
-        error = "" if is_object else f"expected a JSON object, got {type(fields).__name__}"
-        yield Row(number, fields if is_object else {}, error)
+        if isinstance(fields, dict):
+            yield Row(number, fields)
+        else:
+            yield Row(number, {}, f"expected a JSON object, got {type(fields).__name__}")
 
 
 def _text_row(data: bytes) -> Row:
