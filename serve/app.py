@@ -1,5 +1,6 @@
 """The application: routes, limits and errors around a ``Service``."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -97,7 +98,7 @@ def _add_task(app: FastAPI, service: Service, endpoint: Endpoint, keys: list[Any
         _note(request, service, path, body)
         try:
             reply = await service.reply(endpoint, body, request)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             raise errors.as_request_error(error) from error
         return Response(reply.model_dump_json(), media_type="application/json")
 

@@ -1,5 +1,6 @@
 """Errors as clients see them: a code, a message, the field that is wrong; no paths, no traces."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from types import TracebackType
@@ -68,6 +69,8 @@ def as_request_error(error: BaseException) -> RequestError:
         return error
     if isinstance(error, ValueError | TypeError) and _is_ours(error.__traceback__):
         return RequestError(422, str(error))
+    if isinstance(error, asyncio.CancelledError):
+        return RequestError(503, "the server stops; ask again what is not answered")
     if isinstance(error, BackendError | RequestCancelled):
         return RequestError(503, str(error))
     logger.error("a request failed", exc_info=error)

@@ -32,9 +32,16 @@ class LinesReply(StreamingResponse):
     media_type = NDJSON
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Stream; unlike the base class, never look for a disconnect among the body's parts."""
+        """Stream; unlike the base class, never look for a disconnect among the body's parts.
+
+        A server that is stopped cancels what is not done in time; then the last line says so.
+        """
         del scope, receive
-        await self.stream_response(send)
+        try:
+            await self.stream_response(send)
+        except asyncio.CancelledError as error:
+            last = _line({"line": None, **as_request_error(error).body()})
+            await send({"type": "http.response.body", "body": last})
 
 
 async def reply_lines(

@@ -18,10 +18,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
-    """Serve the app while the block runs; yields its address."""
+def running(app: FastAPI, *, grace: int | None = None) -> Iterator[str]:
+    """Serve the app while the block runs, and so many seconds longer; yields its address."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    config = uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=grace)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import http.client
 import json
 import logging
 import re
@@ -27,6 +28,7 @@ from glinermt.serve.endpoints import ENDPOINTS
 from glinermt.serve.requests import EntitiesRequest
 from glinermt.serve.service import ServeSettings
 from glinermt.types import Ask, Found, Query, Span
+from tests.serve.running import running
 from tests.stub import StubExtractor
 
 TEXT = "Zoë 🎉 Müller joined Acme in Paris. Acme is big."
@@ -508,6 +510,36 @@ def test_a_stream_may_begin_with_a_byte_order_mark(client: TestClient) -> None:
     content = b'\xef\xbb\xbf{"text": "in Paris", "labels": ["city"]}\r\n'
     reply = client.post("/v1/entities/batch", content=content)
     assert json.loads(reply.text)["result"][0]["text"] == "Paris"
+
+
+def test_a_stream_that_the_server_ends_says_so_in_its_last_line(stub: StubExtractor) -> None:
+    line = json.dumps({"text": "in Paris", "labels": ["city"]}).encode() + b"\n"
+    with running(create_app({"small": stub}), grace=1) as address:
+        connection = http.client.HTTPConnection(httpx.URL(address).netloc.decode(), timeout=60)
+        connection.putrequest("POST", "/v1/entities/batch")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        connection.send(b"%x\r\n%s\r\n" % (len(line), line))  # and the body does not end
+        reply = connection.getresponse()
+        assert json.loads(reply.readline())["result"][0]["text"] == "Paris"
+    (last,) = map(json.loads, reply.read().splitlines())
+    connection.close()
+    assert (last["line"], last["error"]["code"]) == (None, "unavailable")
+    assert "the server stops" in last["error"]["message"]
+
+
+def test_a_request_that_a_stopped_server_does_not_finish_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow = Slow()
+    with ThreadPoolExecutor(1) as pool:
+        with running(create_app({"small": slow}), grace=1) as address:
+            body = {"text": TEXT, "labels": ["city"]}
+            waiting = pool.submit(httpx.post, f"{address}v1/entities", json=body, timeout=60)
+            waiting.add_done_callback(lambda _: slow.go.set())
+            assert slow.entered.wait(60)
+        assert waiting.result().json()["error"]["code"] == "unavailable"
+    assert "Traceback" not in caplog.text
 
 
 def test_what_a_stream_read_is_counted_and_logged(
