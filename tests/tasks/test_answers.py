@@ -185,3 +185,23 @@ def test_an_answer_away_from_the_words_of_its_question_is_doubted() -> None:
     assert asked("When was the bridge built by Ida Voss?", settings)[0][1] < 0.8
     with pytest.raises(ConfigError, match="evidence"):
         TaskSettings(evidence=-1)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "score"),
+    [
+        ("Rome signed in May.", "Who signed?", 0.8),
+        ("Rome signed in May.", "Who did not sign?", 0.351),
+        ("Rome signed in May.", "Who didn’t sign?", 0.351),
+        ("Rome refused to sign in May.", "Who did not sign?", 0.8),
+        ("Few were glad. It was late. Rome signed on Friday. Bonn did not.", "Who won’t?", 0.351),
+        ("Bonn did not sign. Rome did so in May.", "Who did not sign?", 0.8),
+        ("Rome knotted its notes.", "Who did the knot?", 0.8),
+    ],
+)
+def test_a_question_with_a_not_wants_a_text_that_denies(
+    text: str, question: str, score: float
+) -> None:
+    model = scripted(("Rome", 0.8), settings=TaskSettings(evidence=2.0))
+    found = answer(question, text, model=model, threshold=0.1)
+    assert found.score == pytest.approx(score, abs=1e-3)
