@@ -88,8 +88,11 @@ def rows(text: str | Iterable[str], *arguments: Argument[Any]) -> Iterator[tuple
 
     Raises:
         TypeError: a text is not str, or an argument of one text is a generator or the like.
-        ValueError: an argument's number of values differs from the number of texts.
+        ValueError: an argument's number of values differs from the number of texts, or there are
+            texts and it has none.
     """
+    if isinstance(text, str) or not isinstance(text, Sized) or len(text):
+        _check_any(arguments)
     if isinstance(text, str):
         return iter([(text, *(_of_one(argument) for argument in arguments))])
     _check_texts(text)
@@ -113,6 +116,18 @@ def chunks(items: Iterable[T]) -> Iterator[list[T]]:
     left = iter(items)
     while chunk := list(islice(left, CHUNK)):
         yield chunk
+
+
+def _check_any(arguments: Sequence[Argument[Any]]) -> None:
+    """Refuse an empty list for all: it would find nothing. One for a text may be empty."""
+    for argument in arguments:
+        if not argument.for_all and isinstance(argument.value, Sized) and not len(argument.value):
+            raise UsageError(nothing_named(argument.name, argument.value))
+
+
+def nothing_named(name: str, value: object) -> str:
+    """Return the message for an argument that names nothing to look for."""
+    return f"{name}: expected at least one, got {value!r}; name what to look for"
 
 
 def _of_one(argument: Argument[A]) -> A:

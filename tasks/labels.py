@@ -172,13 +172,18 @@ def check_threshold(
 def is_one_spec(labels: Any) -> bool:
     """Whether ``labels`` is for all texts: anything but an iterable of lists or mappings.
 
-    An empty list is for all texts, and so is what ``read_labels`` will refuse, such as a set.
+    What is empty is one for each of no texts; what ``read_labels`` will refuse, such as a set, is
+    for all.
     """
-    if isinstance(labels, Mapping | str | bytes | Set):
+    if isinstance(labels, Mapping):
+        return bool(labels)
+    if isinstance(labels, str | bytes | Set):
         return True
     if not isinstance(labels, Sequence):
         return not isinstance(labels, Iterable)
-    return not labels or isinstance(labels[0], str) or not isinstance(labels[0], Iterable)
+    if not len(labels):
+        return False
+    return isinstance(labels[0], str) or not isinstance(labels[0], Iterable)
 
 
 def read_relations(spec: LabelSpec) -> list[Label]:

@@ -11,7 +11,7 @@ from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.classification import CLASSIFY, Classes
 from glinermt.tasks.entities import ENTITIES, chosen
-from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.tasks.inputs import by_shape, nothing_named, restore, rows
 from glinermt.tasks.labels import (
     ENTITY_OPTIONS,
     Label,
@@ -172,6 +172,8 @@ def _classes(given: Any) -> dict[str, Classes]:
         options = about if _has_options(about, "labels") else {"labels": about}
         _check_options(f"classes {name!r}", options, ("labels", "multi_label", "threshold"))
         labels = read_labels(options["labels"], what=f"question {name!r}: label")
+        if not labels:
+            raise UsageError(nothing_named(f"schema: classes {name!r}", options["labels"]))
         limit = options.get("threshold")
         if limit is not None:
             labels = [x.with_threshold(limit) if x.threshold is None else x for x in labels]

@@ -13,7 +13,7 @@ from glinermt import patterns as known
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError, unknown_choice
 from glinermt.tasks.entities import ENTITIES
-from glinermt.tasks.inputs import by_shape, restore, rows
+from glinermt.tasks.inputs import by_shape, nothing_named, restore, rows
 from glinermt.tasks.labels import ENTITY_OPTIONS, LabelSpec, check_threshold, read_labels, readable
 from glinermt.tasks.run import stream
 from glinermt.types import Extractor, Redaction, Span, Threshold
@@ -76,6 +76,8 @@ def redact(
         TypeError, ValueError: as in ``extract_entities``; a placeholder with another field.
     """
     asked = read_labels(_spec(labels, patterns or {}, validators or {}), options=ENTITY_OPTIONS)
+    if not asked:
+        raise UsageError(nothing_named("labels", labels))
     check_threshold(threshold, (label.name for label in asked))
     write = _Writer(placeholder, key)
     for_model, for_us = tee(given for (given,) in rows(text))

@@ -86,7 +86,7 @@ def extract_relations(
     check_flag("joint", joint)
     of_relations = spec_argument("relations", relations, threshold)
     of_entities = Argument[Any](
-        "entities", entities, entities is None or isinstance(text, str) or _are_for_all(entities)
+        "entities", entities, entities is None or isinstance(text, str) or is_one_spec(entities)
     )
     given = rows(text, of_relations, of_entities)
     if isinstance(entity_threshold, Mapping):
@@ -265,8 +265,3 @@ def _find_entities(
     for i, spans in zip(missing, found, strict=True):
         result[i] = spans
     return result
-
-
-def _are_for_all(entities: Any) -> bool:
-    """Whether ``entities`` are types for all texts rather than a value for each."""
-    return is_one_spec(entities) and not (isinstance(entities, Sequence) and not entities)

@@ -490,6 +490,33 @@ def test_other_sites_may_not_ask_unless_named(stub: StubExtractor) -> None:
         assert "Retry-After" in headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("entities", {"labels": []}),
+        ("entities", {"labels": {}}),
+        ("open-entities", {"instruction": "all names", "labels": []}),
+        ("relations", {"relations": []}),
+        ("classify", {"labels": []}),
+        ("redact", {"labels": []}),
+        ("read", {"schema": {"classes": {"mood": []}}}),
+        ("read", {"schema": {"entities": []}}),
+    ],
+)
+def test_a_request_that_names_nothing_to_look_for_is_refused(
+    client: TestClient, path: str, body: dict[str, Any]
+) -> None:
+    reply = client.post(f"/v1/{path}", json={"text": TEXT, **body})
+    assert reply.status_code == 422
+    assert re.search("expected at least one|asks for nothing", reply.json()["error"]["message"])
+
+
+def test_a_text_of_a_request_may_be_asked_for_nothing(client: TestClient) -> None:
+    body = {"text": [TEXT, TEXT], "labels": [["city"], []]}
+    first, second = client.post("/v1/entities", json=body).json()["result"]
+    assert ([span["text"] for span in first], second) == (["Paris"], [])
+
+
 def test_a_stream_answers_line_by_line_in_order(client: TestClient) -> None:
     lines = [{"text": f"{i} in Paris", "labels": ["city"]} for i in range(100)]
     content = b"\n".join(json.dumps(line).encode() for line in lines)

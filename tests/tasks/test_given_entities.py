@@ -51,7 +51,6 @@ def test_without_entities_the_types_of_the_relations_are_looked_for_or_any(
 def test_no_entities_have_no_relations_and_cost_no_question() -> None:
     model = scripted(TAILS)
     assert extract_relations(TEXT, ["founder"], entities=[], model=model) == []
-    assert extract_relations(TEXT, [], entities=ENTITIES, model=model) == []
     assert not any(query.labels for query in model.queries)
 
 

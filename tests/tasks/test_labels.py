@@ -6,18 +6,23 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from glinermt.errors import UsageError
 from glinermt.tasks import (
     answer,
+    classify,
     extract_entities,
     extract_keyphrases,
     extract_matches,
+    extract_open_entities,
     extract_records,
     extract_relations,
+    read,
     redact,
     summarize,
 )
 from glinermt.types import Query
 from tests.stub import StubExtractor
+from tests.tasks.heads_model import HeadsModel
 
 TEXT = "Ann met Bob in Bonn."
 
@@ -66,9 +71,29 @@ def test_a_name_given_twice_counts_once(model: StubExtractor) -> None:
     assert model.queries[0].labels == ("person", "city")
 
 
-def test_no_labels_find_nothing_and_texts_with_none_are_fine() -> None:
+@pytest.mark.parametrize("empty", [[], {}, ()])
+@pytest.mark.parametrize("shape", [str, lambda text: [text, text], lambda text: iter([text])])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        extract_entities,
+        lambda text, none, model: extract_open_entities(text, "names", labels=none, model=model),
+        extract_relations,
+        classify,
+        redact,
+        lambda text, none, model: read(text, {"classes": {"mood": none}}, model=model),
+    ],
+    ids=["entities", "open entities", "relations", "classify", "redact", "read"],
+)
+def test_who_names_nothing_to_look_for_is_told(ask: Any, shape: Any, empty: Any) -> None:
+    model = HeadsModel(lambda _: [])
+    with pytest.raises(UsageError, match=r"expected at least one, got .* name what to look for"):
+        ask(shape(TEXT), empty, model=model)
+
+
+def test_one_of_several_texts_may_be_asked_for_nothing_and_there_may_be_no_text() -> None:
     quiet = StubExtractor(lambda query: [("Ann", query.labels[0], 1.0)] if query.labels else [])
-    assert extract_entities(TEXT, [], model=quiet) == []
+    assert extract_entities([], [], model=quiet) == []
     first, second = extract_entities([TEXT, TEXT], [["person"], []], model=quiet)
     assert [span.text for span in first] == ["Ann"]
     assert second == []
