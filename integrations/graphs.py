@@ -1,6 +1,6 @@
 """Entities and the relations between them, and both as the nodes and edges of a graph."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from glinermt.tasks import extract_entities, extract_relations
@@ -70,6 +70,17 @@ def check_each(given: Any, kind: type[T], name: str, how: str) -> list[T]:
             hint = f"; write {how}" if isinstance(one, str) else ""
             raise TypeError(f"{name} {number} must be a {kind.__name__}, got {_kind(one)}{hint}")
     return each
+
+
+def as_pairs(given: Any) -> Any:
+    """Return a mapping as pairs: files sort keys, and a model reads labels in their order."""
+    return [list(pair) for pair in given.items()] if isinstance(given, Mapping) else given
+
+
+def from_pairs(given: Any) -> Any:
+    """Return what ``as_pairs`` made pairs of."""
+    pairs = isinstance(given, list) and given and all(isinstance(pair, list) for pair in given)
+    return dict(given) if pairs else given
 
 
 def _kind(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import named_extra
-from glinermt.integrations.graphs import check_each, entities_and_relations
+from glinermt.integrations.graphs import as_pairs, check_each, entities_and_relations, from_pairs
 from glinermt.types import Extractor
 
 with named_extra():
@@ -63,9 +63,9 @@ class GlinerMTExtractor:
             )
         saved: dict[str, Any] = default_to_dict(
             self,
-            labels=_as_pairs(self.labels),
+            labels=as_pairs(self.labels),
             threshold=self.threshold,
-            relations=_as_pairs(self.relations),
+            relations=as_pairs(self.relations),
             relation_threshold=self.relation_threshold,
             meta_field=self.meta_field,
             relations_field=self.relations_field,
@@ -78,7 +78,7 @@ class GlinerMTExtractor:
         """Make the component of a saved pipeline."""
         options = dict(data["init_parameters"])
         for name in ("labels", "relations"):
-            options[name] = _from_pairs(options.get(name))
+            options[name] = from_pairs(options.get(name))
         made: GlinerMTExtractor = default_from_dict(cls, {**data, "init_parameters": options})
         return made
 
@@ -108,14 +108,3 @@ class GlinerMTExtractor:
                 for document, meta in zip(documents, metas, strict=True)
             ]
         }
-
-
-def _as_pairs(given: Any) -> Any:
-    """Return a mapping as pairs: YAML sorts keys, and a model reads labels in their order."""
-    return [list(pair) for pair in given.items()] if isinstance(given, Mapping) else given
-
-
-def _from_pairs(given: Any) -> Any:
-    """Return what ``_as_pairs`` made pairs of."""
-    pairs = isinstance(given, list) and given and all(isinstance(pair, list) for pair in given)
-    return dict(given) if pairs else given

@@ -1,5 +1,6 @@
 """LangChain: a runnable that extracts, and a transformer of Documents into graph Documents."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,15 +135,25 @@ class GlinerMTGraphTransformer:
         self.threshold, self.relation_threshold = threshold, relation_threshold
         self.model = load_extractor(model)
 
-    def convert_to_graph_documents(self, documents: Sequence[Document]) -> list[GraphDocument]:
+    async def aconvert_to_graph_documents(
+        self, documents: Sequence[Document], config: RunnableConfig | None = None
+    ) -> list[GraphDocument]:
+        """Do the same in a thread, so that the event loop goes on."""
+        return await asyncio.to_thread(self.convert_to_graph_documents, documents, config)
+
+    def convert_to_graph_documents(
+        self, documents: Sequence[Document], config: RunnableConfig | None = None
+    ) -> list[GraphDocument]:
         """Return a ``GraphDocument`` for each Document.
 
         A node is an entity's text and type; its ``mentions`` are the places ``start:end`` in the
-        Document's text. A relationship has its score and the places of its ends.
+        Document's text. A relationship has its score and the places of its ends. ``config`` is
+        taken as by LangChain's own transformers, and changes nothing.
 
         Raises:
             TypeError: what is given is no list of Documents.
         """
+        del config
         documents = check_each(documents, Document, "documents", "Document(page_content=text)")
         found = entities_and_relations(
             [document.page_content for document in documents],

@@ -26,12 +26,15 @@ with named_extra():
     )
     from llama_index.core.schema import BaseNode, MetadataMode, TransformComponent
 
+_ENTITIES = "entities"
+"""The key of the meta data that holds the entities with their places."""
+
 
 class GlinerMTEntityExtractor(BaseExtractor):
     """Writes the entities of each node's text into its meta data, all nodes in one call.
 
-    ``entities`` has them with their places in the text; so that an index may filter by them, each
-    label also has a list of the distinct names.
+    ``entities`` has them with their places in the text, which neither embeddings nor an LLM get to
+    see; so that an index may filter by them, each label also has a list of the distinct names.
 
     Args:
         labels: entity types, as ``extract_entities`` takes them.
@@ -45,8 +48,8 @@ class GlinerMTEntityExtractor(BaseExtractor):
 
     def __init__(self, labels: Any, *, model: Extractor | str | None = None, **given: Any) -> None:
         _check_options(type(self), given)
-        if not isinstance(labels, str) and "entities" in labels:
-            raise UsageError("no label may be called 'entities': the entities go to that key")
+        if not isinstance(labels, str) and _ENTITIES in labels:
+            raise UsageError(f"no label may be called {_ENTITIES!r}: the entities go to that key")
         super().__init__(labels=labels, **given)
         self._model = load_extractor(model)
 
@@ -55,13 +58,15 @@ class GlinerMTEntityExtractor(BaseExtractor):
         return "GlinerMTEntityExtractor"
 
     async def aextract(self, nodes: Sequence[BaseNode]) -> list[dict[str, Any]]:
-        """Return the meta data of each node."""
+        """Return the meta data of each node; places and scores are no text to embed or to read."""
         found = extract_entities(
             _texts(nodes), self.labels, threshold=self.threshold, model=self._model
         )
-        return [
-            {"entities": [span.to_dict() for span in spans], **_names(spans)} for spans in found
-        ]
+        for node in nodes:
+            for hidden in (node.excluded_embed_metadata_keys, node.excluded_llm_metadata_keys):
+                if _ENTITIES not in hidden:
+                    hidden.append(_ENTITIES)
+        return [{_ENTITIES: [span.to_dict() for span in spans], **_names(spans)} for spans in found]
 
 
 class GlinerMTPathExtractor(TransformComponent):

@@ -6,21 +6,26 @@ tokens inside, or be ``strict`` and leave it out. What finds no place in the Doc
 left or another entity has a better score there, stands in ``doc._.glinermt_left_out``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.tokens import Span as TokenSpan
+from thinc.api import Config
 
 from glinermt.default_model import load_extractor
 from glinermt.errors import UsageError
-from glinermt.integrations.graphs import entities_and_relations
+from glinermt.integrations.graphs import as_pairs, entities_and_relations, from_pairs
 from glinermt.types import Extractor, Span
 
 Style = Literal["ent", "span"]
 Alignment = Literal["expand", "contract", "strict"]
+
+_ORDER = "order.json"
 
 for _name in ("glinermt_relations", "glinermt_left_out"):
     Doc.set_extension(_name, default=None, force=True)
@@ -71,7 +76,8 @@ class GlinerMTPipe:
     """Writes entities to ``doc.ents`` or ``doc.spans``, relations to ``doc._.glinermt_relations``.
 
     Args:
-        labels: entity types, as ``extract_entities`` takes them.
+        labels: entity types, as ``extract_entities`` takes them, or pairs of a name and its
+            description or options.
         threshold: least score; None = the model's.
         style: ``ent`` for ``doc.ents``, which cannot overlap and keeps the entities of earlier
             pipes where ours leave room, or ``span`` for ``doc.spans[spans_key]``, which also holds
@@ -105,9 +111,10 @@ class GlinerMTPipe:
             raise UsageError(f"alignment {alignment!r} is not known: choose from {known}")
         if not labels:
             raise UsageError("labels are empty; name entity types: config={'labels': [...]}")
-        self.labels, self.threshold = labels, threshold
+        self._given = {"labels": labels, "relations": relations}
+        self.labels, self.threshold = from_pairs(labels), threshold
         self.style, self.spans_key, self.alignment = style, spans_key, alignment
-        self.relations, self.relation_threshold = relations, relation_threshold
+        self.relations, self.relation_threshold = from_pairs(relations), relation_threshold
         self.model = load_extractor(model)
 
     def __call__(self, doc: Doc) -> Doc:
@@ -131,6 +138,34 @@ class GlinerMTPipe:
                 doc._.glinermt_relations = [relation.to_dict() for relation in relations]
                 yield doc
 
+    def to_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
+        """Write the order of labels and relations, which the file of settings does not keep.
+
+        Raises:
+            ValueError: a name or description that this file does not keep either.
+        """
+        del exclude
+        for name, given in self._given.items():
+            if isinstance(given, Mapping | list) and _read_back(given) != given:
+                raise UsageError(
+                    f"{name} {given!r:.200} would change in spaCy's file of settings, where . : = "
+                    "and # in the names of a mapping, and ${ everywhere, mean something else; "
+                    f"give pairs, without ${{: {as_pairs(given)!r:.200}"
+                )
+        Path(path).mkdir(exist_ok=True)
+        order = {name: as_pairs(getattr(self, name)) for name in self._given}
+        Path(path, _ORDER).write_text(json.dumps(order), encoding="utf-8")
+
+    def from_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> "GlinerMTPipe":
+        """Restore the order of labels and relations, unless others were given instead."""
+        del exclude
+        if (file := Path(path, _ORDER)).is_file():
+            order = json.loads(file.read_text(encoding="utf-8"))
+            for name in self._given:
+                if from_pairs(order[name]) == getattr(self, name):
+                    setattr(self, name, from_pairs(order[name]))
+        return self
+
     def _write(self, doc: Doc, spans: Sequence[Span]) -> None:
         placed, left_out = [], []
         for span in spans:
@@ -147,6 +182,14 @@ class GlinerMTPipe:
         else:
             left_out += _write_entities(doc, placed)
         doc._.glinermt_left_out = [span.to_dict() for span in left_out]
+
+
+def _read_back(given: Any) -> Any:
+    """Return what spaCy's file of settings makes of a value; None where it cannot be read."""
+    try:
+        return Config().from_str(Config({"pipe": {"given": given}}).to_str())["pipe"]["given"]
+    except (ValueError, KeyError):
+        return None
 
 
 def _write_entities(doc: Doc, placed: Sequence[tuple[TokenSpan, Span]]) -> list[Span]:

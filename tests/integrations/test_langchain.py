@@ -64,6 +64,15 @@ def test_a_document_in_the_place_of_a_text_is_refused() -> None:
         transformer.convert_to_graph_documents([TEXT])  # type: ignore[list-item]
 
 
+@pytest.mark.anyio
+async def test_graph_documents_are_made_as_langchain_calls_for_them() -> None:
+    transformer = GlinerMTGraphTransformer(["person"], ["knows"], model=StubExtractor(script))
+    documents = [Document(page_content=TEXT)]
+    (graph,) = transformer.convert_to_graph_documents(documents, {"tags": ["a"]})
+    assert [node.id for node in graph.nodes] == ["Bob"]
+    assert await transformer.aconvert_to_graph_documents(documents, {"tags": ["a"]}) == [graph]
+
+
 def test_graph_documents_have_nodes_relationships_and_places() -> None:
     transformer = GlinerMTGraphTransformer(
         ["person", "company"], ["works for"], model=StubExtractor(script)

@@ -7,7 +7,7 @@ pytest.importorskip("llama_index.core", reason="needs the extra [llama-index]")
 from llama_index.core import MockEmbedding, PropertyGraphIndex
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.llms import MockLLM
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import MetadataMode, TextNode
 
 from glinermt.integrations.llama_index import GlinerMTEntityExtractor, GlinerMTPathExtractor
 from glinermt.types import Query, Span
@@ -38,6 +38,17 @@ def test_a_pipeline_writes_entities_into_the_meta_data() -> None:
     assert first.metadata["page"] == 7
     assert second.metadata["entities"] == []
     assert len(stub.calls) == 1
+
+
+def test_embeddings_and_prompts_get_the_names_without_places_and_scores() -> None:
+    extractor = GlinerMTEntityExtractor(["person"], model=StubExtractor(script))
+    (node,) = extractor(extractor([TextNode(text=TEXT)]))
+    assert node.metadata["entities"][0]["score"] == 0.9
+    for mode in (MetadataMode.EMBED, MetadataMode.LLM):
+        seen = node.get_content(metadata_mode=mode)
+        assert "person: ['Bob']" in seen
+        assert "score" not in seen
+    assert node.excluded_embed_metadata_keys == node.excluded_llm_metadata_keys == ["entities"]
 
 
 def test_a_property_graph_has_the_entities_and_relations() -> None:

@@ -111,6 +111,45 @@ def test_a_pipeline_is_found_by_name_saved_and_loaded(tmp_path: Path) -> None:
     assert [e._.score for e in again.ents] == [e._.score for e in before.ents]
 
 
+def tiny_pipeline(folder: Path, labels: Any) -> spacy.language.Language:
+    tiny_model(folder / "encoder").save_pretrained(folder / "model")
+    nlp = spacy.blank("en")
+    config = {"labels": labels, "model": str(folder / "model"), "threshold": 0.2}
+    nlp.add_pipe("glinermt", config=config)
+    return nlp
+
+
+def test_a_saved_pipeline_asks_for_its_labels_in_the_order_that_they_had(tmp_path: Path) -> None:
+    labels = {"person": "a human", "city": {"threshold": 0.2}, "date": ""}
+    nlp = tiny_pipeline(tmp_path, labels)
+    nlp.to_disk(tmp_path / "saved")
+    spacy.load(tmp_path / "saved").to_disk(tmp_path / "saved again")
+    for folder in ("saved", "saved again"):
+        again = spacy.load(tmp_path / folder).get_pipe("glinermt")
+        assert list(again.labels.items()) == list(labels.items())
+    changed = {"components": {"glinermt": {"labels": ["place"]}}}
+    assert spacy.load(tmp_path / "saved", config=changed).pipe_labels["glinermt"] == ["place"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"U.S. city": {"threshold": 0.2}}, {"a: city": ""}, {"#tag": "", "city": ""}, ["for ${x}"]],
+)
+def test_labels_that_the_file_of_settings_would_change_are_not_saved(
+    tmp_path: Path, labels: Any
+) -> None:
+    nlp = tiny_pipeline(tmp_path, labels)
+    with pytest.raises(ValueError, match="would change in spaCy's file of settings"):
+        nlp.to_disk(tmp_path / "saved")
+
+
+def test_labels_given_as_pairs_are_saved_whatever_their_names(tmp_path: Path) -> None:
+    pairs = [["U.S. city", {"threshold": 0.2}], ["a: person", "a human"], ["#tag", ""]]
+    tiny_pipeline(tmp_path, pairs).to_disk(tmp_path / "saved")
+    again = spacy.load(tmp_path / "saved").get_pipe("glinermt")
+    assert list(again.labels.items()) == [tuple(pair) for pair in pairs]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
