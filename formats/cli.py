@@ -21,7 +21,7 @@ def convert_command(
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
 ) -> None:
     """Convert annotated texts: glinermt, conll, gliner, gliner2, label-studio, prodigy, doccano,
-    brat, docbin, hf, csv, squad."""
+    brat, docbin, spacy-tuples, hf, csv, squad."""
     from glinermt.formats import convert
 
     if target.exists() and not force and not (target.is_dir() and not any(target.iterdir())):

@@ -13,6 +13,7 @@ from glinermt.formats.doccano import read_doccano, write_doccano
 from glinermt.formats.document import Document, Lost, count_lost
 from glinermt.formats.label_studio import read_label_studio, write_label_studio
 from glinermt.formats.prodigy import read_prodigy, write_prodigy
+from glinermt.formats.spacy_tuples import is_tuples, read_spacy_tuples, write_spacy_tuples
 from glinermt.formats.tables import (
     read_csv,
     read_gliner2,
@@ -103,6 +104,13 @@ FORMATS = {
     "docbin": Format(
         read_docbin, write_docbin, frozenset({SPANS, CLASSES, UNMARKED}), endings=(".spacy",)
     ),
+    "spacy-tuples": Format(
+        read_spacy_tuples,
+        write_spacy_tuples,
+        frozenset({SPANS, CLASSES, UNMARKED}),
+        frozenset({"classes", "annotations"}),
+        endings=(".py",),
+    ),
     "hf": Format(
         read_token_classification,
         write_token_classification,
@@ -133,6 +141,8 @@ def detect(path: Path) -> str:
             return name
     if path.suffix == ".txt":
         return "conll"
+    if is_tuples(path):
+        return "spacy-tuples"
     return _detect_row(path)
 
 

@@ -215,7 +215,7 @@ def test_questions_and_classes_become_examples_of_their_tasks(tmp_path: Path) ->
 TO_FILE = {name: "out" if name == "brat" else f"out{ending}" for name, ending in {
     "conll": ".conll", "gliner": ".jsonl", "gliner2": ".jsonl", "label-studio": ".json",
     "prodigy": ".jsonl", "doccano": ".jsonl", "brat": "", "docbin": ".spacy", "hf": ".jsonl",
-    "csv": ".csv", "squad": ".json",
+    "csv": ".csv", "squad": ".json", "spacy-tuples": ".json",
 }.items()}  # fmt: skip
 
 
@@ -409,7 +409,9 @@ def test_ends_of_relations_whose_type_nobody_said_are_entities(tmp_path: Path, n
     assert (found.unmarked, lost) == (held, {} if held else {NOBODY_LOOKED: 1})
 
 
-@pytest.mark.parametrize("name", ["docbin", "doccano", "gliner2", "label-studio", "prodigy"])
+@pytest.mark.parametrize(
+    "name", ["docbin", "doccano", "gliner2", "label-studio", "prodigy", "spacy-tuples"]
+)
 def test_that_nobody_looked_for_entities_is_held(tmp_path: Path, name: str) -> None:
     if name == "docbin":
         pytest.importorskip("spacy")
@@ -675,6 +677,44 @@ def test_a_file_without_texts_is_told_in_the_same_words_wherever_it_is_read(
     (message,) = said
     assert message.startswith(f"{source}: there is no annotated text in it")
     assert not (tmp_path / "out").exists()
+
+
+PAIR = '["Ann sings.", {"entities": [[0, 3, "person"]], "cats": {"music": 1.0, "sport": 0.0}}]'
+SPACY_TUPLES = {
+    "list.json": f"[{PAIR}, {PAIR}]",
+    "spread.json": f"[\n  [\n{PAIR[1:]}, {PAIR}\n]",
+    "lines.jsonl": f"{PAIR}\n\n{PAIR}\n",
+    "one.jsonl": PAIR,
+    "annotator.json": f'{{"classes": ["person"], "annotations": [{PAIR}, null]}}',
+    "train.py": f"import spacy\n\nTRAIN_DATA = [{PAIR.replace('[[', '[(').replace(']]', ')]')}]\n",
+    "tuples.json": f"[({PAIR[1:-1]}), ({PAIR[1:-1]})]".replace('"', "'"),
+    "tuples.jsonl": f"({PAIR[1:-1]})\n({PAIR[1:-1]})\n".replace('"', "'"),
+}
+
+
+@pytest.mark.parametrize("name", SPACY_TUPLES)
+def test_training_data_of_spacy_2_is_read_however_it_was_written(tmp_path: Path, name: str) -> None:
+    source = save(tmp_path / name, SPACY_TUPLES[name])
+    assert detect(source) == "spacy-tuples"
+    expected = Document("Ann sings.", (Span(0, 3, "Ann", "person"),), classes=("music",))
+    assert set(read_documents(source)) == {expected}
+    lost = convert(source, tmp_path / "out.jsonl", "glinermt")
+    assert lost == ({"texts that nobody annotated": 1} if name == "annotator.json" else {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[["Ann", {"entities": [[0, 9, "person"]]}]]', "entry 1: span 0:9 lies outside the text"),
+        ('[["Ann", {}], ["Bob", [0, 3]]]', "entry 2: expected a text and what is said of it"),
+        ("[('Ann', {'entities': spans})]", "neither JSON nor plain values of Python"),
+    ],
+)
+def test_what_is_wrong_with_training_data_of_spacy_2_is_named(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=rf"a\.json: {message}"):
+        read_documents(save(tmp_path / "a.json", content))
 
 
 def test_a_spreadsheet_may_put_semicolons_between_its_columns(tmp_path: Path) -> None:
