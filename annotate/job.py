@@ -82,8 +82,11 @@ class Job:
         found: list[Any] = function_of(self.task)(text=texts, model=model, **self.arguments)
         return found
 
-    def check(self) -> None:
+    def check(self, model: Any = None) -> None:
         """Try the task on a short text: arguments that it refuses would fail every row.
+
+        Args:
+            model: a loaded one; None = it is loaded for this.
 
         Raises:
             ConfigError: an argument that the task needs is missing, or one is not the task's.
@@ -94,7 +97,7 @@ class Job:
             inspect.signature(function).bind(text=[], model=None, **self.arguments)
         except TypeError as error:
             raise ConfigError(f"task {self.task!r}: arguments: {error}") from error
-        self.run(["A text."], self.load_model())
+        self.run(["A text."], self.load_model() if model is None else model)
 
     def load_model(self, device: str | None = None, *, threads: int | None = None) -> Any:
         """Return the model that the job asks, loaded for inference; exports run without torch."""

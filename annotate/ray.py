@@ -1,12 +1,13 @@
 """The shards on a Ray cluster, and ``Extract`` for the ``map_batches`` of anybody's data set."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from glinermt.annotate.job import Job
 from glinermt.annotate.rows import Row, Shard
-from glinermt.annotate.shard import annotate_rows, annotate_shard
-from glinermt.errors import BackendError
+from glinermt.annotate.shard import annotate_rows, annotate_shard, beside
+from glinermt.errors import BackendError, DataError, unknown_choice
 
 WINDOW = 256
 """Least number of shards that one Ray pipeline is begun for, and the most that bring their rows."""
@@ -27,7 +28,13 @@ class Extract:
         )
 
     Adds the columns ``result`` (lists and dicts as ``to_dict`` of the results gives), ``status``
-    (``ok`` or ``error``) and ``error``.
+    (``ok`` or ``error``) and ``error``; a column of one of these names, which the data set has, is
+    then called ``input_NAME``.
+
+    Raises:
+        ConfigError: an unknown task, or arguments that are not the task's.
+        DataError: the data set has no such ``field``.
+        Exception: what the task or the model says of the arguments.
     """
 
     def __init__(
@@ -44,13 +51,19 @@ class Extract:
             ("ray",), task, dict(arguments or {}), model=model, precision=precision, field=field
         )
         self.model = self.job.load_model(device)
+        self.job.check(self.model)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        texts = batch[self.job.field]
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        """Annotate a batch, which may be of any ``batch_format`` of Ray's."""
+        columns = batch.to_pydict() if hasattr(batch, "to_pydict") else dict(batch)
+        if self.job.field not in columns:
+            raise DataError(unknown_choice("field", self.job.field, map(str, columns)))
+        texts = columns[self.job.field]
         rows = [Row(i, {self.job.field: _python(text)}) for i, text in enumerate(texts)]
         outcomes = list(annotate_rows(rows, self.job, self.model))
+        own = {self.job.result, "status", "error"}
         return {
-            **batch,
+            **beside(own, columns),
             self.job.result: [outcome.result for outcome in outcomes],
             "status": ["error" if outcome.error else "ok" for outcome in outcomes],
             "error": [outcome.error for outcome in outcomes],
@@ -105,6 +118,12 @@ def on_ray(
             ray.init(log_to_driver=False)
         except Exception as error:  # Ray raises a bare one where its processes do not come up
             raise BackendError(f"no Ray cluster could be reached or begun: {error}") from error
+    if (there := ray.cluster_resources().get("GPU", 0)) < gpus:
+        warnings.warn(
+            f"a worker asks for {gpus:g} GPUs and the Ray cluster has {there:g} in all: the job "
+            "waits for machines that have them; without, stop it and give --gpus 0",
+            stacklevel=2,
+        )
     for window in windows(shards, max(WINDOW, SHARDS_A_WORKER * workers[1])):
         items = [{"number": i, "shard": shard} for i, shard in enumerate(window)]
         data = ray.data.from_items(items, override_num_blocks=len(items))

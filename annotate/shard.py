@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,8 +227,11 @@ def _kept(job: Job, row: Row) -> Mapping[str, Any]:
 
 
 def _beside_own(job: Job, kept: Mapping[str, Any]) -> dict[str, Any]:
+    return beside({*OWN_COLUMNS, job.result}, kept)
+
+
+def beside(own: Set[str], kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of the input, ``input_status`` for what the output calls ``status``."""
-    own = {*OWN_COLUMNS, job.result}
     columns = dict[str, Any]()
     for name, value in kept.items():
         free = name

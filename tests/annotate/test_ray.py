@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from glinermt.annotate import Engine, annotate
-from glinermt.annotate.ray import Extract
+from glinermt.annotate.job import Job
+from glinermt.annotate.ray import Extract, on_ray
 from glinermt.tasks import extract_entities
 from tests.tiny_models import tiny_model
 
@@ -125,3 +126,40 @@ def test_extract_adds_columns_in_a_pipeline_of_ones_own(model: str) -> None:
     assert [{**span, "score": pytest.approx(span["score"], abs=1e-5)} for span in wanted] == list(
         first["result"]
     )
+
+
+def test_more_gpus_than_the_cluster_has_are_told_before_the_job_waits_for_them(model: str) -> None:
+    job = Job(("nothing.jsonl",), "entities", LABELS, model=model)
+    with pytest.warns(UserWarning, match="asks for 1000 GPUs and the Ray cluster has"):
+        assert not list(on_ray([], job, "out", retry=False, workers=(1, 1), gpus=1000))
+
+
+def extract(rows: list[dict[str, Any]], model: str, **options: Any) -> Any:
+    """Ask for the entities of a data set's rows; Ray makes them when they are taken."""
+    given = {"task": "entities", "arguments": LABELS, "model": model}
+    how = {name: options.pop(name) for name in ("batch_format",) if name in options}
+    return ray.data.from_items(rows).map_batches(
+        Extract, fn_constructor_kwargs={**given, **options}, concurrency=1, **how
+    )
+
+
+@pytest.mark.parametrize("form", ["numpy", "pandas", "pyarrow"])
+def test_extract_keeps_columns_that_are_called_as_its_own(model: str, form: str) -> None:
+    rows = [{"text": TEXTS[0], "result": 7, "status": "draft"}]
+    (row,) = extract(rows, model, batch_format=form).take_all()
+    assert (row["input_result"], row["input_status"], row["status"]) == (7, "draft", "ok")
+    assert len(row["result"]) == len(extract_entities(TEXTS[0], **LABELS, model=model))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arguments": {"lables": ["person"]}}, "missing a required argument: 'labels'"),
+        ({"field": "body"}, "unknown field 'body'"),
+    ],
+)
+def test_extract_refuses_what_would_fail_for_every_row(
+    model: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Exception, match=message):  # of Ray, around ours
+        extract([{"text": TEXTS[0]}], model, **options).take_all()
