@@ -1,8 +1,6 @@
 """Question answering with abstention: the question is the prompt, the answer a span."""
 
-import re
 import warnings
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any, overload
 
 from glinermt.config import TaskSettings, check_count, doubted
 from glinermt.default_model import load_extractor
-from glinermt.long_texts import sentences
+from glinermt.tasks.evidence import unsupported
 from glinermt.tasks.inputs import Several, check_string, restore, rows, string_argument
 from glinermt.tasks.labels import Label
 from glinermt.tasks.run import one_threshold, stream
@@ -26,14 +24,6 @@ gets its score: those of nested spans are the least of nearly the same words, an
 is whole."""
 FEW = 5
 """Answers that ``answers`` gives where the caller says no number."""
-NEGATED = re.compile(r"\b(?:not|never|cannot)\b|n['’]t\b", re.IGNORECASE)
-"""What makes an English question ask for the contrary."""
-DENIED = re.compile(
-    r"\b(?:no|none|nobody|nothing|neither|nor|without|unable|except\w*|fail\w*|refus\w*|lack\w*"
-    rf"|den(?:y|ie[sd])|reject\w*|declin\w*|avoid\w*)\b|{NEGATED.pattern}",
-    re.IGNORECASE,
-)
-"""What lets an English text answer such a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,30 +208,13 @@ def _candidates(asked: Question, settings: TaskSettings) -> int:
 
 
 def _doubted(spans: Sequence[Span], text: str, question: str, evidence: float) -> list[Span]:
-    """Lower the scores of answers away from words of the question that the text has; best first.
-
-    Paragraphs that do not answer a question often hold its words, but not in one place, or say of
-    something what the question asks with a "not" (SQuAD 2.0: Rajpurkar et al. 2018, section 4 and
-    table 1). Near are the answer's sentence and the one before.
-    """
-    negated = NEGATED.search(question) is not None
-    sought = _words(question)
-    held = sought & _words(text)
-    places = sentences(text)
-    scored = []
-    for span in spans:
-        own = max(0, bisect_right(places, span.start, key=lambda place: place[0]) - 1)
-        start, end = places[max(0, own - 1)][0], max(places[own][1], span.end)
-        near = _words(text[start : span.start]) | _words(text[span.end : end])
-        missing = len(held - near) / max(1, len(sought))
-        missing += negated and DENIED.search(text, start, end) is None
-        scored.append(replace(span, score=doubted(span.score, evidence * missing)))
+    """Lower the scores of answers near which the text does not say what the question says."""
+    missing = unsupported(question, text, spans)
+    scored = [
+        replace(span, score=doubted(span.score, evidence * part))
+        for span, part in zip(spans, missing, strict=True)
+    ]
     return sorted(scored, key=lambda span: -span.score)
-
-
-def _words(text: str) -> set[str]:
-    """Return the words of four letters or more; shorter ones mostly bind others."""
-    return set(re.findall(r"\w{4,}", text.casefold()))
 
 
 def ranked(spans: Sequence[Span], most: int) -> list[Span]:

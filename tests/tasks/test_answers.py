@@ -197,9 +197,17 @@ def test_an_answer_away_from_the_words_of_its_question_is_doubted() -> None:
         ("Few were glad. It was late. Rome signed on Friday. Bonn did not.", "Who won’t?", 0.351),
         ("Bonn did not sign. Rome did so in May.", "Who did not sign?", 0.8),
         ("Rome knotted its notes.", "Who did the knot?", 0.8),
+        ("Rome built 12 ships in 1702.", "Who built ships in 1702?", 0.8),
+        ("Rome built 12 ships in 1702.", "Who built ships in 1703?", 0.351),
+        ("Rome built two ships of 1,200 tons.", "Who built 2 ships of 1200 tons?", 0.8),
+        ("Rome built ships.", "Which one built ships?", 0.8),
+        ("Rome rejected the treaty.", "Who accepted it?", 0.351),
+        ("Rome accepts no treaty.", "Who accepted it?", 0.8),
+        ("Rome is the least polluted city.", "What is the most polluted one?", 0.351),
+        ("Rome has legal and illegal bars.", "Where are bars legal?", 0.8),
     ],
 )
-def test_a_question_with_a_not_wants_a_text_that_denies(
+def test_an_answer_near_which_the_text_says_something_else_is_doubted(
     text: str, question: str, score: float
 ) -> None:
     model = scripted(("Rome", 0.8), settings=TaskSettings(evidence=2.0))
