@@ -231,10 +231,21 @@ def _quantize(path: Path, quantize: Quantize) -> None:
     if quantize == "int8":
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+        graph = onnx.load(str(path)).graph
+        flat = {tensor.name for tensor in graph.initializer if len(tensor.dims) < 2}
+        whole = [
+            node.name for node in graph.node if node.op_type == "MatMul" and flat & {*node.input}
+        ]
         level = logging.getLogger().level
         logging.getLogger().setLevel(logging.ERROR)  # it recommends a step that shapes forbid
         try:
-            quantize_dynamic(str(path), str(path), per_channel=True, weight_type=QuantType.QUInt8)
+            quantize_dynamic(
+                str(path),
+                str(path),
+                per_channel=True,
+                weight_type=QuantType.QUInt8,
+                nodes_to_exclude=whole,  # a vector has one channel, but would get many scales
+            )
         finally:
             logging.getLogger().setLevel(level)
         return

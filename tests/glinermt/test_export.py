@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from glinermt import Ask, Found, GlinerMT, Query
+from glinermt import Ask, Found, GlinerMT, Query, Span
 from glinermt.checkpoints import load
 from glinermt.config import TaskSettings
 from glinermt.encoder import Batch
@@ -20,7 +20,7 @@ from glinermt.errors import CheckpointError
 from glinermt.eval.measure import model_hash
 from glinermt.exported import ExportedModel
 from glinermt.heads.class_ import ClassSimilarity
-from glinermt.tasks import extract_entities
+from glinermt.tasks import extract_entities, extract_relations
 from glinermt.windows import plan_passes
 from tests.tiny_models import spread, tiny_model
 
@@ -219,6 +219,25 @@ def test_quantized_exports_are_smaller_and_find_nearly_the_same(
     ours = ExportedModel(tmp_path).read(QUERIES[-1:], ASK)[0].classes
     assert ours == pytest.approx(theirs, abs=0.01 if quantize == "fp16" else 1.0)
     assert ours != theirs
+
+
+@pytest.mark.parametrize("quantize", ["int8", "fp16"])
+def test_quantized_exports_score_relations_nearly_the_same(
+    model: GlinerMT, tmp_path: Path, quantize: Literal["int8", "fp16"]
+) -> None:
+    model.export_onnx(tmp_path, quantize=quantize)
+    spans = [Span(0, 10, TEXT[:10], "person", 1.0), Span(33, 38, TEXT[33:38], "city", 1.0)]
+    ours, theirs = (
+        extract_relations(TEXT, ["in"], entities=spans, threshold=0.0, model=each)
+        for each in (ExportedModel(tmp_path), model)
+    )
+    assert len(theirs) == 2
+    assert {(r.head, r.tail) for r in ours} == {(r.head, r.tail) for r in theirs}
+    wanted = {r.head: r.score for r in theirs}
+    away = 0.01 if quantize == "fp16" else 0.1
+    assert {r.head: r.score for r in ours} == {
+        head: pytest.approx(score, abs=away) for head, score in wanted.items()
+    }
 
 
 def test_a_benchmark_tells_exports_apart_whoever_runs_them(
