@@ -131,6 +131,8 @@ def spec_argument(
             come one by one, when the last has been read.
     """
     for_all = is_one_spec(value)
+    if isinstance(value, Iterator):
+        value = _one_by_one(name, value)
     if isinstance(threshold, Mapping):
         checked = _checked([value] if for_all else value, name.removesuffix("s"), threshold)
         if for_all or isinstance(value, Sequence):
@@ -138,6 +140,17 @@ def spec_argument(
         else:
             value = checked
     return Argument[LabelSpec](name, value, for_all, "a list of names or a mapping")
+
+
+def _one_by_one(name: str, values: Iterable[Any]) -> Iterator[LabelSpec]:
+    """Yield what a generator has for each text, unless it has names, meant for all texts."""
+    for value in values:
+        if isinstance(value, str):
+            raise TypeError(
+                f"{name}: {type(values).__name__} has one value for each text, which is a list or "
+                f"a mapping, got {value!r:.80}; for the same {name} in all texts pass list({name})"
+            )
+        yield value
 
 
 def _checked(

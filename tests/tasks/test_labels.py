@@ -91,6 +91,20 @@ def test_who_names_nothing_to_look_for_is_told(ask: Any, shape: Any, empty: Any)
         ask(shape(TEXT), empty, model=model)
 
 
+@pytest.mark.parametrize("threshold", [None, {"person": 0.5}])
+def test_a_generator_of_names_is_told_from_one_of_lists(
+    threshold: Any, model: StubExtractor
+) -> None:
+    specs = ([name] for name in ("person", "city"))
+    found = extract_entities([TEXT, TEXT], specs, threshold=threshold, model=model)
+    assert [{span.label for span in spans} for spans in found] == [{"person"}, {"city"}]
+    message = r"labels: generator has one value for each text, .* pass list\(labels\)"
+    with pytest.raises(TypeError, match=message):
+        extract_entities(
+            [TEXT, TEXT], (n for n in ("person", "city")), threshold=threshold, model=model
+        )
+
+
 def test_one_of_several_texts_may_be_asked_for_nothing_and_there_may_be_no_text() -> None:
     quiet = StubExtractor(lambda query: [("Ann", query.labels[0], 1.0)] if query.labels else [])
     assert extract_entities([], [], model=quiet) == []
