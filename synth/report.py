@@ -1,5 +1,6 @@
 """What a run gave: yields, alignment, drops, negatives, labels, tokens, time and cost."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ LISTED_LABELS = 100
 CURVE_STEP = 1000
 """Examples between two points of the curve of distinct types."""
 NOT_PLACED = ("not found", "ambiguous")
+_VARYING = re.compile(
+    r"""(?<!HTTP\ )(?<!error\ )(?<!Errno\ )  # not a status
+    (?<![\w-])                              # nor the end of a word, but
+    (?: \d[\d.,:]*[a-z]{0,2}               # a number, a time, an address, with a short unit
+      | (?=[\w:-]*\d)[\w:-]{12,}          # or what is long and has digits: an id
+    ) (?![\w-])""",
+    re.VERBOSE,
+)
+"""What differs from one message of a server to the next, though the cause is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ def make_report(
         "rows_done": sum(shard["rows"] for shard in shards),
         "examples": sum(shard["examples"] for shard in shards),
         "recipes": recipes,
-        "failed": _sum(shard["failed"] for shard in shards),
+        "failed": _causes(shards),
         "alignment": statuses,
         "alignment_rate": _share(placed, placed + sum(statuses.get(s, 0) for s in NOT_PLACED)),
         "drops": _sum(shard["drops"] for shard in shards),
@@ -160,6 +170,15 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)
+    return dict(total.most_common())
+
+
+def _causes(shards: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many rows failed of each cause, whatever numbers and ids a server put into it."""
+    total: Counter[str] = Counter()
+    for shard in shards:
+        for cause, number in shard["failed"].items():
+            total[_VARYING.sub("N", cause)] += number
     return dict(total.most_common())
 
 

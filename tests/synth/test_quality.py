@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glinermt.errors import DataError
+from glinermt.synth.backends.base import Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.label_merges import Labels, find_merges, label_key, read_synonyms
 from glinermt.synth.report import Prices, make_report
@@ -133,6 +136,39 @@ def test_the_curve_says_how_many_types_there_are_after_each_thousand() -> None:
                                           "model": "m"},
     }  # fmt: skip
     assert make_report(manifest, rows, Prices())["types_by_examples"] == {1000: 100, 2000: 200}
+
+
+@pytest.mark.parametrize(
+    ("causes", "told"),
+    [
+        (
+            [f"llm: engine: prompt of {n} tokens, more than 4,096; request chatcmpl-{n:032x}"
+             for n in (5001, 6002)],
+            "llm: engine: prompt of N tokens, more than N; request N",
+        ),
+        (
+            [f"llm: TimeoutError: 10.0.0.7:8000 gave nothing in {n} s (waited {n}ms)"
+             for n in (3, 31.5)],
+            "llm: TimeoutError: N gave nothing in N s (waited N)",
+        ),
+        (["llm: HTTP 503"] * 2, "llm: HTTP 503"),
+        (["llm: HTTP 200 with error 429"] * 2, "llm: HTTP 200 with error 429"),
+        (["llm: [Errno 104] Connection reset"] * 2, "llm: [Errno 104] Connection reset"),
+    ],
+)  # fmt: skip
+def test_failures_that_differ_in_numbers_and_ids_only_are_one_cause(
+    tmp_path: Path, causes: list[str], told: str
+) -> None:
+    made = settings(write_texts(tmp_path / "texts.jsonl", 2), tasks=("entities",))
+    replies = iter(causes)
+
+    class Failing(Script):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+            for i, _ in super().generate(requests):
+                yield i, Reply("", error=next(replies).removeprefix("llm: "))
+
+    manifest = run(replace(made, retries=0), tmp_path / "out", Failing())
+    assert make_report(manifest, [], Prices())["failed"] == {told: 2}
 
 
 def test_a_reader_judges_a_sample_and_the_report_says_what_is_right(tmp_path: Path) -> None:
