@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glinermt import __version__
+from glinermt.config import ModelConfig
 from glinermt.contamination import grams, words
 from glinermt.errors import DataError
 from glinermt.eval.protocol import Benchmark, Prediction
@@ -200,9 +201,20 @@ def _write_scores(
 
 
 def computing(model: Any) -> dict[str, Any]:
-    """Return what else the model's numbers depend on, of models that say so: how it computes."""
+    """Return what else the model's numbers depend on, of models that say so.
+
+    That is how it computes, and its configuration, which reads the same weights in another way.
+    """
     found = {name: getattr(model, name, None) for name in ("precision", "device", "batch_tokens")}
+    if isinstance(config := getattr(model, "config", None), ModelConfig):
+        found["config"] = _config_hash(config)
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _config_hash(config: ModelConfig) -> str:
+    """Return what tells a configuration from others, wherever the encoder came from."""
+    values = {**dataclasses.asdict(config), "encoder": ""}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def data_hash(cases: Sequence[Any]) -> str:

@@ -21,6 +21,7 @@ from glinermt.eval.report import Report, markdown, read_reports, write_reports
 from glinermt.tasks.labels import readable
 from glinermt.types import Ask, Found, Query, Relation, Span
 from tests.stub import StubExtractor
+from tests.tiny_models import tiny_model
 
 OPTIONS = Options(sets=CROSSNER_SETS)
 
@@ -230,6 +231,23 @@ def test_predictions_of_another_precision_are_not_mixed_in(tmp_path: Path) -> No
             continue
         with pytest.raises(DataError, match=r"model\.precision: 'exact' -> 'int8'"):
             bench(benchmark, model, cases[:2], tmp_path, **how)
+
+
+def test_predictions_of_an_edited_configuration_are_not_mixed_in(tmp_path: Path) -> None:
+    benchmark, cases = load("crossner")
+    folder = tmp_path / "model"
+    tiny_model(tmp_path / "encoder").save_pretrained(folder)
+    how = {"model_name": "tiny", "model_id": "the same weights"}
+    for _ in range(2):
+        model = GlinerMT.from_pretrained(folder)
+        bench(benchmark, model, cases[:2], tmp_path / "out", **how)  # type: ignore[arg-type]
+    moved = folder.rename(tmp_path / "moved")
+    bench(benchmark, GlinerMT.from_pretrained(moved), cases[:2], tmp_path / "out", **how)  # type: ignore[arg-type]
+    config = json.loads((moved / "glinermt_config.json").read_text())
+    config["model"]["max_labels"] = 3
+    (moved / "glinermt_config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"other conditions \(model\.config: '\w+' -> '\w+'\)"):
+        bench(benchmark, GlinerMT.from_pretrained(moved), cases[:2], tmp_path / "out", **how)  # type: ignore[arg-type]
 
 
 def test_reports_round_trip_and_keep_benchmarks_not_run_again(tmp_path: Path) -> None:
