@@ -52,7 +52,8 @@ def classify(
 
     Raises:
         TypeError: texts or labels are no strings.
-        ValueError: an empty label, numbers that do not match, or a model that cannot classify.
+        ValueError: no label or an empty one, numbers that do not match, or a model that cannot
+            classify.
     """
     extractor = load_extractor(model)
     given = rows(text, spec_argument("labels", labels, threshold))

@@ -69,7 +69,8 @@ def extract_entities(
 
     Raises:
         TypeError: texts or labels are no strings.
-        ValueError: an empty label, a threshold outside [0, 1], or numbers that do not match.
+        ValueError: no label or an empty one, a threshold outside [0, 1], or numbers that do not
+            match.
     """
     if order not in ORDERS_OF_LABELS:
         raise UsageError(unknown_choice("order", order, ORDERS_OF_LABELS))
