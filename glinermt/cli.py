@@ -1,29 +1,20 @@
 """The ``glinermt`` command. Each folder brings its commands, which import what they need late.
 
-Exit codes: 0 done, 1 an error, 2 a command line that cannot be read, 130 after Ctrl-C, 143 after
-SIGTERM. An error is one line on standard error; ``--traceback`` shows where it came from.
+``exits.py`` says how it ends.
 """
 
-import errno
-import os
-import signal
-import sys
-import threading
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup, TyperOption
 
 from glinermt import __version__
 from glinermt.annotate import cli as annotate_cli
-from glinermt.console import printable
-from glinermt.errors import GlinerMTError, UsageError, missing, unknown_choice
+from glinermt.errors import UsageError, unknown_choice
 from glinermt.eval import cli as eval_cli
+from glinermt.exits import TRACEBACK, end_with
 from glinermt.formats import cli as formats_cli
 from glinermt.integrations import cli as integrations_cli
 from glinermt.outputs import check_no_model
@@ -32,11 +23,6 @@ from glinermt.synth import cli as synth_cli
 from glinermt.tasks import cli as tasks_cli
 from glinermt.training import cli as training_cli
 from glinermt.training.adapt import cli as adapt_cli
-
-TRACEBACK = "--traceback"
-_EXPECTED = (GlinerMTError, ModuleNotFoundError)
-"""What a user's data, arguments and installation cause. All else says its kind."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Commands(TyperGroup):
@@ -149,67 +135,6 @@ def export_command(
     typer.echo(f"{out}: written; GlinerMT.from_pretrained and --model take the folder")
 
 
-class _Terminated(BaseException):
-    """SIGTERM came: what is being done is undone or finished on the way out."""
-
-
-def _terminate(_: int, __: FrameType | None) -> None:
-    raise _Terminated
-
-
 def main() -> None:
     """Run the command and end with its exit code."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
-    if not sys.stderr.isatty():
-        _silence_bars()
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
-    try:
-        app()
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0
-    except KeyboardInterrupt:
-        return 130
-    except _Terminated:
-        return 143
-    except Exception as error:  # whatever it is, it becomes one line
-        _show(error)
-        return 1
-    return 0
-
-
-def _show(error: Exception) -> None:
-    """Print one line; that of a fault of ours says its kind, since it is not the user's."""
-    message = str(error)
-    full = _says_full(error)
-    if isinstance(error, ModuleNotFoundError):
-        message = missing(error)
-    elif full:
-        message += "; make room there and run the same command again"
-    elif not isinstance(error, _EXPECTED):
-        message = f"{type(error).__name__}: {message}"
-    if TRACEBACK in sys.argv:
-        sys.stderr.write(printable("".join(traceback.format_exception(error))))
-    elif full or (isinstance(error, OSError) and error.filename):  # it may be the machine's
-        message += f" ({TRACEBACK} shows where)"
-    elif not isinstance(error, _EXPECTED):
-        message += f" (a fault of glinermt? {TRACEBACK} shows where)"
-    console = Console(stderr=True)
-    line = printable(" ".join(f"error: {message}".split("\n")))
-    console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-
-
-def _says_full(error: Exception) -> bool:
-    """Whether a disk is full; packages in Rust, such as safetensors, say so in words only."""
-    if isinstance(error, OSError):
-        return error.errno in _FULL
-    return any(f"(os error {number})" in str(error) for number in _FULL)
-
-
-def _silence_bars() -> None:
-    """Keep the progress bars of other packages out of files and pipes."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    end_with(app)

@@ -171,11 +171,14 @@ def verify_command(
         task = bar.add_task("replies", total=None)
         report = verify(folder, out, judge, checking, progress=lambda n: bar.advance(task, n))
     console = Console()
-    agree = f"; samples agree on {report['agreement']:.1%}" if samples > 1 else ""
-    console.print(f"{report['right_share']:.1%} of the judged spans called right{agree}")
+    if (right := report["right_share"]) is not None:
+        agree = f"; samples agree on {report['agreement']:.1%}" if samples > 1 else ""
+        console.print(f"{right:.1%} of the judged spans called right{agree}")
     for name, number in report["counts"].items():
         console.print(f"{name}: {number}", markup=False)
     console.print(f"wrote {out}", markup=False)
+    if right is None and report["counts"].get("spans"):
+        raise DataError(f"{out}: no span was judged, so its examples are as they were")
 
 
 def _settings(given: dict[str, Any], overrides: Sequence[str]) -> "Settings":

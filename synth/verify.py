@@ -91,6 +91,8 @@ def verify(
 ) -> dict[str, Any]:
     """Judge a generated folder's examples, write what is left to another; return the report.
 
+    Its ``right_share`` and ``agreement`` are None where no span was judged.
+
     Replies are kept as they come: called again it asks only what is missing, and again for a reply
     that was cut when it may be longer now. Replies to other spans, or of another judge, stay in
     the file and are not used.
@@ -355,7 +357,7 @@ def _report(tally: Mapping[str, int], checking: Checking) -> dict[str, Any]:
     return {
         "samples": checking.samples,
         "least_share": checking.least_share,
-        "right_share": round(1 - dropped / judged, 4) if judged else 0.0,
-        "agreement": round(tally.get("spans judged alike", 0) / judged, 4) if judged else 0.0,
+        "right_share": round(1 - dropped / judged, 4) if judged else None,
+        "agreement": round(tally.get("spans judged alike", 0) / judged, 4) if judged else None,
         "counts": dict(sorted(tally.items())),
     }

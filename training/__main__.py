@@ -1,8 +1,7 @@
 """``python -m glinermt.training CONFIG.toml``, for ``accelerate launch -m``."""
 
-import typer
-
+from glinermt.exits import run_script
 from glinermt.training.cli import train_command
 
 if __name__ == "__main__":
-    typer.run(train_command)
+    run_script(train_command)

@@ -18,6 +18,7 @@ from rich.table import Table
 from glinermt.eval.data.cases import NerCase
 from glinermt.eval.data.readers import read_ner
 from glinermt.eval.metrics.entities import span_f1
+from glinermt.exits import run_script
 from glinermt.long_texts import joined as one_text
 from glinermt.tasks.entities import ENTITIES, extract_entities
 
@@ -70,4 +71,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

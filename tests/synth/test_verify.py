@@ -200,6 +200,20 @@ def test_the_command_says_what_it_left_out(folder: Path, tmp_path: Path) -> None
     assert "dropped: wrong type: 1" in result.output
 
 
+def test_a_judge_that_says_nothing_of_use_has_verified_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert verify(folder, tmp_path / "a", Judge({"no": 1}), Checking())["right_share"] is None
+    replies, out = tmp_path / "replies.jsonl", tmp_path / "b"
+    line = {"recipe": "verify", "text": TEXT, "reply": {"no": 1}}
+    replies.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    command = ["verify", str(folder), "--out", str(out), "--llm", "scripted"]
+    result = CliRunner().invoke(app, [*command, "--model", str(replies)])
+    assert isinstance(result.exception, DataError)
+    assert "no span was judged, so its examples are as they were" in str(result.exception)
+    assert "called right" not in result.output
+
+
 def test_a_judge_that_follows_the_schema_leaves_no_span_out(folder: Path, tmp_path: Path) -> None:
     judge = Judge(says("right", "right", "right"))
     verify(folder, tmp_path / "out", judge, Checking())

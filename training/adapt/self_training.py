@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from glinermt.config import check_share
 from glinermt.errors import DataError, UsageError
 from glinermt.eval.metrics.entities import span_f1
 from glinermt.jsonl import (
@@ -47,12 +48,16 @@ class SelfTraining:
     """Score from which a span is taken as gold."""
     margin: float = 0.2
     """A label with a span between ``threshold - margin`` and ``threshold`` is unsure in that text
-    and not asked there, neither as present nor as absent."""
+    and not asked there, neither as present nor as absent; both lie in [0, 1]."""
     max_empty_share: float = 0.2
     """Texts without any span kept, per text with one."""
     tuning: Tuning = field(default_factory=paper_tuning)
     allow_worse: bool = False
     """Keep the last weights also where no dev score reached that of the start."""
+
+    def __post_init__(self) -> None:
+        check_share("threshold", self.threshold)
+        check_share("margin", self.margin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import typer
 
 from glinermt.errors import DataError
 from glinermt.eval.metrics.entities import span_f1
+from glinermt.exits import run_script
 from glinermt.jsonl import write_text
 from glinermt.model import GlinerMT
 from glinermt.tasks.active_learning import STRATEGIES, By, suggest
@@ -240,4 +241,4 @@ def _write(out: Path, points: Sequence[Point], start: float, how: Mapping[str, A
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

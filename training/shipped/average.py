@@ -15,6 +15,7 @@ import torch
 import typer
 
 from glinermt.errors import ConfigError
+from glinermt.exits import run_script
 
 
 def average(first: Any, others: Sequence[Any], *, share: float) -> Any:
@@ -63,4 +64,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

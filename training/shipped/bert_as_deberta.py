@@ -13,6 +13,7 @@ import torch
 import typer
 
 from glinermt.errors import ConfigError
+from glinermt.exits import run_script
 
 _SAME = (
     "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act vocab_size "
@@ -69,4 +70,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

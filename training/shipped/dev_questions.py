@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from glinermt.exits import run_script
 from glinermt.training.config import Sampling, Source
 from glinermt.training.data.readers import read_source
 from glinermt.training.data.sampling import make_sampler
@@ -52,4 +53,4 @@ def dev_questions(
 
 
 if __name__ == "__main__":
-    typer.run(dev_questions)
+    run_script(dev_questions)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from glinermt.eval.metrics.entities import span_f1
+from glinermt.exits import run_script
 from glinermt.training.adapt.fine_tuning import fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, self_train
 from glinermt.training.config import Source
@@ -139,4 +140,4 @@ def _moved(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from glinermt.eval.calibration.thresholds import best_span_threshold
 from glinermt.eval.metrics.texts import ScoredAnswer, average_precision, best_threshold
+from glinermt.exits import run_script
 from glinermt.model import GlinerMT
 from glinermt.tasks.questions import answer
 from glinermt.training.shipped.written.passages import Domain, Passage, read_domain
@@ -153,4 +154,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -25,6 +25,7 @@ from glinermt.eval.metrics.entities import (
     span_counts,
     total,
 )
+from glinermt.exits import run_script
 from glinermt.jsonl import write_text
 from glinermt.model import GlinerMT
 from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
@@ -167,4 +168,4 @@ def _write(out: Path, outcomes: Sequence[Outcome], how: Mapping[str, Any]) -> No
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -62,6 +62,13 @@ def test_a_model_that_is_sure_of_nothing_is_an_error() -> None:
         annotate(StubExtractor(lambda _: []), [], ["x"], settings=SelfTraining())
 
 
+@pytest.mark.parametrize("given", [{"threshold": 1.1}, {"margin": -0.1}])
+def test_what_is_no_share_is_refused_with_the_number_given(given: dict[str, float]) -> None:
+    ((name, value),) = given.items()
+    with pytest.raises(ValueError, match=rf"{name} {value} lies outside \[0, 1\]"):
+        SelfTraining(**given)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def half_trained(model: GlinerMT) -> GlinerMT:
     fine_tune(model, sentences(NAMES[:2], CITIES[:2]), steps=60, tuning=tuning())

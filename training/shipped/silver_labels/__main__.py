@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from glinermt.exits import run_script
 from glinermt.training.shipped.silver_labels.described import (
     described_mentions,
     names,
@@ -159,4 +160,4 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from glinermt.exits import run_script
 from glinermt.jsonl import read_jsonl, write_jsonl
 from glinermt.training.data.detokenize import detokenize
 from glinermt.training.shipped.weak_labels.examples import ExampleMaker, Passage, passages
@@ -111,4 +112,4 @@ def _write(examples: list[Example], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from glinermt.errors import DataError
+from glinermt.exits import run_script
 from glinermt.jsonl import write_jsonl
 from glinermt.tasks.questions import ANSWER, Question
 from glinermt.tasks.task import example
@@ -239,4 +240,4 @@ def _among_others(passage: Passage, others: Sequence[Passage], rng: random.Rando
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

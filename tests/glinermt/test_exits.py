@@ -1,0 +1,39 @@
+"""How modules that are commands of their own end: as ``glinermt`` does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["glinermt.training", "none.toml"], "error: none.toml: no such file"),
+        (
+            ["glinermt.training.shipped.average", "/none", "/none", "--out", "average"],
+            "error: /none: no such folder",
+        ),
+    ],
+)
+def test_an_error_of_a_module_is_one_line(tmp_path: Path, command: list[str], message: str) -> None:
+    done = run(tmp_path, *command)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    traced = run(tmp_path, *command, "--traceback")
+    assert "Traceback (most recent call last)" in traced.stderr
+    assert message in traced.stderr
+
+
+def test_a_command_line_that_cannot_be_read_ends_with_2(tmp_path: Path) -> None:
+    done = run(tmp_path, "glinermt.training", "none.toml", "--nothing")
+    assert done.returncode == 2
+    assert "No such option: --nothing" in done.stderr
