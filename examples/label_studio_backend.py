@@ -54,7 +54,7 @@ def read_config(config: str) -> Tags:
     """Read the first ``Labels`` tag and the ``Text`` that it belongs to.
 
     Raises:
-        ValueError: the configuration has no such tags, or declares entities of XML.
+        ValueError: the configuration has no such tags, names no label, or declares entities of XML.
     """
     if "<!DOCTYPE" in config or "<!ENTITY" in config:
         raise ValueError("the labelling configuration declares entities of XML")
@@ -66,12 +66,15 @@ def read_config(config: str) -> Tags:
     texts = {tag.get("name"): tag for tag in root.iter("Text")}
     if labels is None or labels.get("toName") not in texts:
         raise ValueError("the labelling configuration has no Labels for a Text")
+    names = [label.get("value", "").strip() for label in labels.iter("Label")]
+    if not any(names):
+        raise ValueError("the labelling configuration names no label: <Label value='person'/>")
     name = str(labels.get("toName"))
     return Tags(
         from_name=str(labels.get("name")),
         to_name=name,
         key=str(texts[name].get("value")).removeprefix("$"),
-        labels=[str(label.get("value")) for label in labels.iter("Label")],
+        labels=[each for each in names if each],
     )
 
 

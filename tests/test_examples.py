@@ -16,6 +16,7 @@ pytest.importorskip("httpx2")
 from fastapi.testclient import TestClient
 
 ROOT = Path(__file__).parents[1]
+LABELS = "<View><Labels name='l' toName='t'>LABEL</Labels><Text name='t' value='$text'/></View>"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,8 @@ def test_label_studio_is_told_what_the_model_finds(client: TestClient) -> None:
     [
         ("<View><Text name='t' value='$t'/></View>", "no Labels for a Text"),
         ("<View", "is no XML"),
+        (LABELS.replace("LABEL", ""), "names no label"),
+        (LABELS.replace("LABEL", "<Label value=' '/><Label/>"), "names no label"),
         ("<!DOCTYPE x [<!ENTITY a 'b'>]><View>&a;</View>", "declares entities of XML"),
         (None, "no labelling configuration"),
     ],
