@@ -13,6 +13,7 @@ from glinermt.errors import (
     ConfigError,
     DataError,
     GlinerMTError,
+    UntrainableError,
     UsageError,
 )
 from glinermt.types import (
@@ -98,6 +99,7 @@ __all__ = [
     "Summary",
     "TaskSettings",
     "Tuning",
+    "UntrainableError",
     "UsageError",
     "answer",
     "answers",

@@ -3,6 +3,7 @@
     GlinerMTError
     ├── UsageError       an argument has an impossible value; also a ValueError
     ├── ConfigError      a configuration has an unknown key or an impossible value
+    ├── UntrainableError a model that cannot be trained here was to learn; also a TypeError
     ├── CheckpointError  a checkpoint is missing, damaged, unsupported or does not fit
     ├── DataError        a data file has a bad line; the message begins "file:line: "
     └── BackendError     an LLM, a server or an optional package is not usable
@@ -27,6 +28,10 @@ class UsageError(GlinerMTError, ValueError):
 
 class ConfigError(GlinerMTError, ValueError):
     """A configuration has an unknown key or an impossible value."""
+
+
+class UntrainableError(GlinerMTError, TypeError):
+    """A model is of a family, or a kind, that cannot be trained here."""
 
 
 class CheckpointError(GlinerMTError):

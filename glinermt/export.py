@@ -29,7 +29,15 @@ from glinermt.export_graphs import (
     kinds_in_rows,
     plain,
 )
-from glinermt.exported import FORMAT_VERSION, KINDS, WEIGHTS_FILE, Runtime, feeds, read
+from glinermt.exported import (
+    FORMAT_VERSION,
+    KINDS,
+    WEIGHTS_FILE,
+    Runtime,
+    feeds,
+    is_export,
+    read,
+)
 from glinermt.families.base import FamilyNetwork
 from glinermt.heads import SpanHead, TokenHead
 from glinermt.heads.class_ import ClassSimilarity
@@ -129,6 +137,8 @@ def export(
 
 
 def _check(parts: Parts) -> None:
+    if parts.source is not None and is_export(parts.source):
+        raise UsageError(f"{parts.source} is an export; export the model that it was made from")
     if isinstance(parts.network, FamilyNetwork):
         raise UsageError(
             f"{parts.network.family} models are read by their own prompt and network, which cannot "

@@ -6,7 +6,14 @@ import pytest
 
 import glinermt
 
-ERRORS = ("BackendError", "CheckpointError", "ConfigError", "DataError", "UsageError")
+ERRORS = (
+    "BackendError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "UntrainableError",
+    "UsageError",
+)
 
 
 def test_every_name_is_there_once_and_sorted() -> None:

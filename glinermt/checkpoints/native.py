@@ -18,7 +18,13 @@ from glinermt.build import Parts, assemble, empty_encoder, with_words
 from glinermt.checkpoints.hub import write_card
 from glinermt.checkpoints.weights import WEIGHTS, check, fill, read_json, read_weights
 from glinermt.config import ModelConfig, TaskSettings, from_mapping
-from glinermt.errors import CheckpointError, ConfigError, UsageError, unknown_choice
+from glinermt.errors import (
+    CheckpointError,
+    ConfigError,
+    UntrainableError,
+    UsageError,
+    unknown_choice,
+)
 from glinermt.exported import is_export
 from glinermt.families.base import FamilyNetwork
 from glinermt.reader import NetworkReader
@@ -229,6 +235,12 @@ class ExportedNetwork(FamilyNetwork):
     """Stands where a network would: another runtime holds the weights."""
 
     family = "exported"
+
+    def check_trainable(self) -> None:
+        raise UntrainableError(
+            "exported models hold no weights that could learn, and cannot be fine-tuned; fine-tune "
+            "the model that this one was made from, and export that again"
+        )
 
     @property
     def device(self) -> torch.device:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glinermt.decode import Candidates, best_apart, choose
 from glinermt.encoder import token_vectors
-from glinermt.errors import UsageError
+from glinermt.errors import UntrainableError, UsageError
 from glinermt.fast.choose import Remade
 from glinermt.fast.encoder import FastEncoder, fast_encoder
 from glinermt.fast.linear import linears_for
@@ -33,7 +33,7 @@ class FamilyNetwork(Network):
         nn.Module.__init__(self)
 
     def check_trainable(self) -> None:
-        raise TypeError(
+        raise UntrainableError(
             f"{self.family} models are read by their own prompt, and cannot be fine-tuned here; "
             "fine-tune a GLiNER, bi-encoder or relex checkpoint, or the shipped model"
         )

@@ -197,6 +197,8 @@ def test_with_torch_an_export_is_a_model_that_is_not_trained(
     assert [entity["text"] for entity in ours] == [entity["text"] for entity in theirs] != []
     with pytest.raises(TypeError, match=r"exported models .* cannot be fine-tuned"):
         loaded.collate([])
+    with pytest.raises(ValueError, match="is an export; export the model that it was made from"):
+        loaded.export_onnx(tmp_path / "again")
     with pytest.raises(ValueError, match="runs on the processor"):
         GlinerMT.from_pretrained(folder, dtype="bfloat16")
     loaded.save_pretrained(tmp_path)

@@ -122,6 +122,7 @@ def distill(
         raise UsageError("distillation needs texts and labels")
     settings, out, stop = settings or Distillation(), Path(out), stop or Stop()
     start = GlinerMT.from_pretrained(student)
+    start.network.check_trainable()
     about = _about(texts, labels, gold, settings, _weights_of(teacher), str(student or SHIPPED))
     _claim(out, about, resume=resume)
     examples = annotate(

@@ -117,7 +117,8 @@ def fine_tune(
         callbacks: told of steps and scores; the first that says so ends the training.
 
     Raises:
-        TypeError: an argument is of another kind, such as the name of a file.
+        TypeError: an argument is of another kind, such as the name of a file, or the model is of a
+            kind that cannot be trained here.
         ValueError: there is no example, one asks for nothing or has a span that is not at its place
             or not asked for, ``steps`` is not positive, or the shares of ``tuning`` leave no room
             for the examples.
@@ -196,6 +197,7 @@ def tune(
     callbacks: Sequence[Callback] = (),
 ) -> TuningReport:
     """``fine_tune`` with any score; without ``keep_best`` the last weights stay."""
+    model.network.check_trainable()
     _check(examples, replay, steps, _checked(tuning))
     for callback in callbacks:
         if not isinstance(callback, Callback):

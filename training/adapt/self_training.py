@@ -98,9 +98,11 @@ def self_train(
         settings: confidence, steps, rates.
 
     Raises:
+        TypeError: the model is of a kind that cannot be trained here.
         ValueError: there are no texts or labels, or the model is sure of nothing.
     """
     settings = settings or SelfTraining()
+    model.network.check_trainable()
     examples = annotate(model, texts, labels, settings=settings)
     gold, threshold = [e.spans for e in dev], settings.tuning.threshold
     old = predict(model, dev, threshold=threshold)

@@ -9,13 +9,14 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from glinermt.errors import ConfigError
+from glinermt.errors import ConfigError, UntrainableError
 from glinermt.jsonl import read_jsonl
 from glinermt.model import GlinerMT
 from glinermt.training.adapt import distill as module
 from glinermt.training.adapt.cli import register
 from glinermt.training.adapt.distill import Distillation, DistillationReport, distill
 from glinermt.training.adapt.fine_tuning import fine_tune
+from glinermt.training.adapt.self_training import self_train
 from glinermt.training.config import Optim
 from glinermt.training.run.loop import Stop
 from glinermt.types import Query
@@ -156,6 +157,24 @@ def test_a_result_no_better_than_the_start_is_refused(student: Path, tmp_path: P
         settings=settings(steps=20),
     )  # fmt: skip
     assert (report.finished, report.refused, report.model) == (True, True, None)
+
+
+def test_an_export_learns_nothing_and_says_so_before_the_teacher_annotates(
+    student: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    GlinerMT.from_pretrained(student).export_onnx(tmp_path / "export")
+    exported = GlinerMT.from_pretrained(tmp_path / "export")
+    teacher, texts = StubExtractor(unsure), [f"{name} left ." for name in NAMES]
+    message = "fine-tune the model that this one was made from"
+    with pytest.raises(UntrainableError, match=message):
+        distill(teacher, texts, ["person"], student=tmp_path / "export", out=tmp_path / "out")
+    with pytest.raises(UntrainableError, match=message):
+        self_train(exported, texts, ["person"])
+    with pytest.raises(UntrainableError, match=message):
+        fine_tune(exported, sentences(NAMES[:1], CITIES[:1]), steps=1)
+    assert not teacher.calls
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_teacher_that_finds_nothing_is_an_error(student: Path, tmp_path: Path) -> None:
