@@ -149,6 +149,7 @@ def _build(config: TrainConfig) -> Trainable:
     with seeded(config.seed):  # the head begins at random
         if config.init:
             model = GlinerMT.from_pretrained(None if config.init == SHIPPED else config.init)
+            model.network.check_trainable()
             if config.add_heads:
                 model = model.with_heads(class_reading=config.model.class_reading)
         else:

@@ -27,11 +27,14 @@ def average(first: Any, others: Sequence[Any], *, share: float) -> Any:
         share: of ``first``, in [0, 1].
 
     Raises:
-        ConfigError: there are no others, or a weight has another shape in one of them.
+        ConfigError: there are no others, or one has no weight in common with ``first``, or one of
+            another shape.
     """
     if not others:
         raise ConfigError("there is nothing to average with: name at least two models")
     states = [other.state_dict() for other in others]
+    if not all(first.state_dict().keys() & state.keys() for state in states):
+        raise ConfigError("one of the models has no weight of the names that the first one has")
     with torch.no_grad():
         for name, weight in first.state_dict().items():
             found = [state[name] for state in states if name in state]

@@ -23,7 +23,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from glinermt.errors import CheckpointError, ConfigError, DataError
+from glinermt.errors import CheckpointError, ConfigError, DataError, UntrainableError
 from glinermt.model import GlinerMT
 from glinermt.outputs import locked
 from glinermt.training.adapt.fine_tuning import fine_tune
@@ -45,6 +45,14 @@ from tests.training.tiny import (
     with_stage,
     write_rows,
 )
+
+
+def test_a_run_that_is_to_begin_with_an_export_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    config = tiny_config(tmp_path)
+    GlinerMT.from_config(config.model).export_onnx(tmp_path / "export")
+    with pytest.raises(UntrainableError, match="fine-tune the model that this one was made from"):
+        train(replace(config, init=str(tmp_path / "export")))
 
 
 def weights(config: TrainConfig) -> dict[str, Any]:

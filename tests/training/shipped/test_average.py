@@ -56,5 +56,7 @@ def test_models_of_other_shapes_are_refused(start: GlinerMT, tmp_path: Path) -> 
     other = GlinerMT.from_config(ModelConfig(encoder=encoder, dropout=0.0, hidden_size=8))
     with pytest.raises(ConfigError, match="has the shape"):
         average(start, [other], share=0.5)
+    with pytest.raises(ConfigError, match="no weight of the names that the first one has"):
+        average(start, [_moved(start, 1.0), torch.nn.Linear(2, 2)], share=0.5)
     with pytest.raises(ConfigError, match="nothing to average"):
         average(start, [], share=0.5)
