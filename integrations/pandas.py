@@ -9,7 +9,8 @@ from glinermt.tasks import extract_entities
 with named_extra():
     import pandas
 
-COLUMNS = ["start", "end", "text", "label", "score"]
+COLUMNS = {"start": "int64", "end": "int64", "text": str, "label": str, "score": "float64"}
+"""The columns of a result and their types, which one without a row has, too."""
 
 
 @pandas.api.extensions.register_dataframe_accessor("glinermt")
@@ -47,7 +48,7 @@ class GlinerMTAccessor:
             for span in spans
         ]
         index = texts.index.repeat([len(spans) for spans in found])
-        return pandas.DataFrame(rows, columns=COLUMNS, index=index)
+        return pandas.DataFrame(rows, columns=list(COLUMNS), index=index).astype(COLUMNS)
 
     def _column(self, name: Any) -> Any:
         if not isinstance(name, Hashable):

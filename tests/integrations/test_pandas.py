@@ -25,6 +25,17 @@ def test_a_row_for_each_entity_under_the_index_of_its_text() -> None:
     assert frame[[]].join(found).loc["d", "text"] == "Bob"
 
 
+def test_columns_have_the_same_types_where_nothing_was_found() -> None:
+    stub = StubExtractor(lambda query: [("Bob", "person", 0.9)] if "Bob" in query.text else [])
+    some, none = (
+        pandas.DataFrame({"text": texts}).glinermt.extract("text", ["person"], model=stub)
+        for texts in (["Bob came."], ["Nobody."])
+    )
+    assert none.empty
+    assert none.dtypes.equals(some.dtypes)
+    assert pandas.concat([none, some])["start"].dtype == "int64"
+
+
 def test_an_index_of_several_levels_keeps_their_names_and_types() -> None:
     places = pandas.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["file", "line"])
     frame = pandas.DataFrame({"text": ["Ann", "Bob and Bob"]}, index=places)
