@@ -79,9 +79,9 @@ class TaskSettings:
 
     evidence: float = 0.0
     """What an answer's log odds lose where all of the question's words stand in the text but none
-    near the answer; where some do, that part of it. As much again where one of its numbers is not
-    near, where it says "not" and nothing near denies anything, and where the opposite of one of its
-    words is near (English)."""
+    near the answer; where some do, that part of it. As much again where a number of it above
+    twelve is not near, where it says "not" and nothing near denies anything, and where the opposite
+    of one of its words is near (English)."""
     casing: float = 0.0
     """What the log odds of an entity lose for each of its ends that parts two capitalised words,
     and for an article too much or a number too little before them, where the span without or with

@@ -15,8 +15,10 @@ _DENIED = re.compile(
     rf"|den(?:y|ie[sd])|reject\w*|declin\w*|avoid\w*)\b|{_NEGATED.pattern}",
     re.IGNORECASE,
 )
+_WORD, _LONG_WORD = re.compile(r"\w+"), re.compile(r"\w{4,}")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SPELLED = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_COUNTS = {str(number) for number in range(13)}
+"""What a text spells out, or leaves to be counted."""
 _ENDINGS = (("es", ""), ("s", ""), ("ed", ""), ("d", ""), ("ing", ""), ("ing", "e"))
 
 
@@ -28,7 +30,7 @@ def unsupported(question: str, text: str, answers: Sequence[Span]) -> list[float
     section 4 and table 1). Near are the answer's sentence and the one before. Added up are
 
     - the part of the question's words of four letters or more that the text has, but not near;
-    - 1 where a number of the question, in digits, is not near;
+    - 1 where a number of the question above twelve (a year, an amount) is not near;
     - 1 where the question says "not" and nothing near denies anything (English);
     - 1 where the opposite of a word of the question is near and the word itself is not (English,
       adjectives, adverbs and verbs of WordNet 3.0).
@@ -37,6 +39,7 @@ def unsupported(question: str, text: str, answers: Sequence[Span]) -> list[float
     sought, numbers = _long_words(question), _numbers(question)
     held = sought & _long_words(text)
     negated = _NEGATED.search(question) is not None
+    opposed = _opposed(question)
     found = []
     for answer in answers:
         own = max(0, bisect_right(places, answer.start, key=lambda place: place[0]) - 1)
@@ -45,37 +48,38 @@ def unsupported(question: str, text: str, answers: Sequence[Span]) -> list[float
         beside = _long_words(text[start : answer.start]) | _long_words(text[answer.end : end])
         found.append(
             len(held - beside) / max(1, len(sought))
-            + (not numbers <= _numbers(near) | _spelled(near))
+            + bool(numbers and not numbers <= _numbers(near))
             + (negated and _DENIED.search(near) is None)
-            + _contrary(question, near)
+            + bool(opposed and _contrary(opposed, near))
         )
     return found
 
 
 def _long_words(text: str) -> set[str]:
     """Return the words of four letters or more; shorter ones mostly bind others."""
-    return set(re.findall(r"\w{4,}", text.casefold()))
+    return set(_LONG_WORD.findall(text.casefold()))
 
 
 def _numbers(text: str) -> set[str]:
-    """Return the numbers in digits, without separators."""
-    return {re.sub(r"\D", "", number) for number in _NUMBER.findall(text)}
+    """Return the numbers in digits above twelve."""
+    return {re.sub(r"\D", "", number) for number in _NUMBER.findall(text)} - _COUNTS
 
 
-def _spelled(text: str) -> set[str]:
-    """Return the digits of numbers that are spelled out."""
-    words = set(re.findall(r"\w+", text.casefold()))
-    return {str(number) for number, word in enumerate(_SPELLED) if word in words}
-
-
-def _contrary(question: str, near: str) -> bool:
-    there = {base for word in re.findall(r"\w+", near.casefold()) for base in _bases(word)}
-    for word in set(re.findall(r"\w+", question.casefold())):
+def _opposed(question: str) -> list[tuple[set[str], set[str]]]:
+    """Return the forms of each word that has opposites, and those of its opposites."""
+    table, found = _antonyms(), []
+    for word in set(_WORD.findall(question.casefold())):
         bases = _bases(word)
-        contrary = {other for base in bases for other in _antonyms().get(base, ())}
-        if there.isdisjoint(bases) and not there.isdisjoint(contrary):
-            return True
-    return False
+        if opposites := {other for base in bases for other in table.get(base, ())}:
+            found.append((bases, opposites))
+    return found
+
+
+def _contrary(opposed: Sequence[tuple[set[str], set[str]]], near: str) -> bool:
+    there = {base for word in set(_WORD.findall(near.casefold())) for base in _bases(word)}
+    return any(
+        there.isdisjoint(bases) and not there.isdisjoint(opposites) for bases, opposites in opposed
+    )
 
 
 def _bases(word: str) -> set[str]:
