@@ -4,6 +4,7 @@ analyzer.registry.add_recognizer(GlinerMTRecognizer())
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from glinermt.default_model import load_extractor
@@ -49,6 +50,7 @@ class GlinerMTRecognizer(EntityRecognizer):
         self.labels = dict(labels)
         self.thresholds = dict(thresholds or {})
         self.model = model
+        self._given_model = model
         unknown = self.thresholds.keys() - self.labels.keys()
         if unknown:
             raise UsageError(f"thresholds for {sorted(unknown)}, which are no labels")
@@ -61,8 +63,45 @@ class GlinerMTRecognizer(EntityRecognizer):
     @classmethod
     def for_languages(cls, languages: Sequence[str], **options: Any) -> list["GlinerMTRecognizer"]:
         """Return a recognizer for each language; they share one model."""
-        model = load_extractor(options.pop("model", None))
-        return [cls(**options, supported_language=one, model=model) for one in languages]
+        return [cls(**options, supported_language=one) for one in languages]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``from_dict`` makes the recognizer of again; all of it can be JSON.
+
+        Raises:
+            ValueError: the model was given as a loaded one, which cannot be written down.
+        """
+        given = self._given_model
+        if given is not None and not isinstance(given, str | Path):
+            raise UsageError(
+                f"{self.name} was made with a loaded model, which a dict cannot hold; make it with "
+                "the model's folder or hub id: GlinerMTRecognizer(model='FOLDER')"
+            )
+        return {
+            **super().to_dict(),
+            "labels": dict(self.labels),
+            "thresholds": dict(self.thresholds),
+            "model": None if given is None else str(given),
+        }
+
+    @classmethod
+    def from_dict(cls, entity_recognizer_dict: Mapping[str, Any]) -> "GlinerMTRecognizer":
+        """Make the recognizer that ``to_dict`` was asked of; its entities follow from its labels.
+
+        Raises:
+            ValueError: ``supported_entities`` are others than the labels mean.
+        """
+        given = dict(entity_recognizer_dict)
+        entities = given.pop("supported_entities", None)
+        for name in ("version", "country_code"):  # they are the class's
+            given.pop(name, None)
+        made = cls(**given)
+        if entities is not None and sorted(entities) != made.supported_entities:
+            raise UsageError(
+                f"supported_entities {entities} are not those that the labels mean, "
+                f"{made.supported_entities}; change labels, which map to them"
+            )
+        return made
 
     def load(self) -> None:
         """Load the model; Presidio calls this once."""

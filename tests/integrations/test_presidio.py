@@ -1,5 +1,7 @@
 """The Presidio recognizer in the real analyzer and anonymizer."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from presidio_anonymizer import AnonymizerEngine
 from glinermt.integrations.presidio import GlinerMTRecognizer
 from glinermt.types import Query, Span
 from tests.stub import StubExtractor
+from tests.tiny_models import tiny_model
 
 pytestmark = pytest.mark.extras
 TEXT = "Maria Silva (maria@example.org) lives in Porto. Maria Silva is well."
@@ -91,3 +94,27 @@ def test_a_result_says_who_found_it_and_why() -> None:
     results = engine.analyze(TEXT, language="en", entities=["PERSON"], return_decision_process=True)
     assert results[0].analysis_explanation.recognizer == "GlinerMTRecognizer"
     assert "'person'" in results[0].analysis_explanation.textual_explanation
+
+
+def test_a_recognizer_is_written_down_and_made_again(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "encoder").save_pretrained(tmp_path / "model")
+    options: dict[str, Any] = {
+        "labels": {"town": "LOCATION", "person": "PERSON"},
+        "thresholds": {"town": 0.2},
+        "model": str(tmp_path / "model"),
+    }
+    for recognizer in GlinerMTRecognizer.for_languages(["en", "de"], name="ours", **options):
+        written = json.loads(json.dumps(recognizer.to_dict()))
+        again = GlinerMTRecognizer.from_dict(written)
+        assert again.to_dict() == recognizer.to_dict()
+        assert (again.name, again.supported_language) == ("ours", recognizer.supported_language)
+        assert again.supported_entities == ["LOCATION", "PERSON"]
+        assert again.model is recognizer.model
+    with pytest.raises(ValueError, match=r"supported_entities \['EMAIL'\] are not those"):
+        GlinerMTRecognizer.from_dict({**written, "supported_entities": ["EMAIL"]})
+
+
+def test_a_recognizer_with_a_loaded_model_says_that_it_cannot_be_written_down() -> None:
+    recognizer = GlinerMTRecognizer(model=StubExtractor(script))
+    with pytest.raises(ValueError, match="made with a loaded model, which a dict cannot hold"):
+        recognizer.to_dict()
