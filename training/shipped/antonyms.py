@@ -1,8 +1,12 @@
-"""Antonyms of WordNet, for `glinermt/tasks/antonyms.txt`: python -m ... antonyms DICT > FILE."""
+"""Antonyms of WordNet, as ``tasks/antonyms.txt`` holds them: python -m ...antonyms DICT > FILE."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glinermt.exits import run_script
 
 KINDS = ("adj", "adv", "verb")
 ANTONYM = "!"
@@ -57,7 +61,11 @@ def antonyms(folder: Path) -> Iterator[tuple[str, str]]:
                 yield first, second
 
 
-if __name__ == "__main__":
-    pairs = sorted(set(antonyms(Path(sys.argv[1]))))
+def main(folder: Annotated[Path, typer.Argument(help="WordNet's dict folder.")]) -> None:
+    """Print the table."""
     lines = [f"# {line}".rstrip() for line in NOTICE.splitlines()]
-    print("\n".join([*lines, *map(" ".join, pairs)]))
+    typer.echo("\n".join([*lines, *map(" ".join, sorted(set(antonyms(folder))))]))
+
+
+if __name__ == "__main__":
+    run_script(main)
