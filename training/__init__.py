@@ -15,14 +15,9 @@ if TYPE_CHECKING:
         next_round,
     )
     from glinermt.training.adapt.distill import Distillation, DistillationReport, distill
-    from glinermt.training.adapt.fine_tuning import (
-        Callback,
-        Tuning,
-        TuningReport,
-        fine_tune,
-        learning_curve,
-    )
+    from glinermt.training.adapt.fine_tuning import Tuning, fine_tune, learning_curve
     from glinermt.training.adapt.self_training import SelfTraining, SelfTrainingReport, self_train
+    from glinermt.training.adapt.watching import Callback, TuningReport
     from glinermt.training.config import TrainConfig, load_config, packaged_configs
     from glinermt.training.data.diagnosis import Problem, diagnose
     from glinermt.training.data.readers import read_examples
@@ -31,7 +26,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Adapters": "adapt.adapters",
-    "Callback": "adapt.fine_tuning",
+    "Callback": "adapt.watching",
     "Distillation": "adapt.distill",
     "DistillationReport": "adapt.distill",
     "Problem": "data.diagnosis",
@@ -41,7 +36,7 @@ _LAZY = {
     "Stop": "run.loop",
     "TrainConfig": "config",
     "Tuning": "adapt.fine_tuning",
-    "TuningReport": "adapt.fine_tuning",
+    "TuningReport": "adapt.watching",
     "begin_loop": "adapt.annotation_loop",
     "diagnose": "data.diagnosis",
     "distill": "adapt.distill",

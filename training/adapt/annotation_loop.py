@@ -30,8 +30,9 @@ from glinermt.tasks.active_learning import STRATEGIES, By, suggest
 from glinermt.tasks.entities import ENTITIES, extract_entities
 from glinermt.tasks.labels import read_labels
 from glinermt.tasks.task import example
-from glinermt.training.adapt.fine_tuning import Callback, Tuning, fine_tune
+from glinermt.training.adapt.fine_tuning import Tuning, fine_tune
 from glinermt.training.adapt.self_training import SelfTraining, annotate
+from glinermt.training.adapt.watching import Callback
 from glinermt.training.dev_scores import label_scores, predict
 from glinermt.types import Example, Extractor
 

@@ -330,7 +330,7 @@ def _steps_shown(job: str, steps: int) -> Iterator[Any]:
     """Show on standard error how far a training is: a bar, or lines where none can be drawn."""
     from rich.console import Console
 
-    from glinermt.training.adapt.fine_tuning import Callback
+    from glinermt.training.adapt.watching import Callback
     from glinermt.training.run.metrics_log import Bar
 
     with Bar(job, console=Console(stderr=True)) as bar:

@@ -2,11 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from typing import Any
 
 from glinermt.config import check_count, from_mapping
 from glinermt.errors import UsageError
@@ -14,7 +12,8 @@ from glinermt.eval.metrics.entities import span_f1
 from glinermt.examples import checked_examples
 from glinermt.tasks import TASKS
 from glinermt.tasks.task import reworded
-from glinermt.training.adapt.adapters import drop_lora, merge_lora, with_lora
+from glinermt.training.adapt.adapters import merge_lora, with_lora
+from glinermt.training.adapt.watching import BestWeights, Callback, Score, TuningReport, unharmed
 from glinermt.training.config import FromOne, FromZero, Loss, Optim, Sampling, Share, Source
 from glinermt.training.data.batching import Batches, Taken
 from glinermt.training.data.hard_examples import false_positives, repeated
@@ -26,9 +25,6 @@ from glinermt.training.run.metrics_log import Meter
 from glinermt.training.run.processes import OneProcess, denormals_flushed
 from glinermt.training.run.stepper import Stepper, Trainable
 from glinermt.types import Example
-
-Score = Callable[[Trainable], float]
-"""Model -> dev score; higher is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +58,6 @@ class Tuning:
     head_only: bool = False
     """Leave the whole encoder as it is: fast, for little data and small changes."""
     seed: int = 42
-
-
-@dataclass(frozen=True, slots=True)
-class TuningReport:
-    """What fine-tuning did."""
-
-    steps: int
-    """Optimiser steps made."""
-    scores: tuple[tuple[int, float], ...]
-    """``(step, dev score)``; step 0 is the model before. Empty without a dev set."""
-    best_step: int
-    """The step whose weights the model now has; without a dev set the last."""
-    losses: tuple[tuple[int, float], ...] = ()
-    """``(step, mean loss of an example)`` over the steps since the entry before."""
-
-
-class Callback:
-    """Watches a fine-tuning and may end it. Override what is wanted; a true result ends it."""
-
-    def on_step(self, step: int, loss: float) -> bool | None:
-        """Look at the mean loss of a step's examples; ``step`` counts from 1."""
-
-    def on_score(self, step: int, score: float) -> bool | None:
-        """Look at a dev score; that of step 0 is the model's before."""
-
-    def on_end(self, report: TuningReport) -> None:
-        """Look at the whole; the model has its last weights."""
 
 
 def fine_tune(
@@ -204,7 +173,7 @@ def tune(
             raise TypeError(
                 f"a callback must be an object of a subclass of Callback, got {callback!r}"
             )
-    with _unharmed(model), denormals_flushed():
+    with unharmed(model), denormals_flushed():
         for encoder in model.network.encoders().values():
             if tuning.frozen_layers:
                 freeze(encoder, tuning.frozen_layers)
@@ -212,7 +181,7 @@ def tune(
                 encoder.requires_grad_(False)
         if tuning.lora_rank and not tuning.head_only:
             with_lora(model, tuning.lora_rank, seed=tuning.seed)
-        keeper = _BestWeights(model, score, tuning.patience, callbacks)
+        keeper = BestWeights(model, score, tuning.patience, callbacks)
         stream = _Stream(model, examples, replay, steps, tuning)
         report = _steps(model, stream, steps, keeper, tuning, keep_best=keep_best)
         if tuning.lora_rank and not tuning.head_only:
@@ -254,7 +223,7 @@ def _steps(
     model: Trainable,
     stream: "_Stream",
     steps: int,
-    keeper: "_BestWeights",
+    keeper: BestWeights,
     tuning: Tuning,
     *,
     keep_best: bool,
@@ -286,73 +255,6 @@ def _steps(
             keeper.look(step)
     best_step = keeper.restore(step) if keep_best else step
     return TuningReport(step, tuple(keeper.scores), best_step, tuple(losses))
-
-
-@contextmanager
-def _unharmed(model: Trainable) -> Iterator[None]:
-    """Put weights, modes, frozen parameters and device back where the block fails.
-
-    What trains and what is frozen is the caller's in any case.
-    """
-    weights = copy.deepcopy(model.state_dict())
-    modes = [(module, module.training) for module in model.modules()]
-    frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        yield
-    except BaseException:
-        drop_lora(model)
-        model.load_state_dict(weights)
-        for module, mode in modes:
-            module.training = mode
-        raise
-    finally:
-        for parameter, trains in frozen:
-            parameter.requires_grad_(trains)
-            parameter.grad = None
-
-
-class _BestWeights:
-    """Scores a model now and then, remembers its best weights, and says when it is enough."""
-
-    def __init__(
-        self,
-        model: Trainable,
-        score: Score | None,
-        patience: int,
-        callbacks: Sequence[Callback],
-    ) -> None:
-        self.scores: list[tuple[int, float]] = []
-        self.done = False
-        self._model = model
-        self._score = score
-        self._patience = patience
-        self._callbacks = callbacks
-        self._best: tuple[float, int, dict[str, Any]] | None = None
-        self._since = 0
-
-    def stepped(self, step: int, loss: float) -> None:
-        ends = [callback.on_step(step, loss) for callback in self._callbacks]
-        self.done = self.done or any(ends)
-
-    def look(self, step: int) -> None:
-        if self._score is None:
-            return
-        self._model.eval()
-        score = self._score(self._model)
-        self.scores.append((step, score))
-        self._since += 1
-        if self._best is None or score > self._best[0]:
-            self._best = score, step, copy.deepcopy(self._model.state_dict())
-            self._since = 0
-        ends = [callback.on_score(step, score) for callback in self._callbacks]
-        self.done = self.done or any(ends) or 0 < self._patience <= self._since
-
-    def restore(self, step: int) -> int:
-        """Put the best weights back; return the step they are from."""
-        if self._best is None:
-            return step
-        self._model.load_state_dict(self._best[2])
-        return self._best[1]
 
 
 def _dev_score(dev: Sequence[Example], threshold: float | None) -> Score:

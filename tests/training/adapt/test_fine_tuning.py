@@ -20,14 +20,9 @@ from glinermt.eval.metrics.entities import span_f1
 from glinermt.model import GlinerMT
 from glinermt.tasks import answer
 from glinermt.training.adapt.cli import register
-from glinermt.training.adapt.fine_tuning import (
-    Callback,
-    Tuning,
-    TuningReport,
-    fine_tune,
-    learning_curve,
-)
+from glinermt.training.adapt.fine_tuning import Tuning, fine_tune, learning_curve
 from glinermt.training.adapt.self_training import SelfTraining
+from glinermt.training.adapt.watching import Callback, TuningReport
 from glinermt.training.config import Optim, Sampling
 from glinermt.training.run.stepper import Stepper
 from glinermt.training.shipped.domains import DOMAINS, PATH, few_shot, self_trained, table
