@@ -151,7 +151,7 @@ def annotate(
         )
         counts, done = sum(kept.values(), Counts()), len(kept)
         first = next(missing, None)
-        if first is not None:
+        if first is not None or not kept:  # also where no input has a row
             job.check()
         folder.begin(description, anew=force)
         if first is not None:

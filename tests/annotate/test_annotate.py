@@ -628,6 +628,19 @@ def test_arguments_that_the_task_refuses_stop_the_job_before_it_begins(
     assert not written(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({**LABELS, "threshold": 3}, "threshold"), ({**LABELS, "tresholds": 1}, "'tresholds'")],
+)
+def test_arguments_that_the_task_refuses_are_told_where_no_input_has_a_row(
+    tmp_path: Path, model: str, arguments: dict[str, Any], message: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [])
+    with pytest.raises(ValueError, match=message):
+        annotate(path, tmp_path / "out", "entities", arguments, model=model)
+    assert annotate(path, tmp_path / "out", "entities", LABELS, model=model).counts.rows == 0
+
+
 def test_a_job_that_cannot_begin_leaves_the_folder_as_it_was(tmp_path: Path, model: str) -> None:
     path, out = write_jsonl(tmp_path / "a.jsonl", [{"text": "paris."}]), tmp_path / "out"
     with pytest.raises(ConfigError, match=r"task 'answer': .* argument: 'question'"):
