@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from glinermt.errors import UsageError
 from glinermt.tasks import extract_entities, extract_relations
 from glinermt.tasks.labels import (
     ENTITY_OPTIONS,
@@ -78,9 +79,22 @@ def as_pairs(given: Any) -> Any:
 
 
 def from_pairs(given: Any) -> Any:
-    """Return what ``as_pairs`` made pairs of."""
+    """Return what ``as_pairs`` made pairs of.
+
+    Raises:
+        ValueError: two pairs have one name, so that what one of them says would be lost.
+    """
     pairs = isinstance(given, list) and given and all(isinstance(pair, list) for pair in given)
-    return dict(given) if pairs else given
+    if not pairs:
+        return given
+    found = dict(given)
+    for name, about in given:
+        if found[name] != about:
+            raise UsageError(
+                f"{name!r} is given twice, with {about!r:.80} and with {found[name]!r:.80}; "
+                "name it once"
+            )
+    return found
 
 
 def _kind(value: Any) -> str:

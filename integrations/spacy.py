@@ -89,7 +89,7 @@ class GlinerMTPipe:
         model: a folder, a hub id, or None for the shipped model.
 
     Raises:
-        ValueError: an unknown style or alignment, or no labels.
+        ValueError: an unknown style or alignment, no labels, or a name in two pairs that differ.
     """
 
     def __init__(

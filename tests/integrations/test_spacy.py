@@ -144,7 +144,12 @@ def test_labels_that_the_file_of_settings_would_change_are_not_saved(
 
 
 def test_labels_given_as_pairs_are_saved_whatever_their_names(tmp_path: Path) -> None:
-    pairs = [["U.S. city", {"threshold": 0.2}], ["a: person", "a human"], ["#tag", ""]]
+    pairs = [
+        ["U.S. city", {"threshold": 0.2}],
+        ["a: person", "a human"],
+        ["#tag", ""],
+        ["@user", ""],
+    ]
     tiny_pipeline(tmp_path, pairs).to_disk(tmp_path / "saved")
     again = spacy.load(tmp_path / "saved").get_pipe("glinermt")
     assert list(again.labels.items()) == [tuple(pair) for pair in pairs]
@@ -156,6 +161,10 @@ def test_labels_given_as_pairs_are_saved_whatever_their_names(tmp_path: Path) ->
         ({"style": "tokens"}, "style 'tokens' is not known"),
         ({"alignment": "loose"}, "alignment 'loose' is not known"),
         ({"labels": []}, "labels are empty"),
+        (
+            {"labels": [["city", {"threshold": 0.2}], ["city", "a town"]]},
+            "'city' is given twice, with {'threshold': 0.2} and with 'a town'; name it once",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_told(options: dict[str, Any], message: str) -> None:
