@@ -1,6 +1,7 @@
 """The commands ``glinermt generate`` and ``glinermt verify``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,9 @@ from glinermt.console import Milestones, names_in
 from glinermt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from glinermt.synth.engines.ask import Ask
+    from glinermt.synth.engines.ask import Ask, Record, Work
     from glinermt.synth.generate import Options
+    from glinermt.synth.plan import Row
     from glinermt.synth.report import Prices
     from glinermt.synth.settings import Settings
 
@@ -116,17 +118,18 @@ def generate_command(
         set_ or (),
     )
     work = Work(settings, parse(llm_option or (), "--llm-option"), batch, workers, gpus_per_worker)
-    ask, window = asking(engine, work)
     prices = Prices(price_in, price_out)
     console = Console()
     if preview:
-        show_preview(console, settings, ask, preview, prices)
+        show_preview(console, settings, asking(engine, work)[0], preview, prices)
         return
+    ask, options = _asking_if_left(engine, work, out, Options(force, retry_failed))
     try:
-        _generate(settings, out, ask, Options(force, retry_failed, window))
-    except (KeyboardInterrupt, BackendError):
-        if _begun(settings, out):
-            _report(console, settings, out, prices, licence)
+        _generate(settings, out, ask, options)
+    except (KeyboardInterrupt, BackendError) as stopped:
+        _report_begun(console, settings, out, prices, licence)
+        if isinstance(stopped, KeyboardInterrupt):
+            typer.echo("stopped; run the same command again to go on", err=True)
         raise
     if not _report(console, settings, out, prices, licence):
         raise DataError(f"{out}: no row gave an example; report.json says what failed")
@@ -190,6 +193,24 @@ def _settings(given: dict[str, Any], overrides: Sequence[str]) -> "Settings":
     return from_mapping(Settings, merged(given, parse(overrides)), where="settings")
 
 
+def _asking_if_left(
+    engine: str, work: "Work", out: Path, options: "Options"
+) -> "tuple[Ask, Options]":
+    """Return how rows are asked, which needs no LLM where none is left, and the options for it."""
+    from glinermt.synth.engines import asking
+    from glinermt.synth.generate import is_finished
+
+    if is_finished(work.settings, out, options):
+        return _ask_nobody, options
+    ask, window = asking(engine, work)
+    return ask, replace(options, window=window)
+
+
+def _ask_nobody(_: "Iterable[Row]") -> "Iterator[Record]":
+    """Ask for no row, as none is left."""
+    return iter(())
+
+
 def _generate(settings: "Settings", out: Path, ask: "Ask", options: "Options") -> None:
     """Generate with a progress bar."""
     from rich.progress import Progress
@@ -208,15 +229,6 @@ def _generate(settings: "Settings", out: Path, ask: "Ask", options: "Options") -
         generate(settings, out, ask, options=options, progress=show)
 
 
-def _begun(settings: "Settings", out: Path) -> bool:
-    """Whether the folder holds something of this run that a report can be made of."""
-    from glinermt.synth.generate import run_fingerprint
-    from glinermt.synth.store import Store
-
-    manifest = Store(out, settings.format).read_manifest() or {"shards": {}}
-    return bool(manifest["shards"]) and manifest["fingerprint"] == run_fingerprint(settings)
-
-
 def _report(
     console: Console, settings: "Settings", out: Path, prices: "Prices", licence: str
 ) -> int:
@@ -228,6 +240,18 @@ def _report(
     show_report(console, report)
     console.print(f"wrote {out}", markup=False)
     return int(report["examples"])
+
+
+def _report_begun(
+    console: Console, settings: "Settings", out: Path, prices: "Prices", licence: str
+) -> None:
+    """Report what a run has that did not come to its end, if it has anything."""
+    from glinermt.synth.generate import run_fingerprint
+    from glinermt.synth.store import Store
+
+    manifest = Store(out, settings.format).read_manifest() or {"shards": {}}
+    if manifest["shards"] and manifest["fingerprint"] == run_fingerprint(settings):
+        _report(console, settings, out, prices, licence)
 
 
 def _review(console: Console, settings: "Settings", out: Path, number: int) -> None:

@@ -95,6 +95,24 @@ def generate(
     return manifest
 
 
+def is_finished(settings: Settings, out: Path, options: Options) -> bool:
+    """Whether the folder holds this run and all its rows are answered, so that no LLM is needed.
+
+    Raises:
+        DataError: the manifest is damaged, and the run is not forced.
+    """
+    store = Store(out, settings.format)
+    manifest = _earlier(store, options.force)
+    if not manifest or manifest.get("pipeline") != PIPELINE:
+        return False
+    _forget_damaged(store, manifest)
+    finished = _finished(manifest, options.retry_failed)
+    rows = sum(manifest["shards"][name]["rows"] for name in finished)
+    if rows != manifest["plan"]["rows"]:
+        return False
+    return bool(manifest["fingerprint"] == run_fingerprint(settings))
+
+
 class _UnderWay:
     """The shards that are begun: a shard is finished as soon as its last row is answered."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from glinermt.cli import app
 from glinermt.errors import BackendError, ConfigError, DataError
@@ -492,3 +492,49 @@ def test_a_run_whose_server_goes_away_reports_what_it_has(tmp_path: Path) -> Non
     assert isinstance(result.exception, BackendError)
     assert "rows 4 of 12 planned" in result.output
     assert json.loads((out / "report.json").read_text())["examples"] == 4
+
+
+def command(url: str, tmp_path: Path, *more: str) -> Result:
+    texts = write_texts(tmp_path / "texts.jsonl", 12)
+    given = ["generate", str(texts), "--out", str(tmp_path / "out"), "--llm", "openai"]
+    given += [f"--llm-option=base_url={url}", "--llm-option=concurrency=1", "--tasks", "entities"]
+    given += ["--set", "retries=0"]
+    return CliRunner().invoke(app, [*given, *more])
+
+
+def test_a_finished_run_asks_the_server_nothing_and_reports_again(tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        asked.append(body)
+        return (200, "no JSON") if len(asked) <= 6 else without_schemas(body)
+
+    with serving(answer) as url:
+        first = command(url, tmp_path)
+        assert first.exit_code == 0, first.output
+        number = len(asked)
+        again = command(url, tmp_path)
+        assert again.exit_code == 0, again.output
+        assert len(asked) == number
+        assert "rows 12 of 12 planned" in again.output
+        failed = json.loads((tmp_path / "out/report.json").read_text())["failed"]
+        assert failed == {"reply: not JSON": 2}  # the first four requests try the server
+        retried = command(url, tmp_path, "--retry-failed")
+        assert retried.exit_code == 0, retried.output
+        assert len(asked) > number
+
+
+def test_a_run_stopped_with_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    numbers = count(1)
+
+    def answer(body: dict[str, Any]) -> tuple[int, str]:
+        if next(numbers) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return like_vllm(body)
+
+    with serving(answer) as url:
+        stopped = command(url, tmp_path, "--set", "shard_rows=2")
+        assert stopped.exit_code == 130
+        assert "of 12 planned" in stopped.stdout
+        assert "stopped; run the same command again to go on" in stopped.stderr
+        assert command(url, tmp_path, "--set", "shard_rows=2").exit_code == 0
