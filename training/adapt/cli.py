@@ -189,12 +189,18 @@ def distill_command(
     stop_after: Annotated[
         str | None, typer.Option(help="Save and end after that time, to be resumed: 25m, 1h30m.")
     ] = None,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Begin anew where a distillation is in --out, and replace a model that is there.",
+        ),
+    ] = False,
 ) -> None:
     """Train a small model on the scores that a strong one gives to unlabelled texts."""
     from glinermt.model import GlinerMT
     from glinermt.outputs import check_no_model, locked
-    from glinermt.training.adapt.distill import Distillation, distill
+    from glinermt.training.adapt.distill import Distillation, check_stays, distill
     from glinermt.training.adapt.self_training import read_texts
     from glinermt.training.data.readers import read_examples
     from glinermt.training.run.loop import Stop, parse_duration
@@ -202,6 +208,8 @@ def distill_command(
     stop = Stop(parse_duration(stop_after) if stop_after else None)
     with locked(out), stop.on_signals():
         check_no_model(out, overwrite=overwrite)
+        if overwrite and not resume:
+            check_stays(teacher, out)
         report = distill(
             GlinerMT.from_pretrained(teacher),
             read_texts(texts),
@@ -212,6 +220,7 @@ def distill_command(
             dev=read_examples(dev) if dev else (),
             settings=Distillation(steps=steps, temperature=temperature, gold_share=gold_share),
             resume=resume,
+            overwrite=overwrite,
             stop=stop,
         )
         _write_report(out, report)

@@ -9,6 +9,7 @@ Both parts go on where a killed run stood.
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict
-from glinermt.training.run.checkpointing import has_state
+from glinermt.training.run.checkpointing import CONFIG, STATE_FILE, has_state
 from glinermt.training.run.loop import Stop
 from glinermt.training.run.metrics_log import read_journal
 from glinermt.training.run.stepper import Trainable
@@ -97,6 +98,7 @@ def distill(
     dev: Sequence[Example] = (),
     settings: Distillation | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     stop: Stop | None = None,
 ) -> DistillationReport:
     """Let the teacher annotate the texts and train the student on its scores.
@@ -112,11 +114,15 @@ def distill(
             refused.
         settings: steps, temperature, rates.
         resume: go on with what is in ``out``.
+        overwrite: begin anew, without what an earlier distillation left in ``out``; what else is
+            there stays. Means nothing beside ``resume``.
         stop: may end the run before.
 
     Raises:
-        ValueError: there are no texts or labels, or the teacher finds nothing.
-        ConfigError: ``out`` holds a distillation and ``resume`` is not set, or it is another one.
+        ValueError: there are no texts or labels, the teacher finds nothing, or ``overwrite`` would
+            remove the student.
+        ConfigError: ``out`` holds a distillation and neither ``resume`` nor ``overwrite`` is set,
+            or it is another one that ``resume`` is to go on with.
     """
     if not texts or not labels:
         raise UsageError("distillation needs texts and labels")
@@ -124,6 +130,9 @@ def distill(
     start = GlinerMT.from_pretrained(student)
     start.network.check_trainable()
     about = _about(texts, labels, gold, settings, _weights_of(teacher), str(student or SHIPPED))
+    if overwrite and not resume:
+        check_stays(student, out)
+        _forget(out)
     _claim(out, about, resume=resume)
     examples = annotate(
         teacher,
@@ -246,6 +255,34 @@ def _weights_of(teacher: Extractor) -> str | None:
         return None
 
 
+def check_stays(model: str | Path | None, out: Path) -> None:
+    """Refuse a model that beginning anew in ``out`` would remove.
+
+    Raises:
+        ValueError: it is one that the distillation in ``out`` wrote.
+    """
+    run_folder = (out / RUN).resolve()
+    if model is not None and Path(model).expanduser().resolve().is_relative_to(run_folder):
+        raise UsageError(
+            f"{model} is part of the distillation in {out}, which beginning anew removes; choose "
+            "another output folder, or copy the model out of it"
+        )
+
+
+def _forget(out: Path) -> None:
+    """Remove what a distillation wrote for itself, the file that it is known by at the end."""
+    if not (out / ABOUT).exists():
+        return
+    run_folder = out / RUN
+    for model in ("best", "last"):
+        for name in (model, f"{model}.old", f"{model}.partial"):
+            shutil.rmtree(run_folder / name, ignore_errors=True)
+    for name in (STATE_FILE, CONFIG, "metrics.jsonl", "curves.png"):
+        (run_folder / name).unlink(missing_ok=True)
+    for name in (ANNOTATIONS, GOLD, ABOUT):
+        (out / name).unlink(missing_ok=True)
+
+
 def _claim(out: Path, about: str, *, resume: bool) -> None:
     file = out / ABOUT
     if not file.exists():
@@ -253,7 +290,9 @@ def _claim(out: Path, about: str, *, resume: bool) -> None:
         write_text(file, about)
         return
     if not resume:
-        raise ConfigError(f"{out} holds a distillation: resume it, or choose another folder")
+        raise ConfigError(
+            f"{out} holds a distillation: resume it, overwrite it, or choose another folder"
+        )
     try:
         known, given = json.loads(file.read_text(encoding="utf-8")), json.loads(about)
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -129,6 +130,42 @@ def test_another_distillation_in_the_folder_is_not_gone_on_with(
         begin([*LABELS, "river"], True)
 
 
+def test_overwriting_begins_anew_and_removes_nothing_else(student: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def begin(name: str, of: Path = student, **options: Any) -> DistillationReport:
+        return distill(
+            StubExtractor(unsure), TEXTS, LABELS, student=of, out=tmp_path / name,
+            settings=settings(steps=2), **options,
+        )  # fmt: skip
+
+    distill(
+        StubExtractor(unsure), TEXTS[:2], ["city", "person"], student=student, out=out,
+        gold=EXAMPLES[:1], dev=EXAMPLES[:4], settings=settings(steps=30, evaluations=2),
+    )  # fmt: skip
+    assert (out / "run/best").exists()
+    notes = [out / "notes.txt", out / "run/notes.txt"]
+    for note in notes:
+        note.write_text("mine")
+    with pytest.raises(ValueError, match="is part of the distillation in"):
+        begin("out", out / "run/last", overwrite=True)
+    anew, whole = begin("out", overwrite=True), begin("whole", overwrite=True)
+    assert (anew.finished, anew.spans) == (True, {"city": 16, "person": 16})
+    assert [note.read_text() for note in notes] == ["mine", "mine"]
+    assert not (out / "gold.jsonl").exists()
+    assert not (out / "run/best").exists()
+    lines = [tmp_path / name / "annotations.jsonl" for name in ("out", "whole")]
+    assert lines[0].read_text() == lines[1].read_text()
+    metrics = [tmp_path / name / "run/metrics.jsonl" for name in ("out", "whole")]
+    steps = [[row["step"] for _, row in read_jsonl(file)] for file in metrics]
+    assert steps[0] == steps[1]
+    assert anew.model is not None
+    assert whole.model is not None
+    weights = [GlinerMT.from_pretrained(each.model).state_dict() for each in (anew, whole)]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
 def test_no_other_teacher_goes_on_with_what_one_began(
     model: GlinerMT, student: Path, tmp_path: Path
 ) -> None:
@@ -201,3 +238,12 @@ def test_the_command_writes_the_student(student: Path, tmp_path: Path) -> None:
     GlinerMT.from_pretrained(tmp_path / "out")
     again = CliRunner().invoke(app, arguments)
     assert "holds a model" in str(again.exception)
+    arguments[arguments.index("person,city")] = "city"  # another one: nothing can be gone on with
+    anew = CliRunner().invoke(app, [*arguments, "--overwrite"])
+    assert anew.exit_code == 0, anew.output
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert list(report["spans"]) == ["city"]
+    best = tmp_path / "out/run/last"
+    lost = CliRunner().invoke(app, [*arguments, "--overwrite", "--teacher", str(best)])
+    assert "is part of the distillation in" in str(lost.exception)
+    assert best.is_dir()
