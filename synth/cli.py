@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from glinermt.synth.settings import Settings
 
 Many = list[str] | None
+STOPPED = "stopped; run the same command again to go on"
 
 
 def register(app: typer.Typer) -> None:
@@ -129,7 +131,7 @@ def generate_command(
     except (KeyboardInterrupt, BackendError) as stopped:
         _report_begun(console, settings, out, prices, licence)
         if isinstance(stopped, KeyboardInterrupt):
-            typer.echo("stopped; run the same command again to go on", err=True)
+            typer.echo(STOPPED, err=True)
         raise
     if not _report(console, settings, out, prices, licence):
         raise DataError(f"{out}: no row gave an example; report.json says what failed")
@@ -169,10 +171,14 @@ def verify_command(
     from glinermt.synth.verify import Checking, verify
 
     checking = Checking(samples, least_share, temperature, max_tokens, batch, model)
-    judge = connect(llm, model, parse(llm_option or (), "--llm-option"))
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replies", total=None)
-        report = verify(folder, out, judge, checking, progress=lambda n: bar.advance(task, n))
+    judge = cache(partial(connect, llm, model, parse(llm_option or (), "--llm-option")))
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("replies", total=None)
+            report = verify(folder, out, judge, checking, progress=lambda n: bar.advance(task, n))
+    except KeyboardInterrupt:
+        typer.echo(STOPPED, err=True)
+        raise
     console = Console()
     if (right := report["right_share"]) is not None:
         agree = f"; samples agree on {report['agreement']:.1%}" if samples > 1 else ""

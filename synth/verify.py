@@ -84,7 +84,7 @@ class Checking:
 def verify(
     folder: Path,
     out: Path,
-    llm: LLM,
+    llm: LLM | Callable[[], LLM],
     checking: Checking,
     *,
     progress: Callable[[int], None] = lambda _: None,
@@ -95,7 +95,8 @@ def verify(
 
     Replies are kept as they come: called again it asks only what is missing, and again for a reply
     that was cut when it may be longer now. Replies to other spans, or of another judge, stay in
-    the file and are not used.
+    the file and are not used. Where ``llm`` is a function that connects to one, it is called when
+    something is missing, and may be called again.
 
     Raises:
         DataError: a file cannot be read, or ``out`` is the folder itself or has other data.
@@ -142,7 +143,7 @@ def _judged(
     rows: Sequence[Mapping[str, Any]],
     file: Path,
     known: dict[str, Reply],
-    llm: LLM,
+    llm: LLM | Callable[[], LLM],
     checking: Checking,
     tally: Counter[str],
     progress: Callable[[int], None],
@@ -183,8 +184,12 @@ def _judged(
 
 
 def _replies(
-    missing: Sequence[Asked], llm: LLM, checking: Checking
+    missing: Sequence[Asked], llm: LLM | Callable[[], LLM], checking: Checking
 ) -> Iterator[tuple[Asked, Reply]]:
+    if not missing:
+        return
+    if callable(llm):
+        llm = llm()
     if isinstance(llm, Concurrent):
         yield from side_by_side(llm, partial(_replied, llm, checking), missing)
         return

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from glinermt.cli import app
 from glinermt.errors import BackendError, ConfigError, DataError
 from glinermt.jsonl import read_jsonl
+from glinermt.synth.backends import LLMS
 from glinermt.synth.backends.base import Reply, Request
 from glinermt.synth.verify import Checking, verify
 from glinermt.types import Example
@@ -198,6 +199,23 @@ def test_the_command_says_what_it_left_out(folder: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, (result.output, result.exception)
     assert "66.7% of the judged spans called right" in result.output
     assert "dropped: wrong type: 1" in result.output
+    replies.unlink()  # the judge is gone, and not needed
+    again = CliRunner().invoke(app, [*command, "--model", str(replies)])
+    assert again.exit_code == 0, (again.output, again.exception)
+    assert again.output == result.output
+
+
+def test_the_command_stopped_with_ctrl_c_says_how_to_go_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(LLMS, "scripted", interrupted)
+    command = ["verify", str(folder), "--out", str(tmp_path / "out"), "--llm", "scripted"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 130
+    assert "stopped; run the same command again to go on" in result.stderr
 
 
 def test_a_judge_that_says_nothing_of_use_has_verified_nothing(
