@@ -97,7 +97,7 @@ def generate_command(
     from glinermt.synth.engines import asking
     from glinermt.synth.engines.ask import Work
     from glinermt.synth.generate import Options
-    from glinermt.synth.generate import preview as show_preview
+    from glinermt.synth.preview import preview as show_preview
     from glinermt.synth.report import Prices
 
     if export not in ("", "conversation"):

@@ -1,7 +1,4 @@
-"""The factory's run, resumable at any moment, and a preview that shows a few rows of it whole.
-
-Plan, ask, make examples, store, shard by shard.
-"""
+"""The factory's run, resumable at any moment: plan, ask, make examples, store, shard by shard."""
 
 import time
 from collections import Counter
@@ -12,8 +9,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from glinermt.errors import ConfigError, DataError
 from glinermt.outputs import locked
 from glinermt.synth.checks.align import Source
@@ -21,9 +16,8 @@ from glinermt.synth.checks.filters import Ledger
 from glinermt.synth.checks.passages import Benchmarks
 from glinermt.synth.engines.ask import CUT, Ask, Record
 from glinermt.synth.label_merges import SYNONYMS, merge_labels, read_synonyms
-from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, prompt, read_plan, write_plan
+from glinermt.synth.plan import SYSTEM, PlanCounts, Row, planned, read_plan, write_plan
 from glinermt.synth.recipes import RECIPES
-from glinermt.synth.report import Prices, usage
 from glinermt.synth.schema import ReplyError, parse
 from glinermt.synth.settings import PIPELINE, Settings, fingerprint
 from glinermt.synth.store import Store
@@ -212,7 +206,7 @@ def _begin(
         store.set_aside(f"old-{manifest['fingerprint'] if manifest else 'without-manifest'}")
     counts = PlanCounts()
     write_plan(planned(settings, benchmarks, counts), store.plan)
-    _check_rows(counts, settings)
+    check_rows(counts, settings)
     manifest = {
         "fingerprint": name,
         "pipeline": PIPELINE,
@@ -224,7 +218,12 @@ def _begin(
     return manifest
 
 
-def _check_rows(counts: PlanCounts, settings: Settings) -> None:
+def check_rows(counts: PlanCounts, settings: Settings) -> None:
+    """Check that something is planned.
+
+    Raises:
+        DataError: the texts give nothing to ask about.
+    """
     if not counts.rows:
         causes = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
         left_out = f" (left out: {causes})" if causes else ""
@@ -359,51 +358,3 @@ def _known(store: Store, name: str, retry_failed: bool) -> dict[str, Record]:
     """Return what was replied to a shard, where asked without the failures."""
     records = store.read_records(name)
     return {id_: r for id_, r in records.items() if not (retry_failed and r.error)}
-
-
-def preview(console: Console, settings: Settings, ask: Ask, number: int, prices: Prices) -> None:
-    """Ask for ``number`` rows of different tasks and show everything; nothing is written."""
-    counts = PlanCounts()
-    benchmarks = Benchmarks(map(Path, settings.benchmarks))
-    plan = planned(settings, benchmarks, counts)
-    rows = list(islice(_mixed(plan), number))
-    _check_rows(counts, settings)
-    by_id = {row.id: row for row in rows}
-    records = []
-    for record in ask(rows):
-        records.append(record)
-        ledger = Ledger()
-        row = by_id[record.id]
-        console.rule(f"{row.template} {row.id}")
-        _print(console, "prompt", prompt(row))
-        _print(console, "reply", record.reply or "(none)")
-        if record.error:
-            _print(console, "failed", record.error)
-        for line in make_examples(row, record, benchmarks, ledger):
-            spans = [f"{row.text[s['start'] : s['end']]} = {s['label']}" for s in line["spans"]]
-            asked = line["prompt"] or ", ".join(line["labels"])
-            _print(console, "kept", f"{asked}\n  " + ("\n  ".join(spans) or "(not in the text)"))
-        for cause, what in ledger.dropped:
-            _print(console, "dropped", f"{cause}: {what}")
-    for _ in plan:
-        pass  # runs to the end, which counts the plan
-    names = ("tokens_in", "tokens_out", "seconds", "attempts")
-    spent = {name: sum(getattr(record, name) for record in records) for name in names}
-    use = usage([{**spent, "rows": len(records)}], counts.rows, prices)
-    console.rule("whole plan")
-    console.print(
-        f"{counts.rows} rows from {counts.passages} passages of {counts.texts} texts; about "
-        f"{use['seconds_whole_plan']:.0f} s at {use['tokens_out_per_second']:.1f} tokens/s, "
-        f"cost {use['cost_whole_plan']:.2f}"
-    )
-
-
-def _mixed(plan: Iterator[tuple[str, list[Row]]]) -> Iterator[Row]:
-    """Yield one row of each passage, the tasks by turns."""
-    for i, (_, rows) in enumerate(plan):
-        yield rows[i % len(rows)]
-
-
-def _print(console: Console, what: str, text: str) -> None:
-    console.print(f"{what}:", style="bold")
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

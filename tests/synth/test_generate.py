@@ -26,7 +26,8 @@ from glinermt.synth.backends import connect
 from glinermt.synth.backends.base import LLM, Reply, Request
 from glinermt.synth.card import write_report
 from glinermt.synth.engines.ask import ask
-from glinermt.synth.generate import Options, generate, preview
+from glinermt.synth.generate import Options, generate
+from glinermt.synth.preview import preview
 from glinermt.synth.recipes import PAPERS
 from glinermt.synth.report import Prices
 from glinermt.synth.settings import Sampling, Settings
