@@ -67,7 +67,7 @@ def make_report(
         "rows_done": sum(shard["rows"] for shard in shards),
         "examples": sum(shard["examples"] for shard in shards),
         "recipes": recipes,
-        "failed": _causes(shards),
+        "failed": _sum(_causes(shard["failed"]) for shard in shards),
         "alignment": statuses,
         "alignment_rate": _share(placed, placed + sum(statuses.get(s, 0) for s in NOT_PLACED)),
         "drops": _sum(shard["drops"] for shard in shards),
@@ -173,13 +173,12 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def _causes(shards: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _causes(failed: Mapping[str, int]) -> Counter[str]:
     """Return how many rows failed of each cause, whatever numbers and ids a server put into it."""
-    total: Counter[str] = Counter()
-    for shard in shards:
-        for cause, number in shard["failed"].items():
-            total[_VARYING.sub("N", cause)] += number
-    return dict(total.most_common())
+    found: Counter[str] = Counter()
+    for cause, number in failed.items():
+        found[_VARYING.sub("N", cause)] += number
+    return found
 
 
 def _without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
