@@ -9,7 +9,6 @@ Both parts go on where a killed run stood.
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,11 +28,11 @@ from glinermt.tasks.run import run
 from glinermt.tasks.task import DEFAULT, example
 from glinermt.training.config import Dev, Loss, Optim, Sampling, Source, Stage, TrainConfig
 from glinermt.training.dev_scores import label_scores, predict
-from glinermt.training.run.checkpointing import CONFIG, STATE_FILE, has_state
+from glinermt.training.run.checkpointing import has_state
 from glinermt.training.run.loop import Stop
 from glinermt.training.run.metrics_log import read_journal
 from glinermt.training.run.stepper import Trainable
-from glinermt.training.run.train import train
+from glinermt.training.run.train import forget, train
 from glinermt.types import Example, Extractor, Span
 
 ANNOTATIONS, ABOUT, GOLD, RUN = "annotations.jsonl", "distill.json", "gold.jsonl", "run"
@@ -273,12 +272,7 @@ def _forget(out: Path) -> None:
     """Remove what a distillation wrote for itself, the file that it is known by at the end."""
     if not (out / ABOUT).exists():
         return
-    run_folder = out / RUN
-    for model in ("best", "last"):
-        for name in (model, f"{model}.old", f"{model}.partial"):
-            shutil.rmtree(run_folder / name, ignore_errors=True)
-    for name in (STATE_FILE, CONFIG, "metrics.jsonl", "curves.png"):
-        (run_folder / name).unlink(missing_ok=True)
+    forget(out / RUN)
     for name in (ANNOTATIONS, GOLD, ABOUT):
         (out / name).unlink(missing_ok=True)
 

@@ -96,6 +96,12 @@ def recover_model(folder: Path) -> None:
         old.rename(folder)
 
 
+def remove_model(folder: Path) -> None:
+    """Remove the model of ``folder``, and what a kill left of it beside."""
+    for each in (folder, _beside(folder, "partial"), _beside(folder, "old")):
+        shutil.rmtree(each, ignore_errors=True)
+
+
 def _beside(folder: Path, end: str) -> Path:
     return folder.with_name(f"{folder.name}.{end}")
 

@@ -16,6 +16,8 @@ from glinermt.console import Milestones
 from glinermt.errors import BackendError, ConfigError
 from glinermt.jsonl import write_jsonl
 
+JOURNAL, CURVES = "metrics.jsonl", "curves.png"
+
 
 class Meter:
     """Means over the steps since it was last read."""
@@ -56,7 +58,7 @@ class Journal:
 
     def __init__(self, output: Path, *, stage: str, step: int) -> None:
         output.mkdir(parents=True, exist_ok=True)
-        self._path = output / "metrics.jsonl"
+        self._path = output / JOURNAL
         self._stage = stage
         self._dev: dict[int, float] = {}
         kept = [r for r in read_journal(output) if r["stage"] != stage or r["step"] <= step]
@@ -77,7 +79,7 @@ class Journal:
 
 def read_journal(output: Path) -> list[dict[str, Any]]:
     """Read the records of ``metrics.jsonl``; a line that a kill cut short is left out."""
-    path = output / "metrics.jsonl"
+    path = output / JOURNAL
     records = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -206,7 +208,7 @@ def draw_curves(output: Path) -> Path:
         if names:
             axes.legend(fontsize="small")
     axes.set_xlabel("step")
-    path = output / "curves.png"
+    path = output / CURVES
     figure.savefig(path, dpi=120)
     return path
 

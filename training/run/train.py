@@ -14,15 +14,18 @@ from glinermt.training.data.mixture import Mixture, load_feeds
 from glinermt.training.data.readers import HUB
 from glinermt.training.dev_scores import load_dev, score_dev
 from glinermt.training.run.checkpointing import (
+    CONFIG,
+    STATE_FILE,
     check_same,
     has_state,
     load_state,
     recover_model,
+    remove_model,
     write_config,
 )
 from glinermt.training.run.frozen import freeze, train_only
 from glinermt.training.run.loop import Progress, Score, StageRun, Stop
-from glinermt.training.run.metrics_log import Trackers, draw_curves
+from glinermt.training.run.metrics_log import CURVES, JOURNAL, Trackers, draw_curves
 from glinermt.training.run.processes import (
     Processes,
     denormals_flushed,
@@ -30,6 +33,9 @@ from glinermt.training.run.processes import (
     seeded,
 )
 from glinermt.training.run.stepper import Trainable
+
+MODELS = ("best", "last")
+"""Folders of a run's models: that with the best dev score, and the last."""
 
 
 def train(
@@ -77,6 +83,14 @@ def train(
     return output / "last"
 
 
+def forget(output: Path) -> None:
+    """Remove what a run wrote into its output, but for what trackers did, and nothing else."""
+    for name in MODELS:
+        remove_model(output / name)
+    for name in (STATE_FILE, CONFIG, JOURNAL, CURVES):
+        (output / name).unlink(missing_ok=True)
+
+
 def _run_stages(
     config: TrainConfig,
     processes: Processes,
@@ -96,7 +110,7 @@ def _run_stages(
     _check_files(config, progress.stage)
     if processes.index == 0:
         write_config(config, output)
-        for name in ("best", "last"):
+        for name in MODELS:
             recover_model(output / name)
     model, score = _build(config), score or _score(config)
     with closing(Trackers(config.trackers if processes.index == 0 else (), output)) as trackers:
