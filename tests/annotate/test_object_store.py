@@ -14,10 +14,9 @@ import pytest
 
 from glinermt.annotate import Engine, annotate
 from glinermt.errors import ConfigError, DataError
+from tests.annotate.jobs import LABELS, TEXTS
 from tests.tiny_models import tiny_model
 
-LABELS = {"labels": ["person", "city"], "threshold": 0.5}
-TEXTS = [f"bill gates founded microsoft in paris number {i}." for i in range(23)]
 LINES = "".join(json.dumps({"text": text}) + "\n" for text in [*TEXTS, None]).encode()
 
 

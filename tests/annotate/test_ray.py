@@ -14,7 +14,7 @@ from glinermt.annotate import Engine, annotate
 from glinermt.annotate.job import Job
 from glinermt.annotate.ray import Extract, on_ray
 from glinermt.tasks import extract_entities
-from tests.tiny_models import tiny_model
+from tests.annotate.jobs import LABELS
 
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.usefixtures("cluster"),
 ]
 
-LABELS = {"labels": ["person", "city"], "threshold": 0.5}
 TEXTS = [f"bill gates founded microsoft in paris number {i}." for i in range(24)]
 TWO = Engine("ray", workers=(2, 2))
 
@@ -38,13 +37,6 @@ def cluster() -> Iterator[None]:
         pytest.skip(f"no cluster of Ray starts here: {error!r:.200}")
     yield
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model(tmp_path_factory.mktemp("encoder")).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture
